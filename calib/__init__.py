@@ -1,0 +1,1 @@
+"""Calibration tables and quantised placements."""
