@@ -1,0 +1,155 @@
+"""``LayoutConv``: the convolution of a one-hot layout, as table look-ups.
+
+``LayoutConv(labels, table, bias)`` equals ``Conv(OneHot(labels), weight, bias)`` with zero padding ``k//2``,
+where ``table[l, t, c] = weight[c, l, t//k, t%k]``; a label >= L contributes nothing. The one-hot tensor never
+exists: at 256x256 with 184 classes it would take 48 MB.
+"""
+
+from __future__ import annotations
+
+import math
+
+import onnx
+import torch
+import torch.nn.functional as F
+from onnx.defs import OpSchema
+from torch import Tensor
+
+from layoutrt.operators import DOMAIN, VERSION
+from layoutrt.operators.onnx_text import parse_function
+
+NAME = "LayoutConv"
+
+
+def kernel_size(table: Tensor) -> int:
+    """Kernel size ``k`` of a table ``[L, k*k, C]``.
+
+    Raises:
+        ValueError: the middle dimension is not the square of an odd number.
+    """
+    k = math.isqrt(table.shape[1])
+    if k * k != table.shape[1] or k % 2 == 0:
+        raise ValueError(f"{NAME}: table must be [L, k*k, C] for an odd k; got {list(table.shape)}")
+    return k
+
+
+def table_from_weight(weight: Tensor) -> Tensor:
+    """``[C, L, k, k]`` convolution weight -> ``[L, k*k, C]`` table."""
+    return weight.flatten(2).permute(1, 2, 0).contiguous()
+
+
+def weight_from_table(table: Tensor) -> Tensor:
+    """``[L, k*k, C]`` table -> ``[C, L, k, k]`` convolution weight."""
+    k = kernel_size(table)
+    return table.permute(2, 0, 1).unflatten(2, (k, k)).contiguous()
+
+
+def reference(labels: Tensor, table: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
+    """Convolution of the one-hot layout, as written in the definition; the oracle of tests.
+
+    Args:
+        labels: uint8 ``[N, H, W]``, class indices.
+        table: float ``[L, k*k, C]``.
+        bias: float ``[C]``.
+        stride: 1 or 2.
+
+    Returns:
+        float ``[N, C, ceil(H/stride), ceil(W/stride)]``.
+    """
+    one_hot = torch.stack([labels == label for label in range(table.shape[0])], 1).to(table.dtype)
+    return F.conv2d(one_hot, weight_from_table(table), bias, stride=stride, padding=kernel_size(table) // 2)
+
+
+def tap_labels(labels: Tensor, num_labels: int, k: int, stride: int) -> list[Tensor]:
+    """For each tap, the int64 label ``[N, Ho, Wo]`` under it; ``num_labels`` where there is none."""
+    n, height, width = labels.shape
+    padded = F.pad(labels.long().clamp(max=num_labels), (k // 2,) * 4, value=num_labels)
+    return [
+        padded[:, t // k : t // k + height : stride, t % k : t % k + width : stride] for t in range(k * k)
+    ]
+
+
+@torch.library.custom_op("layoutrt::layout_conv", mutates_args=())
+def layout_conv(labels: Tensor, table: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
+    """The operator by look-up; arguments and result are those of `reference`."""
+    num_labels, _, channels = table.shape
+    with_nothing = torch.cat([table, table.new_zeros(1, *table.shape[1:])])
+    taps = tap_labels(labels, num_labels, kernel_size(table), stride)
+    y = bias.expand(*taps[0].shape, channels).clone()
+    for t, index in enumerate(taps):
+        y += F.embedding(index, with_nothing[:, t])
+    return y.permute(0, 3, 1, 2).contiguous()
+
+
+@layout_conv.register_fake
+def _(labels: Tensor, table: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
+    n, height, width = labels.shape
+    return table.new_empty(n, table.shape[2], -(-height // stride), -(-width // stride))
+
+
+@torch.library.custom_op("layoutrt::layout_conv_backward", mutates_args=())
+def _backward(grad: Tensor, labels: Tensor, table: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    num_labels, _, channels = table.shape
+    by_pixel = grad.permute(0, 2, 3, 1).reshape(-1, channels)
+    grad_table = torch.empty_like(table, memory_format=torch.contiguous_format)
+    for t, index in enumerate(tap_labels(labels, num_labels, kernel_size(table), stride)):
+        sums = table.new_zeros(num_labels + 1, channels).index_add_(0, index.reshape(-1), by_pixel)
+        grad_table[:, t] = sums[:num_labels]
+    return grad_table, by_pixel.sum(0)
+
+
+@_backward.register_fake
+def _(grad: Tensor, labels: Tensor, table: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(table, memory_format=torch.contiguous_format), table.new_empty(table.shape[2])
+
+
+def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    labels, table, _, ctx.stride = inputs
+    ctx.save_for_backward(labels, table)
+
+
+def _autograd(ctx, grad):  # type: ignore[no-untyped-def]
+    return (None, *_backward(grad, *ctx.saved_tensors, ctx.stride), None)
+
+
+layout_conv.register_autograd(_autograd, setup_context=_setup_context)
+
+
+SCHEMA = OpSchema(
+    NAME,
+    DOMAIN,
+    VERSION,
+    doc=__doc__,
+    inputs=[
+        OpSchema.FormalParameter("labels", "tensor(uint8)", "Class indices, [N, H, W]."),
+        OpSchema.FormalParameter("table", "T", "[L, k*k, C]: a row of channels for each label and tap."),
+        OpSchema.FormalParameter("bias", "T", "[C]."),
+    ],
+    outputs=[OpSchema.FormalParameter("y", "T", "[N, C, ceil(H/s), ceil(W/s)].")],
+    type_constraints=[("T", ["tensor(float)", "tensor(float16)"], "Floating point.")],
+    attributes=[
+        OpSchema.Attribute("strides", OpSchema.AttrType.INTS, "[s, s] with s = 1 or 2.", required=True)
+    ],
+)
+
+
+def function_body(k: int = 3) -> onnx.FunctionProto:
+    """The operator as an ONNX function of standard operators, for files with kernel size ``k``."""
+    p = k // 2
+    return parse_function(
+        NAME,
+        ["labels", "table", "bias"],
+        "y",
+        [
+            "index = Cast <to = 7> (labels)",
+            "depth = Shape <start = 0, end = 1> (table)",
+            "off_on_int = Constant <value_ints = [0, 1]> ()",
+            "off_on = CastLike(off_on_int, table)",
+            "one_hot = OneHot <axis = 1> (index, depth, off_on)",
+            "by_channel = Transpose <perm = [2, 0, 1]> (table)",
+            f"kernel_shape = Constant <value_ints = [0, 0, {k}, {k}]> ()",
+            "weight = Reshape(by_channel, kernel_shape)",
+            f"y = Conv <pads = [{p}, {p}, {p}, {p}], strides: ints = @strides> (one_hot, weight, bias)",
+        ],
+        attributes=["strides"],
+    )

@@ -1,0 +1,215 @@
+"""``SpatiallyVaryingConv``: a depthwise convolution with a different kernel at every pixel.
+
+``y[n,c,i,j] = sum_t w[n, c*k*k + t, i, j] * x^[n, c, i + t//k - k//2, j + t%k - k//2]``, where ``x^`` is
+``scale[c] * x + shift[c]`` inside the image (``x`` itself without them) and 0 outside. This is the conditional
+convolution of CC-FPSE (arXiv 1910.06809, section 3.1) with the normalisation before it folded in.
+"""
+
+from __future__ import annotations
+
+import math
+
+import onnx
+import torch
+import torch.nn.functional as F
+from onnx.defs import OpSchema
+from torch import Tensor
+
+from layoutrt.operators import DOMAIN, VERSION
+from layoutrt.operators.onnx_text import parse_function
+
+NAME = "SpatiallyVaryingConv"
+
+
+def kernel_size(x: Tensor, w: Tensor) -> int:
+    """Kernel size ``k`` that the channel counts of ``x`` and ``w`` imply.
+
+    Raises:
+        ValueError: ``w`` is not ``[N, C*k*k, H, W]`` for ``x [N, C, H, W]`` and an odd ``k``.
+    """
+    taps, rest = divmod(w.shape[1], x.shape[1])
+    k = math.isqrt(taps)
+    if rest or k * k != taps or k % 2 == 0 or w.shape[0] != x.shape[0] or w.shape[2:] != x.shape[2:]:
+        raise ValueError(
+            f"{NAME}: w must be [N, C*k*k, H, W] for x {list(x.shape)} and an odd k; got {list(w.shape)}"
+        )
+    return k
+
+
+def affine(x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
+    """``scale * x + shift`` per channel, or ``x`` where both are None."""
+    if scale is None or shift is None:
+        return x
+    return torch.addcmul(shift[:, None, None], x, scale[:, None, None])
+
+
+def reference(x: Tensor, w: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+    """The operator as the paper writes it: unfold ``x`` and multiply. Slow and large; the oracle of tests.
+
+    Args:
+        x: float ``[N, C, H, W]``.
+        w: float ``[N, C*k*k, H, W]``, channel ``c*k*k + tap``, taps row by row.
+        scale, shift: float ``[C]``, both or neither.
+
+    Returns:
+        float ``[N, C, H, W]``.
+    """
+    n, c, height, width = x.shape
+    k = kernel_size(x, w)
+    columns = F.unfold(affine(x, scale, shift), k, padding=k // 2)
+    return (columns.view(n, c, k * k, height, width) * w.view(n, c, k * k, height, width)).sum(2)
+
+
+@torch.library.custom_op("layoutrt::spatially_varying_conv", mutates_args=())
+def spatially_varying_conv(
+    x: Tensor, w: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
+) -> Tensor:
+    """The operator for training: one fused multiply-add per tap, ``x`` never unfolded.
+
+    Arguments and result are those of `reference`.
+    """
+    k = kernel_size(x, w)
+    padded = F.pad(affine(x, scale, shift), (k // 2,) * 4)
+    taps = w.unflatten(1, (x.shape[1], k * k))
+    y = torch.zeros_like(x, memory_format=torch.contiguous_format)
+    for t in range(k * k):
+        y.addcmul_(taps[:, :, t], window(padded, t, k, x.shape))
+    return y
+
+
+def window(padded: Tensor, tap: int, k: int, shape: torch.Size) -> Tensor:
+    """View of the padded input that kernel position ``tap`` multiplies."""
+    row, column = divmod(tap, k)
+    return padded[:, :, row : row + shape[2], column : column + shape[3]]
+
+
+@spatially_varying_conv.register_fake
+def _(x: Tensor, w: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+def gradients(
+    grad: Tensor, x: Tensor, w: Tensor, scale: Tensor | None, shift: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Gradients of the operator for ``x``, ``w``, ``scale`` and ``shift``; nothing is unfolded."""
+    k = kernel_size(x, w)
+    padded = F.pad(affine(x, scale, shift), (k // 2,) * 4)
+    taps = w.unflatten(1, (x.shape[1], k * k))
+    grad_padded = torch.zeros_like(padded)
+    grad_taps = torch.empty_like(taps, memory_format=torch.contiguous_format)
+    for t in range(k * k):
+        torch.mul(grad, window(padded, t, k, x.shape), out=grad_taps[:, :, t])
+        window(grad_padded, t, k, x.shape).addcmul_(taps[:, :, t], grad)
+    grad_x = window(grad_padded, (k * k) // 2, k, x.shape)
+    grad_w = grad_taps.flatten(1, 2)
+    if scale is None or shift is None:
+        return grad_x.contiguous(), grad_w, None, None
+    return (
+        grad_x * scale[:, None, None],
+        grad_w,
+        (grad_x * x).sum((0, 2, 3)),
+        grad_x.sum((0, 2, 3)),
+    )
+
+
+@torch.library.custom_op("layoutrt::spatially_varying_conv_backward", mutates_args=())
+def _backward(
+    grad: Tensor, x: Tensor, w: Tensor, scale: Tensor | None, shift: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    grad_x, grad_w, grad_scale, grad_shift = gradients(grad, x, w, scale, shift)
+    # A custom op returns tensors only, so an absent gradient is an empty one.
+    return (
+        grad_x,
+        grad_w,
+        x.new_empty(0) if grad_scale is None else grad_scale,
+        x.new_empty(0) if grad_shift is None else grad_shift,
+    )
+
+
+@_backward.register_fake
+def _(grad: Tensor, x: Tensor, w: Tensor, scale: Tensor | None, shift: Tensor | None) -> tuple[Tensor, ...]:
+    absent = x.new_empty(0)
+    return (
+        torch.empty_like(x, memory_format=torch.contiguous_format),
+        torch.empty_like(w, memory_format=torch.contiguous_format),
+        absent if scale is None else torch.empty_like(scale),
+        absent.clone() if shift is None else torch.empty_like(shift),
+    )
+
+
+def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    ctx.save_for_backward(*inputs)
+
+
+def _autograd(ctx, grad):  # type: ignore[no-untyped-def]
+    x, w, scale, shift = ctx.saved_tensors
+    grads = _backward(grad, x, w, scale, shift)
+    return grads if scale is not None else (*grads[:2], None, None)
+
+
+spatially_varying_conv.register_autograd(_autograd, setup_context=_setup_context)
+
+
+SCHEMA = OpSchema(
+    NAME,
+    DOMAIN,
+    VERSION,
+    doc=__doc__,
+    inputs=[
+        OpSchema.FormalParameter("x", "T", "Input, [N, C, H, W]."),
+        OpSchema.FormalParameter("w", "T", "A kernel for every pixel and channel, [N, C*k*k, H, W]."),
+        OpSchema.FormalParameter(
+            "scale", "T", "[C]; with shift.", param_option=OpSchema.FormalParameterOption.Optional
+        ),
+        OpSchema.FormalParameter(
+            "shift", "T", "[C]; with scale.", param_option=OpSchema.FormalParameterOption.Optional
+        ),
+    ],
+    outputs=[OpSchema.FormalParameter("y", "T", "Output, [N, C, H, W].")],
+    type_constraints=[("T", ["tensor(float)", "tensor(float16)"], "Floating point.")],
+)
+
+
+def body_nodes(k: int, with_affine: bool) -> list[str]:
+    """Standard-operator nodes that compute ``y`` from ``x``, ``w`` (and ``scale``, ``shift``)."""
+    p = k // 2
+    nodes = ["axes = Constant <value_ints = [1, 2]> ()"]
+    if with_affine:
+        nodes += [
+            "scale_c11 = Unsqueeze(scale, axes)",
+            "shift_c11 = Unsqueeze(shift, axes)",
+            "scaled = Mul(x, scale_c11)",
+            "source = Add(scaled, shift_c11)",
+        ]
+    else:
+        nodes += ["source = Identity(x)"]
+    nodes += [
+        f"pads = Constant <value_ints = [0, 0, {p}, {p}, 0, 0, {p}, {p}]> ()",
+        "padded = Pad(source, pads)",
+        "channels = Shape <start = 0, end = 2> (x)",
+        "size = Shape <start = 2, end = 4> (x)",
+        f"tap_count = Constant <value_ints = [{k * k}]> ()",
+        "kernel_shape = Concat <axis = 0> (channels, tap_count, size)",
+        "kernels = Reshape(w, kernel_shape)",
+        "spatial = Constant <value_ints = [2, 3]> ()",
+    ]
+    for t in range(k * k):
+        nodes += [
+            f"start_{t} = Constant <value_ints = [{t // k}, {t % k}]> ()",
+            f"end_{t} = Add(start_{t}, size)",
+            f"window_{t} = Slice(padded, start_{t}, end_{t}, spatial)",
+            f"index_{t} = Constant <value_int = {t}> ()",
+            f"kernel_{t} = Gather <axis = 2> (kernels, index_{t})",
+            f"product_{t} = Mul(window_{t}, kernel_{t})",
+        ]
+    nodes += [f"y = Sum({', '.join(f'product_{t}' for t in range(k * k))})"]
+    return nodes
+
+
+def function_body(k: int = 3, with_affine: bool = True) -> onnx.FunctionProto:
+    """The operator as an ONNX function of standard operators, for files with kernel size ``k``.
+
+    A file carries one body per operator, so all its nodes either have ``scale`` and ``shift`` or have neither.
+    """
+    inputs = ["x", "w", "scale", "shift"] if with_affine else ["x", "w"]
+    return parse_function(NAME, inputs, "y", body_nodes(k, with_affine))
