@@ -1,0 +1,143 @@
+"""Checkpoints: safetensors with their configuration as metadata. Nothing of ours is a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from layoutrt import __version__
+from layoutrt.errors import LayoutRTError
+from layoutrt.files import replacing
+from layoutrt.layouts import LabelSet
+from layoutrt.train.networks.generator import Generator, GeneratorConfig
+
+FORMAT = 1
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], kind: str, metadata: dict[str, Any]) -> None:
+    """Write tensors and JSON metadata to ``path``, all or nothing.
+
+    Raises:
+        LayoutRTError: the file cannot be written; what was there stays.
+    """
+    header = {
+        "layoutrt.format": str(FORMAT),
+        "layoutrt.version": __version__,
+        "layoutrt.kind": kind,
+        **{f"layoutrt.{key}": json.dumps(value) for key, value in metadata.items()},
+    }
+    with replacing(path) as temporary:
+        try:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, header)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+
+
+def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and metadata of a file that `save_tensors` wrote.
+
+    Raises:
+        LayoutRTError: a missing, truncated or foreign file, another kind, or a newer format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise LayoutRTError(f"{path} does not exist; give the path of a layoutrt checkpoint (.safetensors)")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            if "layoutrt.format" not in header:
+                raise LayoutRTError(
+                    f"{path} was not made by layoutrt; train with 'layoutrt train' or convert a published "
+                    "checkpoint with 'layoutrt import-checkpoint'"
+                )
+            if int(header["layoutrt.format"]) > FORMAT:
+                raise LayoutRTError(
+                    f"{path} was made by a newer layoutrt ({header['layoutrt.version']}); "
+                    "upgrade with: pip install --upgrade layoutrt"
+                )
+            if header["layoutrt.kind"] != kind:
+                raise LayoutRTError(f"{path} is a {header['layoutrt.kind']} file, not a {kind} file")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise LayoutRTError(
+            f"{path} is truncated or not a safetensors file ({error}); copy or train it again"
+        ) from None
+    texts = ("layoutrt.format", "layoutrt.version", "layoutrt.kind")
+    return tensors, {
+        key.removeprefix("layoutrt."): json.loads(value) for key, value in header.items() if key not in texts
+    }
+
+
+def save_generator(
+    path: str | Path, state: dict[str, Tensor], config: GeneratorConfig, labels: LabelSet, provenance: dict[str, Any]
+) -> None:
+    """Write a generator checkpoint.
+
+    Args:
+        path: of the new file.
+        state: the generator's state dict.
+        config: what it was built from.
+        labels: the label set it was trained on.
+        provenance: how it was made; kept as it is.
+    """
+    metadata = {"config": config.to_dict(), "label_set": json.loads(labels.to_json()), "provenance": provenance}
+    save_tensors(Path(path), state, "generator", metadata)
+
+
+def load_generator(path: str | Path) -> tuple[Generator, LabelSet, dict[str, Any]]:
+    """A generator in evaluation mode, its label set and its provenance.
+
+    Raises:
+        LayoutRTError: the file is not a generator checkpoint that this version can load.
+    """
+    tensors, metadata = load_tensors(path, "generator")
+    known = {field.name for field in fields(GeneratorConfig)}
+    unknown = sorted(set(metadata["config"]) - known)
+    if unknown:
+        raise LayoutRTError(f"{path} has unknown configuration fields {unknown}; upgrade layoutrt to load it")
+    generator = Generator(GeneratorConfig(**metadata["config"]))
+    missing, unexpected = generator.load_state_dict(tensors, strict=False)
+    if missing or unexpected:
+        raise LayoutRTError(
+            f"{path} does not fit its own configuration (for example {(missing + unexpected)[0]}); it is damaged"
+        )
+    return generator.eval(), LabelSet.from_json(json.dumps(metadata["label_set"])), metadata.get("provenance", {})
+
+
+def file_digest(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+
+
+def _digest(file: Any) -> str:
+    # Python 3.10 has no hashlib.file_digest.
+    digest = hashlib.sha256()
+    for block in iter(lambda: file.read(1 << 20), b""):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def optimizer_tensors(optimizer: torch.optim.Adam, prefix: str) -> dict[str, Tensor]:
+    """Adam's moments and step counts under names ``prefix.INDEX.KEY``."""
+    state = optimizer.state_dict()["state"]
+    return {f"{prefix}.{i}.{key}": value for i, entry in state.items() for key, value in entry.items()}
+
+
+def load_optimizer(optimizer: torch.optim.Adam, tensors: dict[str, Tensor], prefix: str) -> None:
+    """Put back what `optimizer_tensors` took."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        head, _, rest = name.partition(".")
+        if head == prefix:
+            index, key = rest.split(".")
+            state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

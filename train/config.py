@@ -1,0 +1,66 @@
+"""What a training run is asked to do; stored with the run and compared on resume."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from layoutrt.errors import LayoutRTError
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Defaults are the paper's recipe (section 4.1) where it states one."""
+
+    data: str
+    label_set: str
+    height: int = 256
+    width: int = 256
+    steps: int = 100_000
+    decay_steps: int = 50_000
+    """Last steps, over which the learning rates fall linearly to zero."""
+    batch_size: int = 4
+    generator_width: int = 64
+    hidden: int = 128
+    predictor_kernel: int = 3
+    pyramid_levels: int = 6
+    latent: int = 0
+    """Length of ``z``; above 0 an image encoder is trained with the generator."""
+    discriminator_width: int = 64
+    encoder_width: int = 64
+    learning_rate: float = 2e-4
+    """Base rate; the generator takes half, the discriminator double (two time scales)."""
+    feature_weight: float = 10.0
+    kl_weight: float = 0.05
+    ema_decay: float = 0.999
+    """Of the averaged generator that is written out; 0 writes the last one."""
+    enlarge: float = 1.15
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        checks = {
+            "steps": self.steps >= 1,
+            "decay_steps": 0 <= self.decay_steps <= self.steps,
+            "batch_size": self.batch_size >= 1,
+            "discriminator_width": self.discriminator_width >= 1,
+            "encoder_width": self.encoder_width >= 1,
+            "learning_rate": self.learning_rate > 0,
+            "ema_decay": 0 <= self.ema_decay < 1,
+            "enlarge": self.enlarge >= 1,
+        }
+        for field, good in checks.items():
+            if not good:
+                raise LayoutRTError(f"training configuration: {field} = {getattr(self, field)} is out of range")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    def rate_factor(self, step: int) -> float:
+        """Factor on the learning rates at ``step``: 1, then linear to 0."""
+        return min(1.0, (self.steps - step) / self.decay_steps) if self.decay_steps else 1.0
+
+    def differences(self, other: dict[str, Any]) -> list[str]:
+        """Fields in which a stored configuration differs, as ``field: stored -> asked``."""
+        mine = self.to_dict()
+        return [f"{key}: {other.get(key)} -> {mine[key]}" for key in mine if other.get(key) != mine[key]]

@@ -1,0 +1,90 @@
+"""The generator's residual block: conditional convolution with layout-aware gates (paper, section 3.1)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from layoutrt.operators.spatially_varying_conv import spatially_varying_conv
+from layoutrt.train.networks.spectral_norm import SpectralNormConv2d
+
+LEAKY_SLOPE = 0.2
+
+
+def predictor(condition: int, hidden: int, outputs: int, kernel: int) -> nn.Sequential:
+    """Small net from the condition to kernels or gates: conv 3x3, ReLU, conv ``kernel`` x ``kernel``."""
+    return nn.Sequential(
+        nn.Conv2d(condition, hidden, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(hidden, outputs, kernel, padding=kernel // 2),
+    )
+
+
+class SpatiallyAdaptiveNorm(nn.Module):
+    """SPADE (arXiv 1903.07291): batch norm whose scale and shift are predicted from the condition."""
+
+    def __init__(self, channels: int, condition: int, hidden: int) -> None:
+        super().__init__()
+        self.param_free_norm = nn.BatchNorm2d(channels, affine=False)
+        self.mlp_shared = nn.Sequential(nn.Conv2d(condition, hidden, 3, padding=1), nn.ReLU())
+        self.mlp_gamma = nn.Conv2d(hidden, channels, 3, padding=1)
+        self.mlp_beta = nn.Conv2d(hidden, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
+        """``x [N, C, H, W]`` normalised, and modulated by what ``mlp_shared`` made of the condition."""
+        return self.param_free_norm(x) * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden)
+
+
+class ConditionalBlock(nn.Module):
+    """Two conditional convolutions with gated 1x1 convolutions, and a shortcut.
+
+    Args:
+        in_channels, out_channels: of the block; the middle is the smaller of the two.
+        condition: channels of the condition (semantics and pyramid feature).
+        hidden: hidden channels of the predictors; 128 in the paper.
+        predictor_kernel: kernel of the predictors' second convolution; 3 in the paper.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, condition: int, hidden: int = 128, predictor_kernel: int = 3
+    ) -> None:
+        super().__init__()
+        middle = min(in_channels, out_channels)
+        self.gen_weights1 = predictor(condition, hidden, in_channels * 9, predictor_kernel)
+        self.gen_weights2 = predictor(condition, hidden, middle * 9, predictor_kernel)
+        self.gen_se_weights1 = predictor(condition, hidden, middle, predictor_kernel)
+        self.gen_se_weights2 = predictor(condition, hidden, out_channels, predictor_kernel)
+        self.norm_1 = nn.BatchNorm2d(in_channels)
+        self.conv_1 = nn.Conv2d(in_channels, middle, 1)
+        self.norm_2 = nn.BatchNorm2d(middle)
+        self.conv_3 = nn.Conv2d(middle, out_channels, 1)
+        self.learned_shortcut = in_channels != out_channels
+        if self.learned_shortcut:
+            self.norm_s = SpatiallyAdaptiveNorm(in_channels, condition, hidden)
+            self.conv_s = SpectralNormConv2d(in_channels, out_channels, 1, bias=False)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """``x [N, in, H, W]``, ``condition [N, S+n, H, W]`` -> ``[N, out, H, W]``."""
+        hidden = self.hidden_features(condition)
+        w1, w2 = self.gen_weights1[2](hidden[0]), self.gen_weights2[2](hidden[1])
+        g1 = torch.sigmoid(self.gen_se_weights1[2](hidden[2]))
+        g2 = torch.sigmoid(self.gen_se_weights2[2](hidden[3]))
+        shortcut = self.conv_s(self.norm_s(x, hidden[4])) if self.learned_shortcut else x
+        d = spatially_varying_conv(self.norm_1(x), w1)
+        d = F.leaky_relu(self.conv_1(d) * g1, LEAKY_SLOPE)
+        d = spatially_varying_conv(self.norm_2(d), w2)
+        d = F.leaky_relu(self.conv_3(d) * g2, LEAKY_SLOPE)
+        return shortcut + d
+
+    def first_convs(self) -> list[nn.Conv2d]:
+        """First convolutions of the predictors and of the shortcut's norm: all read the condition."""
+        nets = [self.gen_weights1, self.gen_weights2, self.gen_se_weights1, self.gen_se_weights2]
+        return [net[0] for net in nets] + ([self.norm_s.mlp_shared[0]] if self.learned_shortcut else [])
+
+    def hidden_features(self, condition: Tensor) -> list[Tensor]:
+        """Hidden features of every predictor, computed by one convolution because they share its input."""
+        convs = self.first_convs()
+        weight = torch.cat([conv.weight for conv in convs])
+        bias = torch.cat([conv.bias for conv in convs])
+        return list(F.relu(F.conv2d(condition, weight, bias, padding=1)).chunk(len(convs), 1))
