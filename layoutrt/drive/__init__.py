@@ -64,7 +64,8 @@ class Drive:
             raise LayoutRTError(f"the drive has no frame {index}; frames count from 0")
         time = index / scene.FRAME_RATE
         position = time * scene.SPEED
-        focal = FOCAL * self.height
+        # A portrait image sees as wide as 4:3 does, until its lowest row would lie nearer than NEAR.
+        focal = FOCAL * min(self.height, max(0.75 * self.width, 0.3 * self.height))
         pitch = float(self._pitch.at(np.array([position]))[0])
         camera = Camera(self.height, self.width, focal, (HORIZON + 0.008 * pitch) * self.height)
         heading, bend = self._bend(position)
