@@ -1,0 +1,67 @@
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/kernels.h"
+
+#define LRT_ISA baseline
+#include "kernels/isa.h"
+#undef LRT_ISA
+#ifdef LRT_X86
+#define LRT_ISA avx2
+#include "kernels/isa.h"
+#undef LRT_ISA
+#define LRT_ISA avx512
+#include "kernels/isa.h"
+#undef LRT_ISA
+#endif
+
+namespace layoutrt::kernels {
+namespace {
+
+#define LRT_TABLE(isa, label)           \
+  {label,                               \
+   isa::spatially_varying_conv_scratch, \
+   isa::spatially_varying_conv,         \
+   isa::layout_conv_scratch,            \
+   isa::layout_conv,                    \
+   isa::layout_conv_uniform_sums,       \
+   isa::predicted_conv_scratch,         \
+   isa::predicted_conv}
+
+#if defined(__aarch64__)
+constexpr KernelTable kBaseline = LRT_TABLE(baseline, "NEON");
+#elif defined(LRT_X86)
+constexpr KernelTable kBaseline = LRT_TABLE(baseline, "SSE2");
+constexpr KernelTable kAvx2 = LRT_TABLE(avx2, "AVX2");
+constexpr KernelTable kAvx512 = LRT_TABLE(avx512, "AVX-512");
+#else
+constexpr KernelTable kBaseline = LRT_TABLE(baseline, "generic");
+#endif
+
+const KernelTable& choose() {
+#ifdef LRT_X86
+  const char* wanted = std::getenv("LAYOUTRT_ISA");
+  const auto allowed = [wanted](const char* name) {
+    return wanted == nullptr || *wanted == '\0' || std::strcmp(wanted, name) == 0;
+  };
+  if (allowed("avx512") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) {
+    return kAvx512;
+  }
+  // A machine that lacks the AVX-512 it was asked for gets the next best.
+  if ((allowed("avx2") || allowed("avx512")) && __builtin_cpu_supports("avx2") &&
+      __builtin_cpu_supports("fma")) {
+    return kAvx2;
+  }
+#endif
+  return kBaseline;
+}
+
+}  // namespace
+
+const KernelTable& kernel_table() {
+  static const KernelTable& chosen = choose();
+  return chosen;
+}
+
+}  // namespace layoutrt::kernels

@@ -1,0 +1,18 @@
+// The kernels of one instruction set, declared in its namespace: included once per set.
+#ifndef LRT_ISA
+#error "define LRT_ISA before including isa.h"
+#endif
+
+namespace layoutrt::kernels::LRT_ISA {
+
+size_t spatially_varying_conv_scratch(const SpatiallyVaryingConv& conv);
+void spatially_varying_conv(const SpatiallyVaryingConv& conv, int64_t plane, int64_t row_begin,
+                            int64_t row_end, float* scratch);
+size_t layout_conv_scratch(const LayoutConv& conv);
+void layout_conv(const LayoutConv& conv, int64_t image, int64_t pixel_begin, int64_t pixel_end,
+                 float* scratch);
+void layout_conv_uniform_sums(const LayoutConv& conv, float* sums);
+size_t predicted_conv_scratch(const PredictedConv& conv, const Tile& tile);
+void predicted_conv(const PredictedConv& conv, int64_t image, const Tile& tile, float* scratch);
+
+}  // namespace layoutrt::kernels::LRT_ISA

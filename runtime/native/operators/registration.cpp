@@ -1,0 +1,68 @@
+#include "operators/registration.h"
+
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "operators/custom_operator.h"
+#include "operators/layout_conv.h"
+#include "operators/predicted_conv.h"
+#include "operators/spatially_varying_conv.h"
+
+namespace layoutrt::operators {
+namespace {
+
+// Sessions refer to the operators for as long as they live, and may outlive every owner we could name: a
+// registration is made once for each ONNX Runtime of the process and stays.
+class Registration {
+ public:
+  explicit Registration(const OrtApi* table)
+      : api(table), spatially_varying_conv_(api), layout_conv_(api), predicted_conv_(api) {
+    ort::check(api, api.CreateCustomOpDomain("layoutrt", &domain));
+    ort::check(api, api.CustomOpDomain_Add(domain, &spatially_varying_conv_));
+    ort::check(api, api.CustomOpDomain_Add(domain, &layout_conv_));
+    ort::check(api, api.CustomOpDomain_Add(domain, &predicted_conv_));
+  }
+
+  const ort::Functions api;
+  OrtCustomOpDomain* domain = nullptr;
+
+ private:
+  CustomOperator<SpatiallyVaryingConv> spatially_varying_conv_;
+  CustomOperator<LayoutConv> layout_conv_;
+  CustomOperator<PredictedConv> predicted_conv_;
+};
+
+Registration& registration_for(const OrtApi* table) {
+  static std::mutex mutex;
+  // Never destroyed: static destructors run in no order that suits another library.
+  static auto& registrations = *std::make_unique<std::map<const OrtApi*, Registration>>().release();
+  const std::lock_guard<std::mutex> lock(mutex);
+  return registrations.try_emplace(table, table).first->second;
+}
+
+}  // namespace
+
+void add_to(OrtSessionOptions* options, const OrtApi* api) {
+  Registration& registration = registration_for(api);
+  ort::check(registration.api, registration.api.AddCustomOpDomain(options, registration.domain));
+}
+
+}  // namespace layoutrt::operators
+
+// What onnxruntime.SessionOptions().register_custom_ops_library() looks for.
+extern "C" __attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(OrtSessionOptions* options,
+                                                                               const OrtApiBase* base) {
+  using layoutrt::ort::Functions;
+  const OrtApi* table = base->GetApi(layoutrt::ort::kApiVersion);
+  if (table == nullptr) {
+    // Too old for the slots used here, but CreateStatus is the first of every version.
+    using CreateStatus = OrtStatus* (*)(int, const char*);
+    const auto* oldest = reinterpret_cast<void* const*>(base->GetApi(1));
+    const std::string sentence =
+        std::string("layoutrt's operators need ONNX Runtime >= 1.20, found ") + base->GetVersionString();
+    return reinterpret_cast<CreateStatus>(oldest[0])(layoutrt::ort::kFail, sentence.c_str());
+  }
+  const Functions api(table);
+  return layoutrt::ort::guarded(api, [&] { layoutrt::operators::add_to(options, table); });
+}

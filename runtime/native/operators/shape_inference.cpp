@@ -1,0 +1,62 @@
+#include "operators/shape_inference.h"
+
+#include <memory>
+
+#include "onnxruntime/status.h"
+
+namespace layoutrt::operators {
+
+std::vector<Dimension> ShapeInference::input(size_t index) const {
+  size_t count = 0;
+  ort::check(api_, api_.ShapeInferContext_GetInputCount(context_, &count));
+  if (index >= count) return {};
+  OrtTensorTypeAndShapeInfo* info = nullptr;  // belongs to the context
+  ort::check(api_, api_.ShapeInferContext_GetInputTypeShape(context_, index, &info));
+  size_t rank = 0;
+  ort::check(api_, api_.GetDimensionsCount(info, &rank));
+  if (rank == 0) return {};
+  std::vector<int64_t> sizes(rank);
+  std::vector<const char*> names(rank);
+  ort::check(api_, api_.GetDimensions(info, sizes.data(), rank));
+  ort::check(api_, api_.GetSymbolicDimensions(info, names.data(), rank));
+  std::vector<Dimension> dimensions(rank);
+  for (size_t i = 0; i < rank; ++i) {
+    dimensions[i].size = sizes[i];
+    if (sizes[i] < 0 && names[i] != nullptr) dimensions[i].name = names[i];
+  }
+  return dimensions;
+}
+
+std::vector<int64_t> ShapeInference::ints(const char* name) const {
+  const OrtOpAttr* attribute = nullptr;
+  if (OrtStatus* absent = api_.ShapeInferContext_GetAttribute(context_, name, &attribute)) {
+    api_.ReleaseStatus(absent);
+    return {};
+  }
+  std::vector<int64_t> values(8);
+  size_t bytes = 0;
+  ort::check(api_, api_.ReadOpAttr(attribute, ort::kAttributeInts, values.data(),
+                                   values.size() * sizeof(int64_t), &bytes));
+  values.resize(bytes / sizeof(int64_t));
+  return values;
+}
+
+void ShapeInference::set_output(const std::vector<Dimension>& dimensions) const {
+  std::vector<int64_t> sizes;
+  std::vector<const char*> names;
+  for (const Dimension& dimension : dimensions) {
+    if (!dimension.known()) return;
+    sizes.push_back(dimension.size);
+    names.push_back(dimension.name.c_str());
+  }
+  OrtTensorTypeAndShapeInfo* info = nullptr;
+  ort::check(api_, api_.CreateTensorTypeAndShapeInfo(&info));
+  const std::unique_ptr<OrtTensorTypeAndShapeInfo, void (*)(OrtTensorTypeAndShapeInfo*)> owner(
+      info, api_.ReleaseTensorTypeAndShapeInfo);
+  ort::check(api_, api_.SetTensorElementType(info, ort::kFloat));
+  ort::check(api_, api_.SetDimensions(info, sizes.data(), sizes.size()));
+  ort::check(api_, api_.SetSymbolicDimensions(info, names.data(), names.size()));
+  ort::check(api_, api_.ShapeInferContext_SetOutputTypeShape(context_, 0, info));
+}
+
+}  // namespace layoutrt::operators
