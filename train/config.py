@@ -15,7 +15,11 @@ class TrainingConfig:
     data: str
     label_set: str
     height: int = 256
+    """Of the samples."""
     width: int = 256
+    load_height: int = 0
+    """Size that pairs are resized to before samples are cropped from them; 0 = the samples' own."""
+    load_width: int = 0
     steps: int = 100_000
     decay_steps: int = 50_000
     """Last steps, over which the learning rates fall linearly to zero."""
@@ -35,6 +39,8 @@ class TrainingConfig:
     ema_decay: float = 0.999
     """Of the averaged generator that is written out; 0 writes the last one."""
     enlarge: float = 1.15
+    init_gain: float = 0.02
+    """Of Xavier initialisation. The published value suits long runs; short ones learn sooner from 1."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -47,6 +53,9 @@ class TrainingConfig:
             "learning_rate": self.learning_rate > 0,
             "ema_decay": 0 <= self.ema_decay < 1,
             "enlarge": self.enlarge >= 1,
+            "init_gain": self.init_gain > 0,
+            "load_height": self.load_height == 0 or self.load_height >= self.height,
+            "load_width": self.load_width == 0 or self.load_width >= self.width,
         }
         for field, good in checks.items():
             if not good:
@@ -55,6 +64,11 @@ class TrainingConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
+
+    @property
+    def load_size(self) -> tuple[int, int]:
+        """Height and width that pairs are resized to before samples are cropped."""
+        return self.load_height or self.height, self.load_width or self.width
 
     def rate_factor(self, step: int) -> float:
         """Factor on the learning rates at ``step``: 1, then linear to 0."""

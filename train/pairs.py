@@ -66,8 +66,9 @@ class PairFolder(Dataset[tuple[Tensor, Tensor]]):
         folder: holds ``images/`` and ``labels/``.
         label_set: what the label maps mean.
         size: height and width of the samples.
+        load_size: height and width that pairs are resized to first; the size of the samples by default.
         seed: of the augmentation.
-        enlarge: largest factor by which a pair is enlarged before it is cropped; 1 = no crop.
+        enlarge: largest factor by which a pair is enlarged beyond that before it is cropped.
         flip: whether half of the samples are mirrored.
     """
 
@@ -77,6 +78,7 @@ class PairFolder(Dataset[tuple[Tensor, Tensor]]):
         label_set: LabelSet,
         size: tuple[int, int],
         *,
+        load_size: tuple[int, int] | None = None,
         seed: int = 0,
         enlarge: float = 1.15,
         flip: bool = True,
@@ -84,6 +86,7 @@ class PairFolder(Dataset[tuple[Tensor, Tensor]]):
         self.pairs = find_pairs(folder)
         self.label_set = label_set
         self.size = size
+        self.load_size = load_size or size
         self.seed = seed
         self.enlarge = enlarge
         self.flip = flip
@@ -111,7 +114,7 @@ class PairFolder(Dataset[tuple[Tensor, Tensor]]):
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         height, width = self.size
         factor = random.uniform(1.0, self.enlarge)
-        big_height, big_width = round(height * factor), round(width * factor)
+        big_height, big_width = (round(side * factor) for side in self.load_size)
         top = int(random.integers(big_height - height + 1))
         left = int(random.integers(big_width - width + 1))
         window = np.s_[top : top + height, left : left + width]

@@ -56,6 +56,7 @@ def train(
         root / "train" if (root / "train").is_dir() else root,
         labels,
         (config.height, config.width),
+        load_size=config.load_size,
         seed=config.seed,
         enlarge=config.enlarge,
     )
@@ -102,7 +103,7 @@ def train(
 def _validation_samples(root: Path, labels: LabelSet, config: TrainingConfig) -> dict[str, Any]:
     """A few fixed pairs to look at, evenly spread over the validation (or training) folder."""
     folder = root / "val" if (root / "val").is_dir() else root / "train" if (root / "train").is_dir() else root
-    pairs = PairFolder(folder, labels, (config.height, config.width), enlarge=1.0, flip=False)
+    pairs = PairFolder(folder, labels, config.load_size, enlarge=1.0, flip=False)
     indices = np.linspace(0, len(pairs) - 1, min(6, len(pairs))).round().astype(int)
     items = [pairs[0, int(i)] for i in indices]
     return {

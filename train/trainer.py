@@ -30,7 +30,7 @@ STATE_FILE = "training.safetensors"
 GENERATOR_FILE = "generator.safetensors"
 
 
-def initialise(network: nn.Module, gain: float = 0.02) -> None:
+def initialise(network: nn.Module, gain: float) -> None:
     """Xavier initialisation of convolutions and linear layers, biases zero, as published."""
     for name, parameter in network.named_parameters():
         if parameter.ndim >= 2:
@@ -68,7 +68,7 @@ class Trainer:
         self.discriminator = Discriminator(self.generator_config.semantic_channels, config.discriminator_width)
         self.encoder = ImageEncoder(config.encoder_width, config.latent) if config.latent else None
         for network in self.networks().values():
-            initialise(network)
+            initialise(network, config.init_gain)
             network.to(self.device).train()
         self.average = averaged_copy(self.generator)
         rate, betas = config.learning_rate, (0.0, 0.9)

@@ -1,0 +1,215 @@
+"""A generator checkpoint to one ONNX file that every backend runs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from layoutrt import __version__
+from layoutrt.errors import LayoutRTError, require
+from layoutrt.export.cost import Cost, graph_cost
+from layoutrt.export.pipeline import InferencePipeline
+from layoutrt.files import replacing
+from layoutrt.layouts import LabelSet
+from layoutrt.operators import BODY_OPSET, DOMAIN, VERSION, layout_conv, predicted_conv, spatially_varying_conv
+from layoutrt.train.checkpoint import file_digest, load_generator
+from layoutrt.train.networks.generator import Generator, GeneratorConfig
+
+FORMAT = 1
+"""Version of the file contract: inputs, outputs and metadata keys."""
+
+PRECISIONS = ("fp32",)
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written, and what the folding and merging saved."""
+
+    path: Path
+    size: tuple[int, int]
+    """Height and width that the costs are for."""
+    cost: Cost
+    straight: Cost | None
+    """Cost of exporting the training network as it is, one-hot tensor in; None where not asked for."""
+
+
+def export_onnx(
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    dynamic: bool = False,
+    batch: int = 1,
+    precision: str = "fp32",
+    compare: bool = True,
+) -> ExportReport:
+    """Export a generator.
+
+    Args:
+        checkpoint: a generator's safetensors file.
+        out: the ONNX file to write.
+        size: height and width of the graph; the training size by default.
+        dynamic: leave batch, height and width open instead.
+        batch: images per run of a graph with a fixed size.
+        precision: ``"fp32"``.
+        compare: also export the training network as it is and count its cost.
+
+    Raises:
+        LayoutRTError: the checkpoint cannot be read, or cannot make that size.
+    """
+    if precision not in PRECISIONS:
+        raise LayoutRTError(f"--precision {precision} is not known; choose from {', '.join(PRECISIONS)}")
+    generator, labels, provenance = load_generator(checkpoint)
+    config = generator.config
+    size = size or (config.image_height, config.image_width)
+    config.check_size(*size)
+    if config.latent and (dynamic or size != (config.image_height, config.image_width)):
+        raise LayoutRTError(
+            f"{checkpoint} has a latent and makes one size only; export it with "
+            f"--size {config.image_height}x{config.image_width}"
+        )
+    model = generator_model(generator, labels, size=size, dynamic=dynamic, batch=batch)
+    set_metadata(
+        model,
+        {
+            "layoutrt.format": str(FORMAT),
+            "layoutrt.version": __version__,
+            "layoutrt.kind": "generator",
+            "layoutrt.label_set": labels.to_json(),
+            "layoutrt.config": json.dumps(config.to_dict()),
+            "layoutrt.provenance": json.dumps(provenance),
+            "layoutrt.checkpoint_sha256": file_digest(checkpoint),
+            "layoutrt.precision": precision,
+            "layoutrt.size": f"{size[0]}x{size[1]}",
+        },
+    )
+    with replacing(out) as temporary:
+        onnx.save(model, temporary)
+    straight = graph_cost(straight_model(generator, size), size) if compare else None
+    return ExportReport(Path(out), size, graph_cost(model, size), straight)
+
+
+def generator_model(
+    generator: Generator, labels: LabelSet, *, size: tuple[int, int], dynamic: bool = False, batch: int = 1
+) -> onnx.ModelProto:
+    """The pipeline as an ONNX model that carries the bodies of its operators.
+
+    Args:
+        generator: in evaluation mode.
+        labels: its label set.
+        size: height and width, where not ``dynamic``.
+        dynamic: leave batch, height and width open.
+        batch: images per run where not ``dynamic``.
+    """
+    config = generator.config
+    # An example in which an open dimension, or one derived from it, is 1 would fix that dimension at 1.
+    multiple = config.size_multiple
+    shape = (2, 2 * multiple, 3 * multiple) if dynamic else (batch, *size)
+    example: dict[str, Tensor] = {"labels": torch.zeros(shape, dtype=torch.uint8)}
+    if config.instance_edges:
+        example["instances"] = torch.zeros(shape, dtype=torch.int32)
+    if config.latent:
+        example["z"] = torch.zeros(shape[0], config.latent)
+    open_dims = None
+    if dynamic:
+        dims = {
+            0: torch.export.Dim("batch", min=1, max=64),
+            1: multiple * torch.export.Dim("rows", min=1, max=8192 // multiple),
+            2: multiple * torch.export.Dim("columns", min=1, max=8192 // multiple),
+        }
+        open_dims = {name: dims for name in example}
+    model = _to_model(InferencePipeline(generator, labels).eval(), example, ["image"], open_dims)
+    _name_open_dims(model)
+    p = config.predictor_kernel
+    model.functions.extend([layout_conv.function_body(3), predicted_conv.function_body(3, p)])
+    onnx.checker.check_model(model)
+    return model
+
+
+def straight_model(generator: Generator, size: tuple[int, int]) -> onnx.ModelProto:
+    """The training network exported as it is: one-hot semantics in, float image out, standard operators."""
+    config: GeneratorConfig = generator.config
+    example = {"semantics": torch.zeros(1, config.semantic_channels, *size)}
+    if config.latent:
+        example["z"] = torch.zeros(1, config.latent)
+    model = _to_model(generator.eval(), example, ["image"], None)
+    model.functions.append(spatially_varying_conv.function_body(3, with_affine=False))
+    return model
+
+
+def set_metadata(model: onnx.ModelProto, values: dict[str, str]) -> None:
+    """Write ``values`` into ``metadata_props``, and who made the file into its producer fields."""
+    onnx.helper.set_model_props(model, values)
+    model.producer_name, model.producer_version = "layoutrt", __version__
+
+
+def _to_model(
+    module: nn.Module, example: dict[str, Tensor], outputs: list[str], open_dims: dict[str, Any] | None
+) -> onnx.ModelProto:
+    require("onnxscript", extra="train", purpose="export")
+    # The exporter warns of operators of packages that we do not use, and of its own internals.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module,
+            kwargs=example,
+            dynamo=True,
+            verbose=False,
+            opset_version=BODY_OPSET,
+            input_names=list(example),
+            output_names=outputs,
+            dynamic_shapes=open_dims,
+            custom_translation_table=_translations(),
+        )
+    assert program is not None
+    model = program.model_proto
+    model.graph.name = "layoutrt"
+    del model.metadata_props[:]
+    for node in model.graph.node:
+        # Stack traces of the machine that exported do not belong into a file that ships.
+        del node.metadata_props[:]
+    return model
+
+
+def _translations() -> dict[Any, Callable[..., Any]]:
+    """How each of our torch operators is written in ONNX."""
+    from onnxscript.values import Op, Opset
+
+    domain = Opset(DOMAIN, VERSION)
+    layout = Op(domain, layout_conv.NAME, layout_conv.SCHEMA)
+    predicted = Op(domain, predicted_conv.NAME, predicted_conv.SCHEMA)
+    varying = Op(domain, spatially_varying_conv.NAME, spatially_varying_conv.SCHEMA)
+    ops = torch.ops.layoutrt
+    return {
+        ops.layout_conv.default: lambda labels, table, bias, stride=1: layout(
+            labels, table, bias, strides=[stride, stride]
+        ),
+        ops.predicted_conv.default: lambda x, h, weight, bias, scale=None, shift=None: predicted(
+            x, h, weight, bias, scale, shift
+        ),
+        ops.spatially_varying_conv.default: lambda x, w, scale=None, shift=None: (
+            varying(x, w) if scale is None else varying(x, w, scale, shift)
+        ),
+    }
+
+
+def _name_open_dims(model: onnx.ModelProto) -> None:
+    """Call the open dimensions N, H and W instead of the exporter's expressions."""
+    names = ("N", "H", "W")
+    for value in (*model.graph.input, *model.graph.output):
+        for dim, name in zip(value.type.tensor_type.shape.dim, names, strict=False):
+            if not dim.HasField("dim_value"):
+                dim.dim_param = name
+    if any(dim.dim_param for dim in model.graph.input[0].type.tensor_type.shape.dim):
+        # Their expressions in intermediate shapes would contradict the new names.
+        del model.graph.value_info[:]
