@@ -1,0 +1,184 @@
+"""The native library ``liblayoutrt.so``: where it is, and its C API as ctypes sees it.
+
+The declarations mirror ``runtime/native/include/layoutrt/layoutrt.h``, which documents them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.resources
+import importlib.util
+import os
+from pathlib import Path
+
+from layoutrt.errors import LayoutRTError
+
+NAME = "liblayoutrt.so"
+MAX_RANK = 8
+
+
+class SessionOptions(ctypes.Structure):
+    """``lrt_session_options``."""
+
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("onnxruntime_path", ctypes.c_char_p),
+        ("threads", ctypes.c_int32),
+    ]
+
+
+class NativeTensorInfo(ctypes.Structure):
+    """``lrt_tensor_info``."""
+
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("dtype", ctypes.c_int),
+        ("rank", ctypes.c_int32),
+        ("dims", ctypes.c_int64 * MAX_RANK),
+    ]
+
+
+class SessionInfo(ctypes.Structure):
+    """``lrt_session_info``."""
+
+    _fields_ = [
+        ("input_count", ctypes.c_size_t),
+        ("inputs", ctypes.POINTER(NativeTensorInfo)),
+        ("output_count", ctypes.c_size_t),
+        ("outputs", ctypes.POINTER(NativeTensorInfo)),
+        ("backend", ctypes.c_char_p),
+    ]
+
+
+class NativeTensor(ctypes.Structure):
+    """``lrt_tensor``."""
+
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("dtype", ctypes.c_int),
+        ("rank", ctypes.c_int32),
+        ("dims", ctypes.c_int64 * MAX_RANK),
+        ("data", ctypes.c_void_p),
+        ("size_bytes", ctypes.c_size_t),
+    ]
+
+
+class NativeTimings(ctypes.Structure):
+    """``lrt_timings``."""
+
+    _fields_ = [
+        ("total_ms", ctypes.c_double),
+        ("copy_in_ms", ctypes.c_double),
+        ("engine_ms", ctypes.c_double),
+        ("copy_out_ms", ctypes.c_double),
+        ("runs", ctypes.c_int64),
+    ]
+
+
+_SIGNATURES: dict[str, tuple[object, list[object]]] = {
+    "lrt_last_error": (ctypes.c_char_p, []),
+    "lrt_version": (ctypes.c_char_p, []),
+    "lrt_simd": (ctypes.c_char_p, []),
+    "lrt_session_create": (
+        ctypes.c_int,
+        [ctypes.c_char_p, ctypes.POINTER(SessionOptions), ctypes.POINTER(ctypes.c_void_p)],
+    ),
+    "lrt_session_destroy": (None, [ctypes.c_void_p]),
+    "lrt_session_get_info": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(SessionInfo)]),
+    "lrt_session_metadata_count": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(ctypes.c_size_t)]),
+    "lrt_session_metadata_key": (
+        ctypes.c_int,
+        [ctypes.c_void_p, ctypes.c_size_t, ctypes.POINTER(ctypes.c_char_p)],
+    ),
+    "lrt_session_metadata": (
+        ctypes.c_int,
+        [ctypes.c_void_p, ctypes.c_char_p, ctypes.POINTER(ctypes.c_char_p)],
+    ),
+    "lrt_session_run": (
+        ctypes.c_int,
+        [
+            ctypes.c_void_p,
+            ctypes.POINTER(NativeTensor),
+            ctypes.c_size_t,
+            ctypes.POINTER(NativeTensor),
+            ctypes.c_size_t,
+        ],
+    ),
+    "lrt_session_timings": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(NativeTimings)]),
+}
+
+
+def operator_library() -> Path:
+    """Path of ``liblayoutrt.so``, which also serves ``SessionOptions.register_custom_ops_library``.
+
+    The environment variable ``LAYOUTRT_LIBRARY`` names another one.
+
+    Raises:
+        LayoutRTError: there is no such file.
+    """
+    override = os.environ.get("LAYOUTRT_LIBRARY")
+    if override:
+        if not Path(override).is_file():
+            raise LayoutRTError(
+                f"the native library '{override}' that LAYOUTRT_LIBRARY names does not exist; "
+                "correct the variable or unset it"
+            )
+        return Path(override)
+    # Not __file__: an editable installation keeps the library apart from the sources.
+    package = importlib.resources.files("layoutrt.runtime")
+    library = Path(str(package.joinpath(NAME)))
+    if not library.is_file():
+        raise LayoutRTError(
+            f"the native library {NAME} was not found in {library.parent}; "
+            "reinstall with: pip install layoutrt (needs a C++ compiler)"
+        )
+    return library
+
+
+def onnxruntime_library() -> Path | None:
+    """Path of ``libonnxruntime.so`` in the installed wheel, or None to let the native library look for one.
+
+    The package is located, not imported: importing it takes longer than loading a small model.
+    """
+    if os.environ.get("LAYOUTRT_ONNXRUNTIME"):
+        return None
+    spec = importlib.util.find_spec("onnxruntime")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    for location in spec.submodule_search_locations:
+        found = sorted(Path(location, "capi").glob("libonnxruntime.so*"))
+        if found:
+            return found[0]
+    return None
+
+
+@functools.cache
+def load() -> ctypes.CDLL:
+    """The native library with every function's signature set.
+
+    Raises:
+        LayoutRTError: it is not there, or cannot be loaded.
+    """
+    path = operator_library()
+    try:
+        library = ctypes.CDLL(str(path))
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(library, name)
+            function.restype = result
+            function.argtypes = arguments
+    except (OSError, AttributeError) as error:
+        raise LayoutRTError(
+            f"the native library {path} cannot be loaded ({error}); reinstall with: pip install layoutrt"
+        ) from None
+    return library
+
+
+def check(status: int) -> None:
+    """Raise the native library's sentence if ``status`` is not ``LRT_OK``.
+
+    Raises:
+        LayoutRTError: the call failed.
+    """
+    if status != 0:
+        raise LayoutRTError(load().lrt_last_error().decode(errors="replace"))

@@ -1,0 +1,269 @@
+"""A model that is ready to run, in the native runtime."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.runtime import library as native
+
+#: The newest metadata format this version reads (metadata key ``layoutrt.format``).
+FORMAT = 1
+
+# ONNX element types (TensorProto.DataType) that the C API carries.
+_DTYPES = {
+    1: "float32",
+    2: "uint8",
+    3: "int8",
+    4: "uint16",
+    5: "int16",
+    6: "int32",
+    7: "int64",
+    9: "bool",
+    10: "float16",
+    11: "float64",
+    12: "uint32",
+    13: "uint64",
+}
+_CODES = {np.dtype(name): code for code, name in _DTYPES.items()}
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output of a model."""
+
+    name: str
+    dtype: np.dtype
+    #: None stands for a dimension that each run fixes.
+    shape: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        dims = ", ".join("?" if dim is None else str(dim) for dim in self.shape)
+        return f"{self.dtype} [{dims}]"
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Where the time of the last run went, in ms, and how many runs there were."""
+
+    total_ms: float
+    copy_in_ms: float
+    engine_ms: float
+    copy_out_ms: float
+    runs: int
+
+
+class Session:
+    """Loads an ONNX model and runs it, with layoutrt's operators, on the CPU.
+
+    Safe to call from several threads: runs of one session follow each other.
+
+    Args:
+        model: path of an ``.onnx`` file.
+        threads: threads of one run; None for one per processor.
+
+    Attributes:
+        path: the model file.
+        inputs: what ``run`` takes.
+        outputs: what ``run`` returns.
+        metadata: the custom metadata of the model file.
+        backend: what runs the model, such as
+            ``"ONNX Runtime 1.32.0 CPU, AVX-512 operators, 2 threads"``.
+
+    Raises:
+        LayoutRTError: the file is missing or no model, was made by a newer layoutrt, or the native
+            library or ONNX Runtime is not installed.
+    """
+
+    def __init__(self, model: str | Path, *, threads: int | None = None) -> None:
+        # Set first, so that a session that failed to open can be closed and collected.
+        self._handle: ctypes.c_void_p | None = None
+        self._lock = threading.Lock()
+        if threads is not None and threads < 1:
+            raise LayoutRTError(f"threads must be at least 1, got {threads}")
+        self.path = Path(model)
+        self._library = native.load()
+        onnxruntime = native.onnxruntime_library()
+        options = native.SessionOptions(
+            ctypes.sizeof(native.SessionOptions),
+            os.fsencode(onnxruntime) if onnxruntime else None,
+            threads or 0,
+        )
+        handle = ctypes.c_void_p()
+        native.check(
+            self._library.lrt_session_create(
+                os.fsencode(self.path), ctypes.byref(options), ctypes.byref(handle)
+            )
+        )
+        self._handle = handle
+        info = native.SessionInfo()
+        native.check(self._library.lrt_session_get_info(handle, ctypes.byref(info)))
+        self.inputs = tuple(_tensor_info(info.inputs[i]) for i in range(info.input_count))
+        self.outputs = tuple(_tensor_info(info.outputs[i]) for i in range(info.output_count))
+        self.backend: str = info.backend.decode()
+        self.metadata = self._read_metadata()
+        try:
+            _check_format(self.path, self.metadata)
+        except LayoutRTError:
+            self.close()
+            raise
+
+    def run(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Run the model once.
+
+        Args:
+            inputs: one array for each input, by name, of the dtype and shape of ``self.inputs``.
+
+        Returns:
+            One new array for each output, by name, of the dtype and shape of ``self.outputs``.
+
+        Raises:
+            LayoutRTError: an input is missing, unknown, or of another dtype or shape; or the run failed.
+        """
+        names = [info.name for info in self.inputs]
+        for name in inputs:
+            if name not in names:
+                raise LayoutRTError(
+                    f"the model {self.path} has no input '{name}'; it takes {', '.join(names) or 'none'}"
+                )
+        arrays = []
+        for info in self.inputs:
+            if info.name not in inputs:
+                raise LayoutRTError(f"input '{info.name}' is missing: the model {self.path} needs {info}")
+            arrays.append(_checked(info, inputs[info.name]))
+        taken = (native.NativeTensor * len(arrays))(
+            *(_native_tensor(info.name, array) for info, array in zip(self.inputs, arrays, strict=True))
+        )
+        # Results of known shape are written where they are wanted; the others are copied from the session.
+        # (ONNX Runtime gives rank 0 also where it does not know the rank.)
+        results = [
+            np.empty([dim or 0 for dim in info.shape], info.dtype) if _is_fixed(info.shape) else None
+            for info in self.outputs
+        ]
+        given = (native.NativeTensor * len(results))(
+            *(
+                native.NativeTensor(name=info.name.encode())
+                if array is None
+                else _native_tensor(info.name, array)
+                for info, array in zip(self.outputs, results, strict=True)
+            )
+        )
+        with self._lock:
+            native.check(
+                self._library.lrt_session_run(self._open_handle(), taken, len(taken), given, len(given))
+            )
+            return {
+                info.name: _copy(tensor) if array is None else array
+                for info, array, tensor in zip(self.outputs, results, given, strict=True)
+            }
+
+    @property
+    def timings(self) -> Timings:
+        """Times of the last run, in ms."""
+        timings = native.NativeTimings()
+        with self._lock:
+            native.check(self._library.lrt_session_timings(self._open_handle(), ctypes.byref(timings)))
+        return Timings(
+            timings.total_ms, timings.copy_in_ms, timings.engine_ms, timings.copy_out_ms, timings.runs
+        )
+
+    def close(self) -> None:
+        """Free the model. Allowed more than once."""
+        with self._lock:
+            if self._handle is not None:
+                self._library.lrt_session_destroy(self._handle)
+                self._handle = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _open_handle(self) -> ctypes.c_void_p:
+        if self._handle is None:
+            raise LayoutRTError(f"the session of {self.path} is closed; open it again")
+        return self._handle
+
+    def _read_metadata(self) -> dict[str, str]:
+        count = ctypes.c_size_t()
+        native.check(self._library.lrt_session_metadata_count(self._handle, ctypes.byref(count)))
+        metadata = {}
+        for index in range(count.value):
+            key, value = ctypes.c_char_p(), ctypes.c_char_p()
+            native.check(self._library.lrt_session_metadata_key(self._handle, index, ctypes.byref(key)))
+            native.check(self._library.lrt_session_metadata(self._handle, key, ctypes.byref(value)))
+            metadata[(key.value or b"").decode()] = (value.value or b"").decode()
+        return metadata
+
+
+def _tensor_info(info: native.NativeTensorInfo) -> TensorInfo:
+    shape = tuple(None if dim < 0 else dim for dim in info.dims[: info.rank])
+    return TensorInfo(info.name.decode(), np.dtype(_DTYPES[info.dtype]), shape)
+
+
+def _is_fixed(shape: tuple[int | None, ...]) -> bool:
+    return bool(shape) and None not in shape
+
+
+def _checked(info: TensorInfo, array: np.ndarray) -> np.ndarray:
+    if not isinstance(array, np.ndarray):
+        raise LayoutRTError(f"input '{info.name}' must be a numpy array {info}, got {type(array).__name__}")
+    fits = len(array.shape) == len(info.shape) and all(
+        want in (None, got) for want, got in zip(info.shape, array.shape, strict=True)
+    )
+    if array.dtype != info.dtype or not fits:
+        raise LayoutRTError(
+            f"input '{info.name}' must be {info}, got {TensorInfo(info.name, array.dtype, array.shape)}"
+        )
+    return np.ascontiguousarray(array).reshape(array.shape)
+
+
+def _native_tensor(name: str, array: np.ndarray) -> native.NativeTensor:
+    dims = (ctypes.c_int64 * native.MAX_RANK)(*array.shape)
+    return native.NativeTensor(
+        name.encode(), _CODES[array.dtype], array.ndim, dims, array.ctypes.data, array.nbytes
+    )
+
+
+def _copy(tensor: native.NativeTensor) -> np.ndarray:
+    """The session's own memory, which the next run overwrites, as an array."""
+    shape: Sequence[int] = tensor.dims[: tensor.rank]
+    array = np.empty(shape, _DTYPES[tensor.dtype])
+    if tensor.size_bytes:
+        ctypes.memmove(array.ctypes.data, tensor.data, tensor.size_bytes)
+    return array
+
+
+def _check_format(path: Path, metadata: dict[str, str]) -> None:
+    found = metadata.get("layoutrt.format")
+    if found is None:
+        return
+    try:
+        newer = int(found) > FORMAT
+    except ValueError:
+        raise LayoutRTError(
+            f"{path} has the metadata layoutrt.format = '{found}', which is not a number; export it again"
+        ) from None
+    if newer:
+        version = metadata.get("layoutrt.version", "unknown")
+        raise LayoutRTError(
+            f"{path} was made by a newer layoutrt (format {found}, version {version}); "
+            "upgrade with: pip install --upgrade layoutrt"
+        )

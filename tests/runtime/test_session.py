@@ -1,0 +1,185 @@
+"""The Session: what it says about a model, what it returns, and how it refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.runtime import library
+from layoutrt.runtime.session import Session, TensorInfo
+
+
+def save(path: Path, *, dynamic: bool = False, metadata: dict[str, str] | None = None) -> Path:
+    """A model of two inputs and two outputs: total = a + b, and doubled = a * 2."""
+    shape = ["n", 3] if dynamic else [2, 3]
+    two = helper.make_node("Constant", [], ["two"], value_float=2.0)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Add", ["a", "b"], ["total"]),
+            two,
+            helper.make_node("Mul", ["a", "two"], ["doubled"]),
+        ],
+        "sum",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("a", "b")],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("total", "doubled")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    helper.set_model_props(model, metadata or {})
+    onnx.save(model, path)
+    return path
+
+
+A = np.arange(6, dtype=np.float32).reshape(2, 3)
+B = np.full((2, 3), 10, np.float32)
+
+
+def test_session_describes_the_model_and_what_runs_it(tmp_path: Path) -> None:
+    with Session(
+        save(tmp_path / "m.onnx", metadata={"layoutrt.format": "1", "name": "é"}), threads=2
+    ) as session:
+        float32 = np.dtype("float32")
+        assert session.inputs == (TensorInfo("a", float32, (2, 3)), TensorInfo("b", float32, (2, 3)))
+        assert [info.name for info in session.outputs] == ["total", "doubled"]
+        assert session.metadata == {"layoutrt.format": "1", "name": "é"}
+        assert session.backend.startswith("ONNX Runtime 1.")
+        assert session.backend.endswith(" operators, 2 threads")
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_run_returns_every_output(tmp_path: Path, dynamic: bool) -> None:
+    session = Session(save(tmp_path / "m.onnx", dynamic=dynamic))
+    assert session.outputs[0].shape == (None if dynamic else 2, 3)
+    first = session.run(a=A, b=B)
+    np.testing.assert_array_equal(first["total"], A + B)
+    np.testing.assert_array_equal(first["doubled"], A * 2)
+    session.run(a=B, b=B)
+    np.testing.assert_array_equal(first["total"], A + B)
+
+
+def test_dynamic_dimensions_may_change_between_runs(tmp_path: Path) -> None:
+    session = Session(save(tmp_path / "m.onnx", dynamic=True))
+    for rows in (1, 5, 0, 2):
+        a = np.ones((rows, 3), np.float32)
+        np.testing.assert_array_equal(session.run(a=a, b=a)["total"], a + a)
+
+
+def test_inputs_need_not_be_contiguous(tmp_path: Path) -> None:
+    session = Session(save(tmp_path / "m.onnx"))
+    a = np.asfortranarray(A)
+    np.testing.assert_array_equal(session.run(a=a, b=B[::-1])["total"], A + B)
+
+
+def test_timings_count_runs_and_cover_them(tmp_path: Path) -> None:
+    session = Session(save(tmp_path / "m.onnx"))
+    assert session.timings.runs == 0
+    for _ in range(3):
+        session.run(a=A, b=B)
+    timings = session.timings
+    assert timings.runs == 3
+    assert 0 < timings.engine_ms <= timings.total_ms
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sentence"),
+    [
+        ({"a": A}, "input 'b' is missing"),
+        ({"a": A, "b": B, "c": B}, "has no input 'c'; it takes a, b"),
+        ({"a": A.astype("f8"), "b": B}, "input 'a' must be float32 [2, 3], got float64 [2, 3]"),
+        ({"a": A, "b": B[None]}, "input 'b' must be float32 [2, 3], got float32 [1, 2, 3]"),
+        ({"a": A, "b": B[:1]}, "input 'b' must be float32 [2, 3], got float32 [1, 3]"),
+        ({"a": A, "b": [1.0]}, "input 'b' must be a numpy array float32 [2, 3], got list"),
+    ],
+)
+def test_wrong_inputs_are_refused_by_name(
+    tmp_path: Path, inputs: dict[str, np.ndarray], sentence: str
+) -> None:
+    session = Session(save(tmp_path / "m.onnx"))
+    with pytest.raises(LayoutRTError) as caught:
+        session.run(**inputs)
+    assert sentence in str(caught.value)
+
+
+def test_inputs_that_disagree_are_a_sentence(tmp_path: Path) -> None:
+    session = Session(save(tmp_path / "m.onnx", dynamic=True))
+    with pytest.raises(LayoutRTError):
+        session.run(a=np.ones((2, 3), np.float32), b=np.ones((4, 3), np.float32))
+    np.testing.assert_array_equal(session.run(a=A, b=B)["total"], A + B)
+
+
+def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
+    whole = save(tmp_path / "m.onnx").read_bytes()
+    for name, content in {"truncated": whole[:-20], "foreign": b"PK\x03\x04" * 50, "empty": b""}.items():
+        path = tmp_path / f"{name}.onnx"
+        path.write_bytes(content)
+        with pytest.raises(LayoutRTError) as caught:
+            Session(path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(LayoutRTError, match=r"there is no model file .*absent\.onnx"):
+        Session(tmp_path / "absent.onnx")
+    with pytest.raises(LayoutRTError, match="is not a file"):
+        Session(tmp_path)
+
+
+def test_a_model_of_a_newer_layoutrt_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "m.onnx", metadata={"layoutrt.format": "2", "layoutrt.version": "7.1"})
+    with pytest.raises(LayoutRTError) as caught:
+        Session(path)
+    assert str(caught.value) == (
+        f"{path} was made by a newer layoutrt (format 2, version 7.1); "
+        "upgrade with: pip install --upgrade layoutrt"
+    )
+
+
+def test_a_closed_session_says_so(tmp_path: Path) -> None:
+    session = Session(save(tmp_path / "m.onnx"))
+    session.close()
+    session.close()
+    with pytest.raises(LayoutRTError, match="is closed"):
+        session.run(a=A, b=B)
+    with pytest.raises(LayoutRTError, match="is closed"):
+        _ = session.timings
+
+
+def test_threads_must_be_positive(tmp_path: Path) -> None:
+    with pytest.raises(LayoutRTError, match="threads must be at least 1, got 0"):
+        Session(save(tmp_path / "m.onnx"), threads=0)
+
+
+def test_a_missing_native_library_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LAYOUTRT_LIBRARY", str(tmp_path / "absent.so"))
+    with pytest.raises(LayoutRTError, match=r"absent\.so' that LAYOUTRT_LIBRARY names does not exist"):
+        library.operator_library()
+    monkeypatch.delenv("LAYOUTRT_LIBRARY")
+    monkeypatch.setattr(library, "NAME", "libabsent.so")
+    with pytest.raises(LayoutRTError, match=r"was not found in .*; reinstall with: pip install layoutrt"):
+        library.operator_library()
+
+
+def test_a_wrong_onnxruntime_says_what_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    model = save(tmp_path / "m.onnx")
+    monkeypatch.setenv("LAYOUTRT_ONNXRUNTIME", str(tmp_path / "absent.so"))
+    with pytest.raises(LayoutRTError, match=r"ONNX Runtime could not be opened at .*absent\.so.*pip install"):
+        Session(model)
+    monkeypatch.setenv("LAYOUTRT_ONNXRUNTIME", str(library.operator_library()))
+    with pytest.raises(LayoutRTError, match="is not ONNX Runtime"):
+        Session(model)
+
+
+def test_the_session_imports_neither_torch_nor_onnx_nor_onnxruntime(tmp_path: Path) -> None:
+    code = (
+        "import sys, numpy as np\n"
+        "from layoutrt.runtime.session import Session\n"
+        "ones = np.ones((2, 3), 'f')\n"
+        f"y = Session({str(save(tmp_path / 'm.onnx'))!r}).run(a=ones, b=ones)\n"
+        "assert y['total'].sum() == 12\n"
+        "assert not {'torch', 'onnx', 'onnxruntime'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
