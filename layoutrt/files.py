@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from layoutrt.errors import LayoutRTError
@@ -33,7 +33,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
             f"cannot write {path}: {error.strerror or error}; choose another place or make room"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # Gone already where the block succeeded, and its folder may not exist.
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _umask() -> int:

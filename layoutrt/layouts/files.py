@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import struct
 import zlib
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.files import replacing
 from layoutrt.layouts.arrays import check_layout, colorize, decolorize, find_colors
 from layoutrt.layouts.label_set import LabelSet
 
@@ -51,7 +50,7 @@ def write_layout(
     The file appears whole or not at all: it is written under another name and then renamed.
 
     Args:
-        path: file to write; its folder exists.
+        path: file to write; its folder is made where there is none.
         labels: uint8 [H,W], class indices.
         label_set: says what the indices mean.
         color: False for a single channel.
@@ -59,18 +58,11 @@ def write_layout(
     Raises:
         LayoutRTError: ``labels`` is no layout of this label set, or the file cannot be written.
     """
-    path = Path(path)
     check_layout(labels, label_set)
     image = colorize(labels, label_set)[..., ::-1] if color else label_set.to_file_values(labels)
     data = cv2.imencode(".png", image)[1].tobytes()
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
+    with replacing(path) as temporary:
         temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise LayoutRTError(f"cannot write {path} ({error.strerror}); choose another place") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def find_layouts(path: str | Path) -> list[Path]:

@@ -1,6 +1,5 @@
 """Label sets, and layouts as arrays and as files."""
 
-import os
 import struct
 import subprocess
 import sys
@@ -413,10 +412,16 @@ def test_a_failed_write_leaves_what_was_there_and_nothing_else(tmp_path, monkeyp
     assert path.read_bytes() == before
 
 
-def test_writing_into_an_absent_folder_is_refused(tmp_path):
+def test_writing_makes_the_folder(tmp_path):
+    write_layout(tmp_path / "new" / "layout.png", every_class(CAMVID), CAMVID)
+    assert (read_layout(tmp_path / "new" / "layout.png", CAMVID) == every_class(CAMVID)).all()
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
     with pytest.raises(LayoutRTError) as error:
-        write_layout(tmp_path / "none" / "layout.png", every_class(CAMVID), CAMVID)
-    one_sentence(error, "layout.png", "No such file")
+        write_layout(tmp_path / "file" / "layout.png", every_class(CAMVID), CAMVID)
+    one_sentence(error, "layout.png", "file")
 
 
 def test_real_layouts_are_read(data_folder):
@@ -424,11 +429,3 @@ def test_real_layouts_are_read(data_folder):
         for path in find_layouts(data_folder / part)[:5]:
             labels = read_layout(path, label_set(name))
             assert labels.max() < label_set(name).num_classes
-
-
-@pytest.fixture
-def data_folder() -> Path:
-    folder = os.environ.get("LAYOUTRT_TEST_DATA")
-    if not folder:
-        pytest.skip("set LAYOUTRT_TEST_DATA to the folder that holds camvid/ and coco_stuff_sample/")
-    return Path(folder)

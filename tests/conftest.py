@@ -1,0 +1,132 @@
+"""What tests of several folders share: tiny models with random weights, and the way to real data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from layoutrt.layouts import Label, LabelSet, label_set
+
+if TYPE_CHECKING:
+    from layoutrt.train.networks.generator import Generator
+
+TINY_SIZE = (64, 96)
+TINY_LATENT = 16
+
+EXTRA_DONT_CARE = LabelSet(
+    "trio",
+    (
+        Label("ground", (90, 60, 30), False),
+        Label("sky", (80, 160, 255), False),
+        Label("cat", (250, 0, 90), True),
+    ),
+    dont_care=3,
+    file_dont_care=255,
+)
+
+
+def _make_generator(
+    num_classes: int, *, instances: bool = False, latent: int = 0, seed: int = 0
+) -> Generator:
+    """A small generator with random weights, in evaluation mode."""
+    import torch
+
+    from layoutrt.train.networks.generator import Generator, GeneratorConfig
+    from layoutrt.train.networks.semantics import semantic_tensor
+
+    torch.manual_seed(seed)
+    height, width = TINY_SIZE
+    config = GeneratorConfig(
+        num_classes,
+        instance_edges=instances,
+        width=4,
+        hidden=8,
+        predictor_kernel=1,
+        latent=latent,
+        image_height=height,
+        image_width=width,
+    )
+    generator = Generator(config)
+    with torch.no_grad():
+        # Spectral norm estimates its singular vectors, and batch norm its statistics, in training mode.
+        for _ in range(3):
+            labels = torch.randint(0, num_classes, (2, height // 8, width // 8), dtype=torch.uint8)
+            labels = labels.repeat_interleave(8, 1).repeat_interleave(8, 2)
+            edges = labels.to(torch.int32) if instances else None
+            z = torch.randn(2, latent) if latent else None
+            generator(semantic_tensor(labels, num_classes, edges), *([z] if latent else []))
+    return generator.eval()
+
+
+def _export(folder: Path, generator: Generator, labels: LabelSet, *, dynamic: bool = False) -> Path:
+    """Export a generator through a checkpoint, as a user would."""
+    from layoutrt.export.to_onnx import export_onnx
+    from layoutrt.train.checkpoint import save_generator
+
+    checkpoint = folder / "generator.safetensors"
+    save_generator(checkpoint, generator.state_dict(), generator.config, labels, {"made_by": "the tests"})
+    out = folder / ("dynamic.onnx" if dynamic else "model.onnx")
+    export_onnx(checkpoint, out, size=None if dynamic else TINY_SIZE, dynamic=dynamic, compare=False)
+    return out
+
+
+@pytest.fixture(scope="session")
+def make_generator() -> Callable[..., Generator]:
+    """Makes a small generator: ``make_generator(num_classes, instances=False, latent=0, seed=0)``."""
+    return _make_generator
+
+
+@pytest.fixture(scope="session")
+def extra_dont_care() -> LabelSet:
+    """Three labels and a don't-care index that has none, as in COCO-Stuff."""
+    return EXTRA_DONT_CARE
+
+
+@pytest.fixture(scope="session")
+def tiny_generator() -> Generator:
+    """A generator of CamVid's classes without instances or latent, 64x96."""
+    return _make_generator(label_set("camvid").num_classes)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``tiny_generator`` as ONNX of the fixed size 64x96; ``generator.safetensors`` lies beside it."""
+    return _export(tmp_path_factory.mktemp("tiny"), tiny_generator, label_set("camvid"))
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tiny_model: Path) -> Path:
+    """The checkpoint that ``tiny_model`` was exported from."""
+    return tiny_model.with_name("generator.safetensors")
+
+
+@pytest.fixture(scope="session")
+def tiny_dynamic_model(tiny_generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``tiny_generator`` as ONNX with open batch, height and width."""
+    return _export(tmp_path_factory.mktemp("dynamic"), tiny_generator, label_set("camvid"), dynamic=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_full_generator() -> Generator:
+    """A generator of `EXTRA_DONT_CARE` that reads instances and a latent of 16, 64x96."""
+    return _make_generator(EXTRA_DONT_CARE.num_classes, instances=True, latent=TINY_LATENT)
+
+
+@pytest.fixture(scope="session")
+def tiny_full_model(tiny_full_generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``tiny_full_generator`` as ONNX of the fixed size 64x96."""
+    return _export(tmp_path_factory.mktemp("full"), tiny_full_generator, EXTRA_DONT_CARE)
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder that holds ``camvid/`` and ``coco_stuff_sample/``; tests that need it skip without."""
+    named = os.environ.get("LAYOUTRT_TEST_DATA")
+    folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
+    if not (folder / "camvid").is_dir():
+        pytest.skip("set LAYOUTRT_TEST_DATA to the folder that holds camvid/ and coco_stuff_sample/")
+    return folder
