@@ -207,6 +207,27 @@ def label_set(name_or_path: str | Path) -> LabelSet:
         raise LayoutRTError(f"cannot read the label set {path} ({error.strerror}); check the path") from None
 
 
+def numbered_label_set(count: int, dont_care: bool) -> LabelSet:
+    """A label set for a model whose classes have no known names: "class 0" … "class count-1".
+
+    Args:
+        count: number of classes, without "don't care".
+        dont_care: whether one more index, byte 255 in files, means "don't care".
+    """
+    labels = tuple(Label(f"class {index}", _spread_color(index + 1), thing=False) for index in range(count))
+    if not dont_care:
+        return LabelSet(f"numbered-{count}", labels)
+    return LabelSet(f"numbered-{count}", labels, dont_care=count, file_dont_care=255)
+
+
+def _spread_color(index: int) -> Color:
+    """Distinct colors for 0..255: the bits of the index go in turn to red, green and blue, highest first."""
+    channels = [0, 0, 0]
+    for bit in range(8):
+        channels[bit % 3] |= (index >> bit & 1) << (7 - bit // 3)
+    return channels[0], channels[1], channels[2]
+
+
 @cache
 def _shipped(name: str) -> LabelSet:
     path = resources.files("layoutrt") / "label_sets" / f"{name}.toml"
