@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 
 import cv2
@@ -14,9 +12,7 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.files import replacing
 from layoutrt.layouts.arrays import check_layout, colorize, decolorize, find_colors
 from layoutrt.layouts.label_set import LabelSet
-
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_GRAY = 0  # PNG color type, ISO/IEC 15948 section 11.2.2
+from layoutrt.layouts.png import read_png
 
 
 def read_layout(path: str | Path, label_set: LabelSet) -> NDArray[np.uint8]:
@@ -65,6 +61,19 @@ def write_layout(
         temporary.write_bytes(data)
 
 
+def read_instances(path: str | Path) -> NDArray[np.int32]:
+    """Read instance ids from a PNG file of a single channel, 8 or 16 bits: int32 [H,W].
+
+    Raises:
+        LayoutRTError: the file is absent, truncated, or not such a PNG.
+    """
+    path = Path(path)
+    png = read_png(path)
+    if not png.gray or png.pixels.ndim != 2 or png.depth < 8:
+        raise LayoutRTError(f"{path} does not hold instance ids; save them as PNG of one 8 or 16-bit channel")
+    return png.pixels.astype(np.int32)
+
+
 def find_layouts(path: str | Path) -> list[Path]:
     """Return the PNG files of a folder, sorted by name; the path of one file is a list of itself.
 
@@ -84,37 +93,8 @@ def find_layouts(path: str | Path) -> list[Path]:
 
 def _decode(path: Path) -> NDArray[np.uint8]:
     """Decode a PNG file: uint8 [H,W], or [H,W,3] BGR, or [H,W,4] BGRA."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise LayoutRTError(f"cannot read the layout {path} ({error.strerror}); check the path") from None
-    if not data.startswith(_SIGNATURE):
-        raise LayoutRTError(f"{path} is not a PNG image; save layouts as PNG, which keeps every pixel exact")
-    if not _is_whole(data):
-        raise LayoutRTError(f"{path} is a damaged or truncated PNG; copy or write it again")
-    depth, color_type = data[24], data[25]
+    png = read_png(path)
     # OpenCV would stretch 1, 2 and 4-bit grays over 0..255 and so change the classes.
-    if depth == 16 or (depth < 8 and color_type == _GRAY):
-        raise LayoutRTError(f"{path} has {depth} bits per channel; save layouts as 8-bit PNG")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise LayoutRTError(f"{path} cannot be decoded as PNG; write it again")
-    return image.astype(np.uint8, copy=False)
-
-
-def _is_whole(data: bytes) -> bool:
-    """Walk the chunks of a PNG: whether each has its right checksum and IEND is reached.
-
-    Not left to OpenCV, whose decoder writes its own complaint about a damaged file to stderr.
-    """
-    place = len(_SIGNATURE)
-    while place + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, place)
-        end = place + 12 + length
-        checksum = int.from_bytes(data[end - 4 : end], "big")
-        if end > len(data) or zlib.crc32(data[place + 4 : end - 4]) != checksum:
-            return False
-        if data[place + 4 : place + 8] == b"IEND":
-            return place > len(_SIGNATURE) + 12
-        place = end
-    return False
+    if png.depth == 16 or (png.depth < 8 and png.gray):
+        raise LayoutRTError(f"{path} has {png.depth} bits per channel; save layouts as 8-bit PNG")
+    return png.pixels.astype(np.uint8, copy=False)

@@ -1,0 +1,45 @@
+"""The models that ship with the package: ``NAME.onnx``, each with a card ``NAME.md`` beside it."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from layoutrt.errors import LayoutRTError
+
+DEFAULT_GENERATOR = "camvid-edge"
+"""What the demo renders with."""
+
+
+def shipped_models() -> list[str]:
+    """Names of the models in the package, sorted."""
+    return sorted(Path(entry.name).stem for entry in _folder().iterdir() if entry.suffix == ".onnx")
+
+
+def resolve_model(name_or_path: str | Path) -> Path:
+    """Path of an ONNX file: a shipped model by name, or the file itself.
+
+    A shipped name always means the shipped model; a file of the same name in the current folder is
+    ``./camvid-edge``.
+
+    Raises:
+        LayoutRTError: neither a shipped name nor a file, or a checkpoint, which has to be exported first.
+    """
+    if str(name_or_path) in shipped_models():
+        return _folder() / f"{name_or_path}.onnx"
+    path = Path(name_or_path)
+    if not path.is_file():
+        names = ", ".join(shipped_models()) or "none in this installation; reinstall layoutrt"
+        raise LayoutRTError(
+            f"there is no model '{name_or_path}'; give an .onnx file or the name of a shipped model ({names})"
+        )
+    if path.suffix == ".safetensors":
+        raise LayoutRTError(
+            f"{path} is a checkpoint, not an ONNX model; "
+            f"export it first: layoutrt export {path} --out {path.with_suffix('.onnx')}"
+        )
+    return path
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("layoutrt.models")))
