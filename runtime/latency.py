@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+from rich import box
 from rich.table import Table
 
 
@@ -45,7 +46,7 @@ class Latencies:
 
     def table(self, title: str, total: str | None = None) -> Table:
         """The summary as a table; the stage called ``total`` stands below a line."""
-        table = Table(title=title, title_justify="left", title_style="bold")
+        table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
         table.add_column("stage")
         for column in ("p50 ms", "p95 ms", "max ms", "frames/s"):
             table.add_column(column, justify="right")

@@ -160,7 +160,8 @@ class Synthesizer:
             else f"makes heights and widths that are multiples of {self.size_multiple}"
         )
         raise LayoutRTError(
-            f"{source} is {height}x{width} but model {self.name} {makes}; pass --resize, or resize_layout() it"
+            f"{source} is {height}x{width} but model {self.name} {makes}; "
+            "resize the layout (--resize)"
         )
 
     def _check_instances(self, labels: NDArray[np.uint8], instances: NDArray[np.int32] | None) -> None:
@@ -212,6 +213,7 @@ def _generator_metadata(path: Path, metadata: dict[str, str]) -> dict[str, str]:
     if ours.get("kind") != "generator":
         what = f" (it is a {ours['kind']})" if "kind" in ours else ""
         raise LayoutRTError(
-            f"{path} is not a layoutrt generator{what}; export one with: layoutrt export CHECKPOINT --out MODEL.onnx"
+            f"{path} is not a layoutrt generator{what}; "
+            "export one with: layoutrt export CHECKPOINT --out MODEL.onnx"
         )
     return ours

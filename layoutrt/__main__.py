@@ -1,0 +1,5 @@
+"""``python -m layoutrt``."""
+
+from layoutrt.cli import main
+
+main()

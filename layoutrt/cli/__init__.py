@@ -1,0 +1,53 @@
+"""The command line: one module for each command, which imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+
+from layoutrt import __version__
+from layoutrt.cli.demo import demo
+from layoutrt.cli.doctor import doctor
+from layoutrt.cli.export import export
+from layoutrt.cli.import_checkpoint import import_checkpoint
+from layoutrt.cli.info import info
+from layoutrt.cli.synthesize import synthesize
+from layoutrt.cli.train import train
+from layoutrt.errors import LayoutRTError
+
+app = typer.Typer(
+    name="layoutrt",
+    help="Semantic layouts to images in real time: train, export and run CC-FPSE on edge devices.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for _command in (demo, synthesize, train, import_checkpoint, export, info, doctor):
+    app.command()(_command)
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    if version:
+        typer.echo(f"layoutrt {__version__}")
+        raise typer.Exit
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 1 an error the user can put right, 2 wrong usage, 130 Ctrl-C.
+
+    Args:
+        arguments: without the program's name; those of the process by default.
+    """
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="layoutrt")
+    except LayoutRTError as error:
+        # Some messages carry another library's text, which may have several lines.
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        sys.exit(1)
+    raise AssertionError("typer exits")

@@ -1,0 +1,30 @@
+"""``layoutrt doctor``."""
+
+from __future__ import annotations
+
+import typer
+
+from layoutrt.cli.options import Json
+
+
+def doctor(json: Json = False) -> None:
+    """Say what this machine can do, what is missing, and what to do about it.
+
+    Runs the native operators once and checks their results. Exits with 1 if something is broken that
+    everything needs; a missing GPU is no fault.
+
+    Example: `layoutrt doctor --json`
+    """
+    import json as json_module
+
+    from rich.console import Console
+
+    from layoutrt.runtime.doctor import as_json, as_table, examine, is_sound
+
+    findings = examine()
+    if json:
+        print(json_module.dumps(as_json(findings), indent=2))
+    else:
+        Console().print(as_table(findings))
+    if not is_sound(findings):
+        raise typer.Exit(1)

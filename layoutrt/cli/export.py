@@ -1,0 +1,56 @@
+"""``layoutrt export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from layoutrt.cli.options import parse_size
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="Generator checkpoint (.safetensors).")],
+    out: Annotated[Path, typer.Option(help="ONNX file to write.")],
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="HxW|dynamic", help="Size of the graph; the training size by default."),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images of one run, where the size is fixed.")] = 1,
+    precision: Annotated[str, typer.Option(help="Number format of the weights: fp32.")] = "fp32",
+) -> None:
+    """Export a generator as one ONNX file that every backend runs: labels in, pixels out.
+
+    Prints the cost of the graph beside that of the training network exported as it is.
+
+    Examples:
+
+    `layoutrt export runs/camvid/generator.safetensors --out model.onnx --size 192x256`
+
+    `layoutrt export generator.safetensors --out model.onnx --size dynamic`
+    """
+    from layoutrt.errors import require
+
+    dynamic = size == "dynamic"
+    fixed = parse_size(size) if size and not dynamic else None
+    require("torch", extra="train", purpose="layoutrt export")
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from layoutrt.export.to_onnx import export_onnx
+
+    report = export_onnx(checkpoint, out, size=fixed, dynamic=dynamic, batch=batch, precision=precision)
+    height, width = report.size
+    table = Table(box=box.SIMPLE_HEAD, title=f"cost of one image at {height}x{width}", title_justify="left")
+    table.add_column("")
+    for column in ("nodes", "GFLOP", "parameters"):
+        table.add_column(column, justify="right")
+    for name, cost in (("this graph", report.cost), ("straight export", report.straight)):
+        if cost:
+            table.add_row(name, f"{cost.nodes:,}", f"{cost.flops / 1e9:.2f}", f"{cost.parameters:,}")
+    console = Console()
+    console.print(table)
+    console.print(f"wrote {report.path}", highlight=False, soft_wrap=True)

@@ -1,0 +1,76 @@
+"""``layoutrt synthesize``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from layoutrt.cli.options import Json, Threads
+
+
+def synthesize(
+    model: Annotated[str, typer.Argument(help="A shipped model or an ONNX file.")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT",
+            help="Layouts: PNG files of class bytes or palette colors, folders of them, "
+            "or drive:N, N frames of the synthetic drive (drive:N@SEED for another town).",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the images, one PNG named as its layout.")],
+    instances: Annotated[
+        Path | None,
+        typer.Option(help="Instance ids: a PNG of 8 or 16 bits, or a folder of such named as the layouts."),
+    ] = None,
+    z: Annotated[
+        Path | None, typer.Option(help="Latent, .npy of floats: one row, or one for each layout.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the latent, where there is no --z.")] = 0,
+    resize: Annotated[bool, typer.Option("--resize", help="Resize layouts to the model's size.")] = False,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Render layouts, one image for each.
+
+    All layouts are checked before the first image is written. Results depend on neither the number of
+    threads nor the order of the inputs.
+
+    Examples:
+
+    `layoutrt synthesize camvid-edge drive:8 --out out/drive`
+
+    `layoutrt synthesize camvid-edge camvid/val/labels --resize --out out/val`
+    """
+    import json as json_module
+
+    from rich.console import Console
+
+    from layoutrt.runtime.synthesize import STAGE, synthesize
+
+    done = synthesize(
+        model,
+        inputs,
+        out,
+        instances=instances,
+        z=z,
+        seed=seed,
+        threads=threads,
+        resize=resize,
+        progress=not json,
+    )
+    p50, p95 = (done.latencies.percentile(STAGE, percent) for percent in (50, 95))
+    if json:
+        report = {
+            "backend": done.backend,
+            "files": [str(path) for path in done.files],
+            "latency_ms": {"p50": p50, "p95": p95},
+        }
+        print(json_module.dumps(report, indent=2))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    images = "1 image" if len(done.files) == 1 else f"{len(done.files)} images"
+    console.print(f"backend  {done.backend}")
+    console.print(f"wrote    {images} to {out}, {p50:.1f} ms each (p95 {p95:.1f} ms)")

@@ -1,0 +1,196 @@
+"""``layoutrt train``."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from layoutrt.cli.options import Size, size_option
+from layoutrt.errors import LayoutRTError, require
+from layoutrt.train.config import TrainingConfig
+
+_DATA, _NETWORKS, _LOSSES, _RUN = "Data", "Networks", "Optimisation", "Run"
+
+# Options of the configuration bear the names of TrainingConfig's fields, and have their defaults.
+_DEFAULT = TrainingConfig
+
+
+def train(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder of the run: checkpoints, samples, TensorBoard.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with train/ and val/, or with images/ and labels/ themselves.", rich_help_panel=_DATA
+        ),
+    ] = None,
+    label_set: Annotated[
+        str, typer.Option(help="Shipped name or .toml file.", rich_help_panel=_DATA)
+    ] = "camvid",
+    size: Annotated[
+        Size | None,
+        size_option(f"Size of the samples; {_DEFAULT.height}x{_DEFAULT.width} by default.", _DATA),
+    ] = None,
+    load_size: Annotated[
+        Size | None,
+        size_option("Size that pairs have before samples are cropped; the samples' by default.", _DATA),
+    ] = None,
+    enlarge: Annotated[
+        float, typer.Option(help="Largest random enlargement before cropping.", rich_help_panel=_DATA)
+    ] = _DEFAULT.enlarge,
+    generator_width: Annotated[
+        int, typer.Option("--width", help="Channels of the last stage.", rich_help_panel=_NETWORKS)
+    ] = _DEFAULT.generator_width,
+    hidden: Annotated[
+        int, typer.Option(help="Hidden channels of the kernel predictors.", rich_help_panel=_NETWORKS)
+    ] = _DEFAULT.hidden,
+    predictor_kernel: Annotated[
+        int,
+        typer.Option(help="Kernel of the predictors' last convolution, 1 or 3.", rich_help_panel=_NETWORKS),
+    ] = _DEFAULT.predictor_kernel,
+    pyramid_levels: Annotated[
+        int, typer.Option("--levels", help="Levels of the label pyramid, 6 or 7.", rich_help_panel=_NETWORKS)
+    ] = _DEFAULT.pyramid_levels,
+    latent: Annotated[
+        int, typer.Option(help="Length of z; above 0 trains an encoder too.", rich_help_panel=_NETWORKS)
+    ] = _DEFAULT.latent,
+    discriminator_width: Annotated[
+        int, typer.Option(rich_help_panel=_NETWORKS)
+    ] = _DEFAULT.discriminator_width,
+    encoder_width: Annotated[int, typer.Option(rich_help_panel=_NETWORKS)] = _DEFAULT.encoder_width,
+    init_gain: Annotated[
+        float, typer.Option(help="Of Xavier initialisation.", rich_help_panel=_NETWORKS)
+    ] = _DEFAULT.init_gain,
+    steps: Annotated[int, typer.Option(rich_help_panel=_LOSSES)] = _DEFAULT.steps,
+    decay_steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Last steps, with falling rates; half of them by default.", rich_help_panel=_LOSSES
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option("--batch", rich_help_panel=_LOSSES)] = _DEFAULT.batch_size,
+    learning_rate: Annotated[
+        float,
+        typer.Option(
+            help="Base: the generator takes half, the discriminator double.", rich_help_panel=_LOSSES
+        ),
+    ] = _DEFAULT.learning_rate,
+    feature_weight: Annotated[
+        float, typer.Option(help="Of feature matching.", rich_help_panel=_LOSSES)
+    ] = _DEFAULT.feature_weight,
+    kl_weight: Annotated[
+        float, typer.Option(help="Of the latent's divergence.", rich_help_panel=_LOSSES)
+    ] = _DEFAULT.kl_weight,
+    ema_decay: Annotated[
+        float, typer.Option("--ema", help="Of the averaged generator; 0 for none.", rich_help_panel=_LOSSES)
+    ] = _DEFAULT.ema_decay,
+    seed: Annotated[int, typer.Option(rich_help_panel=_LOSSES)] = _DEFAULT.seed,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Continue the run in --out as configured then.", rich_help_panel=_RUN),
+    ] = False,
+    init: Annotated[
+        Path | None, typer.Option(help="Another run whose networks to start from.", rich_help_panel=_RUN)
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that load data.", rich_help_panel=_RUN)] = 0,
+    checkpoint_every: Annotated[int, typer.Option(min=1, help="In steps.", rich_help_panel=_RUN)] = 500,
+    sample_every: Annotated[int, typer.Option(min=1, help="In steps.", rich_help_panel=_RUN)] = 500,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_RUN)] = "auto",
+    stop_after: Annotated[
+        int | None,
+        typer.Option(min=1, help="Leave early, with a checkpoint, at this step.", rich_help_panel=_RUN),
+    ] = None,
+) -> None:
+    """Train a generator on a folder of images and label maps.
+
+    Defaults are the paper's. A run that was stopped, or killed, continues exactly with `--resume`.
+
+    Examples:
+
+    `layoutrt train --data camvid --out runs/camvid --size 192x256 --steps 20000 --width 16`
+
+    `layoutrt train --out runs/camvid --resume`
+    """
+    given = {name for name in context.params if _is_given(context, name)}
+    if resume and init:
+        raise LayoutRTError("--resume and --init exclude each other; a resumed run has its networks already")
+    if not resume and data is None:
+        raise LayoutRTError("--data is missing; give a folder of images and labels")
+    require("torch", extra="train", purpose="layoutrt train")
+    options = _configuration_options(context.params)
+    if resume:
+        own = _run_configuration(out)
+        # Options on the command line may repeat the run's own values; the trainer refuses others.
+        config = replace(own, **{name: value for name, value in options.items() if _source(name) in given})
+    else:
+        config = TrainingConfig(**options)
+
+    from rich.console import Console
+
+    from layoutrt.train.run import train
+
+    checkpoint = train(
+        config,
+        out,
+        resume=resume,
+        init=init,
+        workers=workers,
+        checkpoint_every=checkpoint_every,
+        sample_every=sample_every,
+        device=_device(device),
+        stop_after=stop_after,
+    )
+    Console(highlight=False, soft_wrap=True).print(f"wrote {checkpoint}")
+
+
+def _configuration_options(params: dict[str, Any]) -> dict[str, Any]:
+    """The fields of TrainingConfig as the options say."""
+    height, width = params["size"] or (TrainingConfig.height, TrainingConfig.width)
+    load_height, load_width = params["load_size"] or (0, 0)
+    steps = params["steps"]
+    named = {field.name: params[field.name] for field in fields(TrainingConfig) if field.name in params}
+    return named | {
+        "data": str(params["data"] or ""),
+        "height": height,
+        "width": width,
+        "load_height": load_height,
+        "load_width": load_width,
+        "decay_steps": steps // 2 if params["decay_steps"] is None else params["decay_steps"],
+    }
+
+
+def _source(field: str) -> str:
+    """The option that a field of TrainingConfig comes from."""
+    sizes = {"height": "size", "width": "size", "load_height": "load_size", "load_width": "load_size"}
+    return sizes.get(field, field)
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _run_configuration(run: Path) -> TrainingConfig:
+    from layoutrt.train.checkpoint import load_tensors
+    from layoutrt.train.trainer import STATE_FILE
+
+    if not (run / STATE_FILE).is_file():
+        raise LayoutRTError(f"{run} holds no run to resume; check --out, or start one without --resume")
+    stored = load_tensors(run / STATE_FILE, "training")[1]["config"]
+    unknown = sorted(set(stored) - {field.name for field in fields(TrainingConfig)})
+    if unknown:
+        raise LayoutRTError(f"{run} has unknown options {', '.join(unknown)}; upgrade layoutrt to resume it")
+    return TrainingConfig(**stored)
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name not in ("auto", "cpu", "cuda"):
+        raise LayoutRTError(f"--device {name} is not known; choose auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise LayoutRTError("--device cuda, but torch finds no GPU; see layoutrt doctor, or use --device cpu")
+    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"

@@ -1,0 +1,182 @@
+"""Layouts in, one image file for each out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.files import replacing
+from layoutrt.layouts import read_instances, resize_layout
+from layoutrt.runtime.latency import Latencies
+from layoutrt.runtime.layout_source import LayoutSource, find_sources
+from layoutrt.runtime.synthesizer import Synthesizer, latent_from_seed
+
+STAGE = "synthesise"
+"""Name of the stage whose latency is reported."""
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What was done.
+
+    Attributes:
+        files: the images, in the order of the inputs.
+        backend: what ran the model.
+        latencies: of the stage ``STAGE``, one sample for each image.
+    """
+
+    files: list[Path]
+    backend: str
+    latencies: Latencies
+
+
+def synthesize(
+    model: str | Path,
+    inputs: Sequence[str],
+    out: Path,
+    *,
+    instances: Path | None = None,
+    z: Path | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    resize: bool = False,
+    progress: bool = False,
+) -> Synthesis:
+    """Render layouts and write ``out/NAME.png`` for each, NAME being the layout's own.
+
+    Every layout is read and checked before the first image is written.
+
+    Args:
+        model: shipped name or ONNX file.
+        inputs: as of `find_sources`.
+        out: folder, made where there is none.
+        instances: instance ids: a PNG file for a single layout, or a folder of files named as the layouts.
+        z: ``.npy`` file with the latent, float [latent], or [N,latent] with a row for each layout.
+        seed: of the latent, where the model has one and ``z`` is None.
+        threads: None for one per processor.
+        resize: resize layouts and instances to the model's size, by nearest sampling.
+        progress: show a progress bar.
+
+    Raises:
+        LayoutRTError: a model, layout or argument cannot be used.
+    """
+    with Synthesizer(model, threads=threads) as synthesizer:
+        sources = find_sources(inputs, synthesizer.label_set, synthesizer.size or synthesizer.trained_size)
+        _check_not_overwritten(sources, out)
+        latents = _latents(synthesizer, z, seed, len(sources))
+        instance_files = _instance_files(synthesizer, sources, instances)
+        for source in sources:
+            if source.path:
+                _load(source, synthesizer, resize)
+                _load_instances(instance_files.get(source.name), source, synthesizer, resize)
+        latencies, files = Latencies(), []
+        for index, source in enumerate(track(sources, "synthesising", transient=True, disable=not progress)):
+            labels = _load(source, synthesizer, resize)
+            ids = _load_instances(instance_files.get(source.name), source, synthesizer, resize)
+            with latencies.stage(STAGE):
+                image = synthesizer.render(labels, ids, None if latents is None else latents[index])
+            files.append(out / f"{source.name}.png")
+            write_image(files[-1], image)
+        return Synthesis(files, synthesizer.backend, latencies)
+
+
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write a PNG file, all or nothing: uint8 [H,W,3] RGB.
+
+    Raises:
+        LayoutRTError: it cannot be written.
+    """
+    data = cv2.imencode(".png", image[..., ::-1])[1].tobytes()
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def _load(source: LayoutSource, synthesizer: Synthesizer, resize: bool) -> NDArray[np.uint8]:
+    labels = source.load()
+    if resize:
+        labels = resize_layout(labels, synthesizer.fitting_size(*labels.shape))
+    synthesizer.check(labels, str(source.path or "the drive"))
+    return labels
+
+
+def _load_instances(
+    path: Path | None, source: LayoutSource, synthesizer: Synthesizer, resize: bool
+) -> NDArray[np.int32] | None:
+    if path is None:
+        return None
+    ids, size = read_instances(path), source.load().shape
+    if ids.shape != size:
+        raise LayoutRTError(
+            f"{path} is {ids.shape[0]}x{ids.shape[1]} but its layout {source.path} is {size[0]}x{size[1]}; "
+            "use instances of the same size"
+        )
+    return np.ascontiguousarray(resize_layout(ids, synthesizer.fitting_size(*size))) if resize else ids
+
+
+def _instance_files(
+    synthesizer: Synthesizer, sources: list[LayoutSource], instances: Path | None
+) -> dict[str, Path]:
+    """The file with the instance ids of each layout, by the layout's name."""
+    if not synthesizer.needs_instances:
+        if instances is not None:
+            raise LayoutRTError(f"model {synthesizer.name} reads no instances; leave --instances out")
+        return {}
+    if instances is None:
+        raise LayoutRTError(
+            f"model {synthesizer.name} reads instance ids beside the labels; give --instances PNG or FOLDER"
+        )
+    if instances.is_dir():
+        files = {source.name: instances / f"{source.name}.png" for source in sources}
+    elif len(sources) == 1:
+        files = {sources[0].name: instances}
+    else:
+        raise LayoutRTError(
+            f"{instances} is one file for {len(sources)} layouts; give a folder with a file for each"
+        )
+    for path in files.values():
+        if not path.is_file():
+            raise LayoutRTError(f"there are no instances {path}; each layout needs a file of its own name")
+    return files
+
+
+def _latents(
+    synthesizer: Synthesizer, path: Path | None, seed: int, count: int
+) -> NDArray[np.float32] | None:
+    """The latent of each layout, float32 [count,latent], or None where the model has none."""
+    length = synthesizer.latent
+    if not length:
+        if path is not None:
+            raise LayoutRTError(f"model {synthesizer.name} has no latent; leave --z out")
+        return None
+    if path is None:
+        z = latent_from_seed(seed, length)
+    else:
+        try:
+            z = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or "not a whole .npy file"
+            raise LayoutRTError(
+                f"cannot read the latent {path} ({reason}); write it with numpy.save"
+            ) from None
+        fits = isinstance(z, np.ndarray) and z.dtype.kind == "f" and z.shape[-1:] == (length,)
+        if not fits or z.shape[:-1] not in ((), (1,), (count,)):
+            raise LayoutRTError(
+                f"{path} holds {z.dtype} {list(z.shape)}; model {synthesizer.name} takes floats [{length}], "
+                f"or [{count}, {length}] with a row for each layout"
+            )
+    return np.broadcast_to(z.astype(np.float32), (count, length))
+
+
+def _check_not_overwritten(sources: list[LayoutSource], out: Path) -> None:
+    for source in sources:
+        if source.path and source.path.resolve() == (out / f"{source.name}.png").resolve():
+            raise LayoutRTError(
+                f"--out {out} would overwrite the layout {source.path}; choose another folder"
+            )
