@@ -67,7 +67,7 @@ def make_model(
         **(attributes or {}),
     )
 
-    def shape(name: str, value: np.ndarray) -> list[object]:
+    def shape(name: str, value: np.ndarray) -> list[str | int | None]:
         return [f"{name}_{i}" for i in range(value.ndim)] if dynamic else list(value.shape)
 
     inputs = [
@@ -95,9 +95,10 @@ def spatially_varying_conv(a: dict[str, np.ndarray]) -> np.ndarray:
         x = x * a["scale"][:, None, None].astype(np.float64) + a["shift"][:, None, None].astype(np.float64)
     padded = np.pad(x, ((0, 0), (0, 0), (k // 2, k // 2), (k // 2, k // 2)))
     w = w.reshape(n, c, taps, height, width)
-    return sum(
-        w[:, :, t] * padded[:, :, t // k : t // k + height, t % k : t % k + width] for t in range(taps)
-    )
+    y = np.zeros(x.shape)
+    for t in range(taps):
+        y += w[:, :, t] * padded[:, :, t // k : t // k + height, t % k : t % k + width]
+    return y
 
 
 def predicted_conv(a: dict[str, np.ndarray]) -> np.ndarray:

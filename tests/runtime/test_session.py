@@ -18,7 +18,7 @@ from layoutrt.runtime.session import Session, TensorInfo
 
 def save(path: Path, *, dynamic: bool = False, metadata: dict[str, str] | None = None) -> Path:
     """A model of two inputs and two outputs: total = a + b, and doubled = a * 2."""
-    shape = ["n", 3] if dynamic else [2, 3]
+    shape: list[str | int | None] = ["n" if dynamic else 2, 3]
     two = helper.make_node("Constant", [], ["two"], value_float=2.0)
     graph = helper.make_graph(
         [

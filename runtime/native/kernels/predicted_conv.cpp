@@ -13,8 +13,10 @@ namespace layoutrt::kernels::LRT_ISA {
 namespace {
 
 constexpr int kTaps = 9;
-constexpr int kVectors =
-    kManyRegisters ? 3 : 1;  // 9 taps x 3 vectors of pixels, or 9 x 1, fill the registers
+// Accumulators for 9 taps x 3 vectors of pixels need 32 registers; with 16 there are three passes over h, of
+// 3 taps each. (4 vectors would fill the 16 exactly, and make compilers spill.)
+constexpr int kVectors = 3;
+constexpr int kTapsAtOnce = kManyRegisters ? 9 : 3;
 
 struct Strip {
   int64_t rows;      // of the tile
@@ -38,20 +40,21 @@ Strip make_strip(const PredictedConv& conv, const Tile& tile) {
 }
 
 // to[1 + r * stride + j] = scale * from[first_row + r, first_column + j] + shift inside the image, 0 outside,
-// for the tile's rows and columns with a halo of one.
-void pad_plane(const PredictedConv& conv, const Tile& tile, const Strip& strip, const float* from,
-               const float* scale, const float* shift, float* to) {
+// for the tile's rows and columns with a halo of one. Without halo_rows only the tile's own rows are filled.
+void pad_plane(const PredictedConv& conv, const Tile& tile, const Strip& strip, bool halo_rows,
+               const float* from, const float* scale, const float* shift, float* to) {
   const int64_t left = tile.column_begin > 0 ? 1 : 0;
   const int64_t right = tile.column_end < conv.width ? 1 : 0;
-  for (int64_t r = 0; r < strip.rows + 2; ++r) {
+  const int64_t last = strip.rows + (halo_rows ? 1 : 0);
+  for (int64_t r = halo_rows ? 0 : 1; r <= last; ++r) {
     const int64_t row = tile.row_begin + r - 1;
     float* line = to + r * strip.stride;
-    line[0] = 0.0f;
-    line[strip.columns + 1] = 0.0f;
     if (row < 0 || row >= conv.height) {
       for (int64_t j = 0; j < strip.columns + 2; ++j) line[j] = 0.0f;
       continue;
     }
+    line[0] = 0.0f;
+    line[strip.columns + 1] = 0.0f;
     const float* source = from + row * conv.width + tile.column_begin - 1;
     if (scale != nullptr) {
       const float a = *scale;
@@ -61,59 +64,85 @@ void pad_plane(const PredictedConv& conv, const Tile& tile, const Strip& strip, 
       for (int64_t j = 1 - left; j < strip.columns + 1 + right; ++j) line[j] = source[j];
     }
   }
-  for (int64_t p = (strip.rows + 1) * strip.stride + strip.columns + 2; p < strip.plane; ++p) to[p] = 0.0f;
+  for (int64_t p = last * strip.stride + strip.columns + 2; p < strip.plane; ++p) to[p] = 0.0f;
 }
 
 // Offset in a padded plane of tap (dy, dx) of a 3x3 window around pixel 0.
 LRT_INLINE int64_t offset_of(int64_t stride, int tap) { return tap / 3 * stride + tap % 3; }
 
-// acc[t][v] += weight[t] * h[v] for the nine taps: one input feature at one offset.
-template <int V>
-LRT_INLINE void accumulate(Vector (&acc)[kTaps][V], const float* h, const float* weight) {
-  Vector value[V];
+// acc[t][v] += weight[t] * h[v]: one input feature at one offset.
+template <int T, int V>
+LRT_INLINE void accumulate(Vector (&acc)[T][V], const float* h, const float* weight) {
+  if constexpr (T > V) {
+    Vector value[V];
 #pragma GCC unroll 3
-  for (int v = 0; v < V; ++v) value[v] = load(h + v * kLanes);
+    for (int v = 0; v < V; ++v) value[v] = load(h + v * kLanes);
 #pragma GCC unroll 9
-  for (int t = 0; t < kTaps; ++t) {
-    const Vector w = broadcast(weight[t]);
+    for (int t = 0; t < T; ++t) {
+      const Vector w = broadcast(weight[t]);
 #pragma GCC unroll 3
-    for (int v = 0; v < V; ++v) acc[t][v] += w * value[v];
+      for (int v = 0; v < V; ++v) acc[t][v] += w * value[v];
+    }
+  } else {
+    Vector w[T];
+#pragma GCC unroll 9
+    for (int t = 0; t < T; ++t) w[t] = broadcast(weight[t]);
+#pragma GCC unroll 3
+    for (int v = 0; v < V; ++v) {
+      const Vector value = load(h + v * kLanes);
+#pragma GCC unroll 9
+      for (int t = 0; t < T; ++t) acc[t][v] += w[t] * value;
+    }
   }
 }
 
-// V vectors of pixels of one channel. h, x and y point to the first of them in their padded planes.
-template <int P, int V>
-void run_pixels(const PredictedConv& conv, const Strip& strip, int64_t channel, const float* h,
-                const float* x, float* y) {
-  const float* weight = conv.weight + channel * conv.features * P * P * kTaps;
-  const float* bias = conv.bias + channel * kTaps;
-  Vector acc[kTaps][V];
+// sum[v] += predicted weight * x over the taps [first, first + T). h and x point to the first pixel in their
+// padded planes.
+template <int P, int T, int V>
+LRT_INLINE void run_taps(const PredictedConv& conv, const Strip& strip, int64_t channel, int first,
+                         const float* h, const float* x, Vector (&sum)[V]) {
+  const float* weight = conv.weight + channel * conv.features * P * P * kTaps + first;
+  const float* bias = conv.bias + channel * kTaps + first;
+  const int64_t stride = strip.stride;
+  Vector acc[T][V];
 #pragma GCC unroll 9
-  for (int t = 0; t < kTaps; ++t) {
+  for (int t = 0; t < T; ++t) {
 #pragma GCC unroll 3
     for (int v = 0; v < V; ++v) acc[t][v] = broadcast(bias[t]);
   }
-  const int64_t stride = strip.stride;
   for (int64_t feature = 0; feature < conv.features; ++feature, h += strip.plane) {
     if constexpr (P == 1) {
-      accumulate<V>(acc, h + offset_of(stride, 4), weight);
+      accumulate<T, V>(acc, h + offset_of(stride, 4), weight);
       weight += kTaps;
     } else {
       const float* row = h;
+      // Unrolled, this loop needs more registers than there are.
 #pragma GCC unroll 1
       for (int dy = 0; dy < 3; ++dy, row += stride) {
-#pragma GCC unroll 3
-        for (int dx = 0; dx < 3; ++dx, weight += kTaps) accumulate<V>(acc, row + dx, weight);
+#pragma GCC unroll 1
+        for (int dx = 0; dx < 3; ++dx, weight += kTaps) accumulate<T, V>(acc, row + dx, weight);
       }
     }
   }
-#pragma GCC unroll 3
-  for (int v = 0; v < V; ++v) {
-    Vector sum = {};
 #pragma GCC unroll 9
-    for (int t = 0; t < kTaps; ++t) sum += acc[t][v] * load(x + offset_of(stride, t) + v * kLanes);
-    store(y + v * kLanes, sum);
+  for (int t = 0; t < T; ++t) {
+    const float* neighbour = x + offset_of(stride, first + t);
+#pragma GCC unroll 3
+    for (int v = 0; v < V; ++v) sum[v] += acc[t][v] * load(neighbour + v * kLanes);
   }
+}
+
+// V vectors of pixels of one channel.
+template <int P, int V>
+void run_pixels(const PredictedConv& conv, const Strip& strip, int64_t channel, const float* h,
+                const float* x, float* y) {
+  Vector sum[V] = {};
+#pragma GCC unroll 1
+  for (int first = 0; first < kTaps; first += kTapsAtOnce) {
+    run_taps<P, kTapsAtOnce, V>(conv, strip, channel, first, h, x, sum);
+  }
+#pragma GCC unroll 3
+  for (int v = 0; v < V; ++v) store(y + v * kLanes, sum[v]);
 }
 
 template <int P>
@@ -124,24 +153,22 @@ void run(const PredictedConv& conv, int64_t image, const Tile& tile, float* scra
   float* x = h + strip.features;
   float* y = x + strip.plane;
   for (int64_t feature = 0; feature < conv.features; ++feature) {
-    pad_plane(conv, tile, strip, conv.h + (image * conv.features + feature) * plane_size, nullptr, nullptr,
-              h + feature * strip.plane);
+    pad_plane(conv, tile, strip, P > 1, conv.h + (image * conv.features + feature) * plane_size, nullptr,
+              nullptr, h + feature * strip.plane);
   }
   for (int64_t c = tile.channel_begin; c < tile.channel_end; ++c) {
     const int64_t plane = (image * conv.channels + c) * plane_size;
     const bool affine = conv.scale != nullptr;
-    pad_plane(conv, tile, strip, conv.x + plane, affine ? conv.scale + c : nullptr,
+    pad_plane(conv, tile, strip, true, conv.x + plane, affine ? conv.scale + c : nullptr,
               affine ? conv.shift + c : nullptr, x);
     int64_t p = 0;
     for (; p + kVectors * kLanes <= strip.pixels; p += kVectors * kLanes) {
       run_pixels<P, kVectors>(conv, strip, c, h + p, x + p, y + p);
     }
-    if constexpr (kVectors > 1) {
-      for (; p + 2 * kLanes <= strip.pixels; p += 2 * kLanes) {
-        run_pixels<P, 2>(conv, strip, c, h + p, x + p, y + p);
-      }
-      for (; p < strip.pixels; p += kLanes) run_pixels<P, 1>(conv, strip, c, h + p, x + p, y + p);
+    for (; p + 2 * kLanes <= strip.pixels; p += 2 * kLanes) {
+      run_pixels<P, 2>(conv, strip, c, h + p, x + p, y + p);
     }
+    for (; p < strip.pixels; p += kLanes) run_pixels<P, 1>(conv, strip, c, h + p, x + p, y + p);
     for (int64_t r = 0; r < strip.rows; ++r) {
       float* to = conv.y + plane + (tile.row_begin + r) * conv.width + tile.column_begin;
       __builtin_memcpy(to, y + r * strip.stride, static_cast<size_t>(strip.columns) * sizeof(float));

@@ -13,7 +13,7 @@ constexpr int64_t kTaps = 9;
 constexpr int64_t kStripBytes = 512 * 1024;  // of h: half of the second-level cache of a current core
 constexpr int64_t kMinRows = 4;              // below, copying the rows of halo shows
 constexpr int64_t kMaxColumns = 512;
-constexpr int64_t kParts = 64;
+constexpr int64_t kParts = 32;  // of a batch, at least: sixteen threads then have two each
 
 // Weight [C*9, J, p, p] as [C, J*p*p, 9]: the nine weights that meet one value of h side by side.
 std::vector<float> pack(const Tensor& weight) {
