@@ -62,19 +62,25 @@ def _with_stand_ins(model: onnx.ModelProto) -> onnx.ModelProto:
     del copy.functions[:]
     dims = {tensor.name: list(tensor.dims) for tensor in copy.graph.initializer}
     nodes: list[onnx.NodeProto] = []
-    constants: list[onnx.TensorProto] = [onnx.helper.make_tensor("stand_in_axis", onnx.TensorProto.INT64, [1], [1])]
+    constants: list[onnx.TensorProto] = [
+        onnx.helper.make_tensor("stand_in_axis", onnx.TensorProto.INT64, [1], [1])
+    ]
     for node in copy.graph.node:
         if node.domain != DOMAIN:
             nodes.append(node)
         elif node.op_type == "LayoutConv":
             _, taps, channels = dims[node.input[1]]
             k, y = math.isqrt(taps), node.output[0]
-            weight = onnx.helper.make_tensor(f"{y}_w", onnx.TensorProto.FLOAT, [channels, 1, k, k], [0.0] * (channels * taps))
+            weight = onnx.helper.make_tensor(
+                f"{y}_w", onnx.TensorProto.FLOAT, [channels, 1, k, k], [0.0] * (channels * taps)
+            )
             constants.append(weight)
             nodes += [
                 onnx.helper.make_node("Cast", [node.input[0]], [f"{y}_f"], to=onnx.TensorProto.FLOAT),
                 onnx.helper.make_node("Unsqueeze", [f"{y}_f", "stand_in_axis"], [f"{y}_x"]),
-                onnx.helper.make_node("Conv", [f"{y}_x", weight.name], [y], pads=[k // 2] * 4, strides=_strides(node)),
+                onnx.helper.make_node(
+                    "Conv", [f"{y}_x", weight.name], [y], pads=[k // 2] * 4, strides=_strides(node)
+                ),
             ]
         else:
             nodes.append(onnx.helper.make_node("Identity", [node.input[0]], [node.output[0]]))

@@ -158,9 +158,7 @@ class InferencePipeline(nn.Module):
         )
         self.to_rgb = FoldedConv(generator.conv_img.weight, generator.conv_img.bias)
 
-    def forward(
-        self, labels: Tensor, instances: Tensor | None = None, z: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, labels: Tensor, instances: Tensor | None = None, z: Tensor | None = None) -> Tensor:
         """Synthesise.
 
         Args:

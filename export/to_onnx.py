@@ -20,7 +20,14 @@ from layoutrt.export.cost import Cost, graph_cost
 from layoutrt.export.pipeline import InferencePipeline
 from layoutrt.files import replacing
 from layoutrt.layouts import LabelSet
-from layoutrt.operators import BODY_OPSET, DOMAIN, VERSION, layout_conv, predicted_conv, spatially_varying_conv
+from layoutrt.operators import (
+    BODY_OPSET,
+    DOMAIN,
+    VERSION,
+    layout_conv,
+    predicted_conv,
+    spatially_varying_conv,
+)
 from layoutrt.train.checkpoint import file_digest, load_generator
 from layoutrt.train.networks.generator import Generator, GeneratorConfig
 
@@ -106,29 +113,20 @@ def generator_model(
     Args:
         generator: in evaluation mode.
         labels: its label set.
-        size: height and width, where not ``dynamic``.
-        dynamic: leave batch, height and width open.
-        batch: images per run where not ``dynamic``.
+        size: height and width.
+        dynamic: leave batch, height and width open nevertheless.
+        batch: images per run.
     """
     config = generator.config
-    # An example in which an open dimension, or one derived from it, is 1 would fix that dimension at 1.
-    multiple = config.size_multiple
-    shape = (2, 2 * multiple, 3 * multiple) if dynamic else (batch, *size)
+    shape = (batch, *size)
     example: dict[str, Tensor] = {"labels": torch.zeros(shape, dtype=torch.uint8)}
     if config.instance_edges:
         example["instances"] = torch.zeros(shape, dtype=torch.int32)
     if config.latent:
-        example["z"] = torch.zeros(shape[0], config.latent)
-    open_dims = None
+        example["z"] = torch.zeros(batch, config.latent)
+    model = _to_model(InferencePipeline(generator, labels).eval(), example)
     if dynamic:
-        dims = {
-            0: torch.export.Dim("batch", min=1, max=64),
-            1: multiple * torch.export.Dim("rows", min=1, max=8192 // multiple),
-            2: multiple * torch.export.Dim("columns", min=1, max=8192 // multiple),
-        }
-        open_dims = {name: dims for name in example}
-    model = _to_model(InferencePipeline(generator, labels).eval(), example, ["image"], open_dims)
-    _name_open_dims(model)
+        _open_dims(model)
     p = config.predictor_kernel
     model.functions.extend([layout_conv.function_body(3), predicted_conv.function_body(3, p)])
     onnx.checker.check_model(model)
@@ -141,7 +139,7 @@ def straight_model(generator: Generator, size: tuple[int, int]) -> onnx.ModelPro
     example = {"semantics": torch.zeros(1, config.semantic_channels, *size)}
     if config.latent:
         example["z"] = torch.zeros(1, config.latent)
-    model = _to_model(generator.eval(), example, ["image"], None)
+    model = _to_model(generator.eval(), example)
     model.functions.append(spatially_varying_conv.function_body(3, with_affine=False))
     return model
 
@@ -152,9 +150,7 @@ def set_metadata(model: onnx.ModelProto, values: dict[str, str]) -> None:
     model.producer_name, model.producer_version = "layoutrt", __version__
 
 
-def _to_model(
-    module: nn.Module, example: dict[str, Tensor], outputs: list[str], open_dims: dict[str, Any] | None
-) -> onnx.ModelProto:
+def _to_model(module: nn.Module, example: dict[str, Tensor]) -> onnx.ModelProto:
     require("onnxscript", extra="train", purpose="export")
     # The exporter warns of operators of packages that we do not use, and of its own internals.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -167,8 +163,7 @@ def _to_model(
             verbose=False,
             opset_version=BODY_OPSET,
             input_names=list(example),
-            output_names=outputs,
-            dynamic_shapes=open_dims,
+            output_names=["image"],
             custom_translation_table=_translations(),
         )
     assert program is not None
@@ -203,13 +198,13 @@ def _translations() -> dict[Any, Callable[..., Any]]:
     }
 
 
-def _name_open_dims(model: onnx.ModelProto) -> None:
-    """Call the open dimensions N, H and W instead of the exporter's expressions."""
-    names = ("N", "H", "W")
+def _open_dims(model: onnx.ModelProto) -> None:
+    """Open batch, height and width of a graph in which no node depends on them.
+
+    The pipeline samples by steps, resizes by factors and splits channels, so its nodes hold no sizes; tracing
+    it with symbolic sizes gives the same nodes and takes several times as long.
+    """
     for value in (*model.graph.input, *model.graph.output):
-        for dim, name in zip(value.type.tensor_type.shape.dim, names, strict=False):
-            if not dim.HasField("dim_value"):
-                dim.dim_param = name
-    if any(dim.dim_param for dim in model.graph.input[0].type.tensor_type.shape.dim):
-        # Their expressions in intermediate shapes would contradict the new names.
-        del model.graph.value_info[:]
+        for dim, name in zip(value.type.tensor_type.shape.dim, ("N", "H", "W"), strict=False):
+            dim.dim_param = name
+    del model.graph.value_info[:]

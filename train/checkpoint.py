@@ -77,7 +77,11 @@ def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[s
 
 
 def save_generator(
-    path: str | Path, state: dict[str, Tensor], config: GeneratorConfig, labels: LabelSet, provenance: dict[str, Any]
+    path: str | Path,
+    state: dict[str, Tensor],
+    config: GeneratorConfig,
+    labels: LabelSet,
+    provenance: dict[str, Any],
 ) -> None:
     """Write a generator checkpoint.
 
@@ -88,7 +92,11 @@ def save_generator(
         labels: the label set it was trained on.
         provenance: how it was made; kept as it is.
     """
-    metadata = {"config": config.to_dict(), "label_set": json.loads(labels.to_json()), "provenance": provenance}
+    metadata = {
+        "config": config.to_dict(),
+        "label_set": json.loads(labels.to_json()),
+        "provenance": provenance,
+    }
     save_tensors(Path(path), state, "generator", metadata)
 
 
@@ -109,13 +117,21 @@ def load_generator(path: str | Path) -> tuple[Generator, LabelSet, dict[str, Any
         raise LayoutRTError(
             f"{path} does not fit its own configuration (for example {(missing + unexpected)[0]}); it is damaged"
         )
-    return generator.eval(), LabelSet.from_json(json.dumps(metadata["label_set"])), metadata.get("provenance", {})
+    return (
+        generator.eval(),
+        LabelSet.from_json(json.dumps(metadata["label_set"])),
+        metadata.get("provenance", {}),
+    )
 
 
 def file_digest(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+        return (
+            hashlib.file_digest(file, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else _digest(file)
+        )
 
 
 def _digest(file: Any) -> str:

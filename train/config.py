@@ -59,7 +59,9 @@ class TrainingConfig:
         }
         for field, good in checks.items():
             if not good:
-                raise LayoutRTError(f"training configuration: {field} = {getattr(self, field)} is out of range")
+                raise LayoutRTError(
+                    f"training configuration: {field} = {getattr(self, field)} is out of range"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -102,7 +102,9 @@ def train(
 
 def _validation_samples(root: Path, labels: LabelSet, config: TrainingConfig) -> dict[str, Any]:
     """A few fixed pairs to look at, evenly spread over the validation (or training) folder."""
-    folder = root / "val" if (root / "val").is_dir() else root / "train" if (root / "train").is_dir() else root
+    folder = (
+        root / "val" if (root / "val").is_dir() else root / "train" if (root / "train").is_dir() else root
+    )
     pairs = PairFolder(folder, labels, config.load_size, enlarge=1.0, flip=False)
     indices = np.linspace(0, len(pairs) - 1, min(6, len(pairs))).round().astype(int)
     items = [pairs[0, int(i)] for i in indices]
@@ -125,7 +127,9 @@ def _write_samples(writer: SummaryWriter, run: Path, trainer: Trainer, samples: 
     fake = trainer.sample(samples["labels"])
     to_bytes = lambda t: ((t.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()  # noqa: E731
     layouts = np.stack([colorize(label.numpy(), samples["set"]) for label in samples["labels"]])
-    columns = [np.concatenate(list(part), 0) for part in (layouts, to_bytes(samples["images"]), to_bytes(fake))]
+    columns = [
+        np.concatenate(list(part), 0) for part in (layouts, to_bytes(samples["images"]), to_bytes(fake))
+    ]
     grid = np.concatenate(columns, 1)
     writer.add_image("samples", grid, trainer.step, dataformats="HWC")
     cv2.imwrite(str(run / "samples.png"), grid[:, :, ::-1])

@@ -65,7 +65,9 @@ class Trainer:
             image_width=config.width,
         )
         self.generator = Generator(self.generator_config)
-        self.discriminator = Discriminator(self.generator_config.semantic_channels, config.discriminator_width)
+        self.discriminator = Discriminator(
+            self.generator_config.semantic_channels, config.discriminator_width
+        )
         self.encoder = ImageEncoder(config.encoder_width, config.latent) if config.latent else None
         for network in self.networks().values():
             initialise(network, config.init_gain)
@@ -226,5 +228,3 @@ class Trainer:
             network.load_state_dict(
                 {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
             )
-
-

@@ -27,7 +27,9 @@ def affine(channels: int, present: bool, dtype: torch.dtype = torch.float64) -> 
     return (draw(channels, dtype=dtype, seed=5), draw(channels, dtype=dtype, seed=6)) if present else ()
 
 
-def varying_arguments(shape: tuple[int, ...], k: int, with_affine: bool, dtype: torch.dtype) -> tuple[Tensor, ...]:
+def varying_arguments(
+    shape: tuple[int, ...], k: int, with_affine: bool, dtype: torch.dtype
+) -> tuple[Tensor, ...]:
     n, c, h, w = shape
     kernels = draw(n, c * k * k, h, w, dtype=dtype, seed=2)
     return (draw(*shape, dtype=dtype), kernels, *affine(c, with_affine, dtype))
@@ -109,14 +111,20 @@ def test_predicted_conv_equals_its_reference(shape, p, with_affine, dtype) -> No
 
 
 GRADIENT_CASES = {
-    "varying": (spatially_varying_conv.spatially_varying_conv, varying_arguments((2, 2, 3, 4), 3, False, torch.float64)),
+    "varying": (
+        spatially_varying_conv.spatially_varying_conv,
+        varying_arguments((2, 2, 3, 4), 3, False, torch.float64),
+    ),
     "varying-affine": (
         spatially_varying_conv.spatially_varying_conv,
         varying_arguments((2, 2, 3, 4), 3, True, torch.float64),
     ),
     "layout": (layout_conv.layout_conv, (draw_labels(2, 4, 5, 6), draw(5, 9, 2), draw(2), 1)),
     "layout-stride": (layout_conv.layout_conv, (draw_labels(2, 5, 4, 6), draw(5, 9, 2), draw(2), 2)),
-    "predicted-1": (predicted_conv.predicted_conv, predicted_arguments((2, 2, 3, 4), 1, False, torch.float64)),
+    "predicted-1": (
+        predicted_conv.predicted_conv,
+        predicted_arguments((2, 2, 3, 4), 1, False, torch.float64),
+    ),
     "predicted-3-affine": (
         predicted_conv.predicted_conv,
         predicted_arguments((2, 2, 3, 4), 3, True, torch.float64),
@@ -184,7 +192,11 @@ def test_body_of_spatially_varying_conv_needs_no_library(shape, with_affine) -> 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_body_of_layout_conv_needs_no_library(shape, stride) -> None:
     n, c, h, w = shape
-    labels, table, bias = draw_labels(n, h, w, 9), draw(7, 9, c, dtype=torch.float32), draw(c, dtype=torch.float32)
+    labels, table, bias = (
+        draw_labels(n, h, w, 9),
+        draw(7, 9, c, dtype=torch.float32),
+        draw(c, dtype=torch.float32),
+    )
     y = run_body(
         layout_conv.function_body(3),
         layout_conv.SCHEMA,

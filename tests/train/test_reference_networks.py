@@ -90,9 +90,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 @torch.no_grad()
 def test_generator_gives_the_published_image(case: Case) -> None:
     z = case.tensor("z") if case.config.latent else None
-    torch.testing.assert_close(
-        case.generator(case.semantics, z), case.tensor("image"), atol=1e-4, rtol=0
-    )
+    torch.testing.assert_close(case.generator(case.semantics, z), case.tensor("image"), atol=1e-4, rtol=0)
 
 
 @torch.no_grad()

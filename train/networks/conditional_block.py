@@ -47,7 +47,12 @@ class ConditionalBlock(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, condition: int, hidden: int = 128, predictor_kernel: int = 3
+        self,
+        in_channels: int,
+        out_channels: int,
+        condition: int,
+        hidden: int = 128,
+        predictor_kernel: int = 3,
     ) -> None:
         super().__init__()
         middle = min(in_channels, out_channels)

@@ -73,7 +73,9 @@ class GeneratorConfig:
         }
         for field, good in checks.items():
             if not good:
-                raise LayoutRTError(f"generator configuration: {field} = {getattr(self, field)} is out of range")
+                raise LayoutRTError(
+                    f"generator configuration: {field} = {getattr(self, field)} is out of range"
+                )
         self.check_size(self.image_height, self.image_width)
 
     @property

@@ -115,7 +115,7 @@ void LayoutConv::compute(const KernelContext& context) const {
 void LayoutConv::infer(const ShapeInference& inference) {
   const auto labels = inference.input(0);
   const auto table = inference.input(1);
-  if (labels.size() != 3 || table.size() != 3) return;
+  if (labels.size() != 3 || table.size() != 3) return inference.set_output({});
   const int stride = parse_strides(inference.ints("strides"));
   // Padding k/2 keeps the size whatever k is, and stride 2 halves it, rounding up.
   const auto out = [stride](const Dimension& in) {

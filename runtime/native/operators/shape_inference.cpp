@@ -1,10 +1,21 @@
 #include "operators/shape_inference.h"
 
+#include <atomic>
 #include <memory>
 
 #include "onnxruntime/status.h"
 
 namespace layoutrt::operators {
+namespace {
+
+// ONNX Runtime takes an output without a shape for a scalar, and equal names for equal sizes. A dimension
+// that nothing is known of therefore gets a name that no other has.
+std::string fresh_name() {
+  static std::atomic<uint64_t> count{0};
+  return "layoutrt_dim_" + std::to_string(count++);
+}
+
+}  // namespace
 
 std::vector<Dimension> ShapeInference::input(size_t index) const {
   size_t count = 0;
@@ -41,13 +52,16 @@ std::vector<int64_t> ShapeInference::ints(const char* name) const {
   return values;
 }
 
-void ShapeInference::set_output(const std::vector<Dimension>& dimensions) const {
+void ShapeInference::set_output(std::vector<Dimension> dimensions) const {
+  if (dimensions.empty()) dimensions.resize(4);
   std::vector<int64_t> sizes;
   std::vector<const char*> names;
-  for (const Dimension& dimension : dimensions) {
-    if (!dimension.known()) return;
+  std::vector<std::string> fresh(dimensions.size());
+  for (size_t i = 0; i < dimensions.size(); ++i) {
+    const Dimension& dimension = dimensions[i];
+    if (!dimension.known()) fresh[i] = fresh_name();
     sizes.push_back(dimension.size);
-    names.push_back(dimension.name.c_str());
+    names.push_back(dimension.known() ? dimension.name.c_str() : fresh[i].c_str());
   }
   OrtTensorTypeAndShapeInfo* info = nullptr;
   ort::check(api_, api_.CreateTensorTypeAndShapeInfo(&info));

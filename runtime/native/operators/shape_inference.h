@@ -22,8 +22,9 @@ class ShapeInference {
   // The dimensions of an input, or none if it is absent or its rank is not known.
   std::vector<Dimension> input(size_t index) const;
   std::vector<int64_t> ints(const char* name) const;
-  // Does nothing where a dimension is neither known nor named.
-  void set_output(const std::vector<Dimension>& dimensions) const;
+  // Dimensions that are neither known nor named stay open.
+  // None at all stand for an open [N, C, H, W], which is what every operator returns.
+  void set_output(std::vector<Dimension> dimensions) const;
 
  private:
   const ort::Functions& api_;

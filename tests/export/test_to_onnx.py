@@ -1,0 +1,107 @@
+"""What an exported file holds, what it costs, and what export refuses."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.export.cost import graph_cost
+from layoutrt.export.to_onnx import export_onnx, generator_model, straight_model
+from layoutrt.layouts import LabelSet, label_set
+from layoutrt.train.checkpoint import file_digest, save_generator
+
+SIZE = (64, 96)
+
+
+def operators(model: onnx.ModelProto) -> set[str]:
+    return {node.op_type for node in model.graph.node}
+
+
+def test_file_describes_itself(tiny_model, tiny_checkpoint) -> None:
+    model = onnx.load(tiny_model)
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    assert properties["layoutrt.format"] == "1"
+    assert properties["layoutrt.kind"] == "generator"
+    assert properties["layoutrt.precision"] == "fp32"
+    assert properties["layoutrt.size"] == "64x96"
+    assert properties["layoutrt.checkpoint_sha256"] == file_digest(tiny_checkpoint)
+    assert LabelSet.from_json(properties["layoutrt.label_set"]) == label_set("camvid")
+    assert json.loads(properties["layoutrt.config"])["width"] == 4
+    assert model.producer_name == "layoutrt"
+
+
+def test_graph_is_the_pipeline_and_never_holds_one_hot_labels(tiny_model) -> None:
+    model = onnx.load(tiny_model)
+    (labels,), (image,) = model.graph.input, model.graph.output
+    assert labels.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert [dim.dim_value for dim in labels.type.tensor_type.shape.dim] == [1, 64, 96]
+    assert image.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert [dim.dim_value for dim in image.type.tensor_type.shape.dim] == [1, 64, 96, 3]
+    assert {"LayoutConv", "PredictedConv"} <= operators(model)
+    assert not {"OneHot", "ScatterElements", "BatchNormalization"} & operators(model)
+    assert {function.name for function in model.functions} == {"LayoutConv", "PredictedConv"}
+
+
+def test_file_keeps_no_trace_of_the_machine_it_was_made_on(tiny_model) -> None:
+    assert b"site-packages" not in tiny_model.read_bytes()
+    assert b"pipeline.py" not in tiny_model.read_bytes()
+
+
+def test_export_is_smaller_than_the_network_exported_as_it_is(tiny_generator) -> None:
+    ours = graph_cost(generator_model(tiny_generator, label_set("camvid"), size=SIZE), SIZE)
+    straight = graph_cost(straight_model(tiny_generator, SIZE), SIZE)
+    assert ours.nodes < straight.nodes / 3
+    assert ours.flops < straight.flops
+
+
+def test_flops_of_a_convolution_are_multiplications_and_additions() -> None:
+    weight = onnx.numpy_helper.from_array(np.zeros((8, 3, 3, 3), np.float32), "weight")
+    node = onnx.helper.make_node("Conv", ["x", "weight"], ["y"], pads=[1, 1, 1, 1])
+    info = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [node],
+        "one",
+        [info("x", onnx.TensorProto.FLOAT, ["N", 3, "H", "W"])],
+        [info("y", onnx.TensorProto.FLOAT, ["N", 8, "H", "W"])],
+        [weight],
+    )
+    cost = graph_cost(onnx.helper.make_model(graph), (10, 20))
+    assert cost.flops == 2 * 3 * 9 * 8 * 10 * 20
+    assert cost.parameters == 8 * 3 * 9
+    assert cost.nodes == 1
+
+
+def test_open_dimensions_cost_the_same_as_fixed_ones(tiny_model, tiny_dynamic_model) -> None:
+    fixed, dynamic = (graph_cost(onnx.load(path), SIZE) for path in (tiny_model, tiny_dynamic_model))
+    assert fixed == dynamic
+
+
+def test_batch_of_a_fixed_size_is_as_asked(tiny_checkpoint, tmp_path) -> None:
+    export_onnx(tiny_checkpoint, tmp_path / "m.onnx", batch=3, compare=False)
+    labels = onnx.load(tmp_path / "m.onnx").graph.input[0]
+    assert [dim.dim_value for dim in labels.type.tensor_type.shape.dim] == [3, 64, 96]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"size": (60, 96)}, "60x96 does not fit this generator; height and width must be multiples of 32"),
+        ({"precision": "fp4"}, "--precision fp4 is not known; choose from fp32"),
+    ],
+)
+def test_impossible_exports_are_refused(tiny_checkpoint, tmp_path, arguments, sentence) -> None:
+    with pytest.raises(LayoutRTError, match=sentence):
+        export_onnx(tiny_checkpoint, tmp_path / "m.onnx", **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_latent_fixes_the_size(tiny_full_generator, extra_dont_care, tmp_path) -> None:
+    checkpoint = tmp_path / "g.safetensors"
+    save_generator(
+        checkpoint, tiny_full_generator.state_dict(), tiny_full_generator.config, extra_dont_care, {}
+    )
+    with pytest.raises(LayoutRTError, match="makes one size only; export it with --size 64x96"):
+        export_onnx(checkpoint, tmp_path / "m.onnx", dynamic=True)
+    assert not (tmp_path / "m.onnx").exists()
