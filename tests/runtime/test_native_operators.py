@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -39,7 +40,7 @@ class Case:
     op: str
     arguments: dict[str, np.ndarray]
     expected: Callable[[dict[str, np.ndarray]], np.ndarray]
-    attributes: dict[str, object] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
     constants: tuple[str, ...] = ()
 
     def inputs(self) -> dict[str, np.ndarray]:
@@ -53,7 +54,7 @@ def make_model(
     op: str,
     arguments: dict[str, np.ndarray],
     constants: tuple[str, ...] = (),
-    attributes: dict[str, object] | None = None,
+    attributes: dict[str, Any] | None = None,
     *,
     dynamic: bool = False,
 ) -> onnx.ModelProto:
@@ -430,7 +431,7 @@ def test_a_wrong_shape_is_a_sentence(
     tmp_path: Path,
     op: str,
     arguments: dict[str, np.ndarray],
-    attributes: dict[str, object],
+    attributes: dict[str, Any],
     sentence: str,
     constant: bool,
 ) -> None:
