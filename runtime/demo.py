@@ -107,5 +107,6 @@ def _side_by_side(layout: NDArray[np.uint8], image: NDArray[np.uint8], scale: in
     """Two frames uint8 [H,W,3] to one of [scale*H, 2*scale*W, 3]; the layout keeps its hard edges."""
     if scale > 1:
         layout = layout.repeat(scale, axis=0).repeat(scale, axis=1)
-        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-    return np.concatenate([layout, image], axis=1)
+    height, width = layout.shape[:2]
+    larger = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC) if scale > 1 else image
+    return np.concatenate([layout, larger.astype(np.uint8, copy=False)], axis=1)

@@ -52,7 +52,7 @@ class Synthesizer:
             self.latent = int(config["latent"])
             self.needs_instances = bool(config["instance_edges"])
             shapes = {tensor.name: tensor.shape for tensor in self._session.inputs}
-            self._batch, *size = shapes["labels"]
+            self._batch, height, width = shapes["labels"]
         except (LayoutRTError, KeyError, ValueError, TypeError) as error:
             self.close()
             if isinstance(error, LayoutRTError):
@@ -60,7 +60,7 @@ class Synthesizer:
             raise LayoutRTError(
                 f"{path} has incomplete metadata ({error}); export it again with layoutrt export"
             ) from None
-        self.size = None if None in size else (int(size[0]), int(size[1]))
+        self.size = (height, width) if height and width else None
         self.backend = self._session.backend
 
     def render(
@@ -160,8 +160,7 @@ class Synthesizer:
             else f"makes heights and widths that are multiples of {self.size_multiple}"
         )
         raise LayoutRTError(
-            f"{source} is {height}x{width} but model {self.name} {makes}; "
-            "resize the layout (--resize)"
+            f"{source} is {height}x{width} but model {self.name} {makes}; resize the layout (--resize)"
         )
 
     def _check_instances(self, labels: NDArray[np.uint8], instances: NDArray[np.int32] | None) -> None:

@@ -15,7 +15,7 @@ from layoutrt.files import replacing
 
 # MPEG-4 part 2: of the codecs in every OpenCV wheel the one that keeps up with rendering. VP9 takes twenty
 # times as long, and H.264 encoders are left out of the wheels.
-_CODEC = cv2.VideoWriter_fourcc(*"mp4v")
+_CODEC = cv2.VideoWriter.fourcc(*"mp4v")
 
 
 class VideoWriter:

@@ -31,10 +31,17 @@ def demo(
 
     from layoutrt.runtime.demo import FRAME, run_demo
 
-    report = run_demo(
-        generator, frames=frames, size=size, seed=seed, out=out, fps=fps, threads=threads, progress=True
-    )
     console = Console()
+    report = run_demo(
+        generator,
+        frames=frames,
+        size=size,
+        seed=seed,
+        out=out,
+        fps=fps,
+        threads=threads,
+        progress=console.is_terminal,
+    )
     height, width = report.size
     title = f"{report.model}, {height}x{width}, {frames} frames"
     console.print(report.latencies.table(title, total=FRAME))

@@ -50,6 +50,7 @@ def synthesize(
 
     from layoutrt.runtime.synthesize import STAGE, synthesize
 
+    console = Console(highlight=False, soft_wrap=True)
     done = synthesize(
         model,
         inputs,
@@ -59,7 +60,7 @@ def synthesize(
         seed=seed,
         threads=threads,
         resize=resize,
-        progress=not json,
+        progress=console.is_terminal and not json,
     )
     p50, p95 = (done.latencies.percentile(STAGE, percent) for percent in (50, 95))
     if json:
@@ -70,7 +71,6 @@ def synthesize(
         }
         print(json_module.dumps(report, indent=2))
         return
-    console = Console(highlight=False, soft_wrap=True)
     images = "1 image" if len(done.files) == 1 else f"{len(done.files)} images"
     console.print(f"backend  {done.backend}")
     console.print(f"wrote    {images} to {out}, {p50:.1f} ms each (p95 {p95:.1f} ms)")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts.label_set import LabelSet
+
+Integer = TypeVar("Integer", bound=np.integer)
 
 
 def colorize(labels: NDArray[np.uint8], label_set: LabelSet) -> NDArray[np.uint8]:
@@ -51,11 +55,11 @@ def find_colors(rgb: NDArray[np.uint8], label_set: LabelSet) -> tuple[NDArray[np
     return order.astype(np.uint8)[place], keys[order][place] == wanted
 
 
-def resize_layout(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def resize_layout(labels: NDArray[Integer], size: tuple[int, int]) -> NDArray[Integer]:
     """Resize to ``size`` = (height, width) by nearest sampling: output row i is row floor(i * H / height).
 
     The rule is that of torch's ``interpolate(mode="nearest")``, in exact integer arithmetic. Works on the
-    last two axes: uint8 [...,H,W] to uint8 [...,height,width].
+    last two axes: [...,H,W] to [...,height,width], labels or instance ids alike.
     """
     height, width = size
     rows = np.arange(height) * labels.shape[-2] // height

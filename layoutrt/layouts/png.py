@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ class Png(NamedTuple):
         gray: whether the file has one channel that is no palette index.
     """
 
-    pixels: NDArray[np.uint8] | NDArray[np.uint16]
+    pixels: NDArray[np.integer]
     depth: int
     gray: bool
 
@@ -48,7 +48,7 @@ def read_png(path: Path) -> Png:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise LayoutRTError(f"{path} cannot be decoded as PNG; write it again")
-    return Png(pixels, depth=data[24], gray=data[25] == _GRAY)
+    return Png(cast("NDArray[np.integer]", pixels), depth=data[24], gray=data[25] == _GRAY)
 
 
 def _is_whole(data: bytes) -> bool:

@@ -1,0 +1,54 @@
+# Everything by name. Needs Python 3.10 or newer with venv, a C++ compiler and make; the rest comes with pip.
+#
+#   make demo    install the core and render a drive through a synthetic town into out/
+#   make test    install everything that needs no GPU and run the tests
+#   make bench   frames a second of the shipped model, and what the native operators are worth
+#   make lint    style, types and format
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -c constraints.txt
+
+BUILD_FILES := pyproject.toml constraints.txt CMakeLists.txt $(shell find runtime/native -type f)
+PACKAGE_FILES := $(shell find layoutrt train export calib runtime -type f -not -name '*.pyc')
+
+# A development installation serves for everything, and must not be replaced by a plain one.
+INSTALLED := $(or $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed)
+
+.PHONY: setup setup-dev demo test bench lint clean
+
+setup: $(INSTALLED)
+
+setup-dev: $(VENV)/.installed-dev
+
+demo: setup
+	$(BIN)/layoutrt demo
+
+test: setup-dev
+	$(BIN)/python -m pytest
+
+bench: setup
+	$(BIN)/python -m layoutrt.runtime.bench
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $$(find runtime/native -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "error: $(PYTHON) is older than Python 3.10; name another one: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(BUILD_FILES) $(PACKAGE_FILES) | $(BIN)/python
+	$(PIP) .
+	@touch $@
+
+# Python sources are used in place; only the native library has to be built again.
+$(VENV)/.installed-dev: $(BUILD_FILES) | $(BIN)/python
+	$(PIP) -e '.[train,studio,dev]'
+	@touch $@
