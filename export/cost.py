@@ -107,7 +107,7 @@ def _flops(node: onnx.NodeProto, shapes: Shapes) -> int:
     if node.op_type == "LayoutConv":
         # One row of the table is added per tap.
         return math.prod(shapes[node.output[0]]) * shapes[node.input[1]][1]
-    batch, channels, height, width = shapes[node.input[0]]
+    batch, _, height, width = shapes[node.input[0]]
     pixels = batch * height * width
     if node.op_type == "SpatiallyVaryingConv":
         return 2 * pixels * shapes[node.input[1]][1]

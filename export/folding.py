@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -30,7 +32,7 @@ def fold_normed_conv(layer: nn.Sequential) -> tuple[Tensor, Tensor]:
     Args:
         layer: what `normed_conv` builds; its leaky ReLU stays outside.
     """
-    conv, norm = layer[0][0], layer[0][1]
+    conv, norm = cast(nn.Sequential, layer[0])
     scale, shift = batch_norm_affine(norm)
     return baked_weight(conv) * scale[:, None, None, None], shift
 

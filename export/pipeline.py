@@ -87,10 +87,10 @@ class InferenceBlock(nn.Module):
             torch.cat([conv.bias for conv in firsts if conv.bias is not None]),
             num_classes,
         )
-        self.conditional_1 = FoldedPredictor(block.norm_1, block.gen_weights1[2])
-        self.conditional_2 = FoldedPredictor(block.norm_2, block.gen_weights2[2])
-        self.gate_1 = FoldedConv(block.gen_se_weights1[2].weight, block.gen_se_weights1[2].bias)
-        self.gate_2 = FoldedConv(block.gen_se_weights2[2].weight, block.gen_se_weights2[2].bias)
+        self.conditional_1 = FoldedPredictor(block.norm_1, block.gen_weights1.last)
+        self.conditional_2 = FoldedPredictor(block.norm_2, block.gen_weights2.last)
+        self.gate_1 = FoldedConv(block.gen_se_weights1.last.weight, block.gen_se_weights1.last.bias)
+        self.gate_2 = FoldedConv(block.gen_se_weights2.last.weight, block.gen_se_weights2.last.bias)
         self.mix_1 = FoldedConv(block.conv_1.weight, block.conv_1.bias)
         self.mix_2 = FoldedConv(block.conv_3.weight, block.conv_3.bias)
         self.learned_shortcut = block.learned_shortcut

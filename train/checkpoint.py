@@ -115,7 +115,7 @@ def load_generator(path: str | Path) -> tuple[Generator, LabelSet, dict[str, Any
     missing, unexpected = generator.load_state_dict(tensors, strict=False)
     if missing or unexpected:
         raise LayoutRTError(
-            f"{path} does not fit its own configuration (for example {(missing + unexpected)[0]}); it is damaged"
+            f"{path} does not fit its own configuration ({(missing + unexpected)[0]}); it is damaged"
         )
     return (
         generator.eval(),

@@ -77,6 +77,10 @@ class TrainingConfig:
         return min(1.0, (self.steps - step) / self.decay_steps) if self.decay_steps else 1.0
 
     def differences(self, other: dict[str, Any]) -> list[str]:
-        """Fields in which a stored configuration differs, as ``field: stored -> asked``."""
+        """Fields in which a stored configuration differs, as ``field: stored -> asked``.
+
+        Where the data lie is no difference: a folder may move between two sittings of a run.
+        """
         mine = self.to_dict()
+        del mine["data"]
         return [f"{key}: {other.get(key)} -> {mine[key]}" for key in mine if other.get(key) != mine[key]]

@@ -86,8 +86,8 @@ def _published_state(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise LayoutRTError(
-            f"{path} holds something other than tensors, which loading would execute; ask its author for a file "
-            "of the state dict alone"
+            f"{path} holds something other than tensors, which loading would execute; ask its "
+            "author for a file of the state dict alone"
         ) from None
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         raise LayoutRTError(
@@ -111,7 +111,8 @@ def _configuration(state: dict[str, Tensor], path: Path) -> GeneratorConfig:
         head = state["fc.weight"]
     except KeyError as error:
         raise LayoutRTError(
-            f"{path} is not a CC-FPSE generator: it has no tensor {error}; give the generator's file (…_net_G.pth)"
+            f"{path} is not a CC-FPSE generator: it has no tensor {error}; "
+            "give the generator's file (…_net_G.pth)"
         ) from None
     levels = sum(name.startswith("labelenc") and name.endswith("0.0.weight_orig") for name in state)
     if levels not in (6, 7):

@@ -35,7 +35,7 @@ def train(
     """Train until ``config.steps`` and return the path of the generator's checkpoint.
 
     Args:
-        config: of the run; ``config.data`` holds ``train/`` (and optionally ``val/``) or the pairs themselves.
+        config: of the run; ``config.data`` holds ``train/`` (and perhaps ``val/``) or the pairs.
         run: folder of the checkpoints and TensorBoard files.
         resume: continue what ``run`` holds.
         init: another run whose networks to start from.
@@ -70,7 +70,14 @@ def train(
     elif init:
         trainer.start_from(init)
     keys = batch_keys(len(training), config.batch_size, config.seed, trainer.step)
-    loader = DataLoader(training, batch_sampler=keys, num_workers=workers, persistent_workers=workers > 0)  # type: ignore[arg-type]
+    loader = DataLoader(
+        training,
+        batch_sampler=keys,  # type: ignore[arg-type]
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        # Without one of its own, every new loader draws from the one that the latent's noise comes from.
+        generator=torch.Generator().manual_seed(config.seed),
+    )
     samples = _validation_samples(root, labels, config)
     last = min(config.steps, stop_after or config.steps)
     writer = SummaryWriter(str(run / "tensorboard"), purge_step=trainer.step)

@@ -153,7 +153,7 @@ class Trainer:
 
     @torch.no_grad()
     def sample(self, labels: Tensor) -> Tensor:
-        """Images of the averaged generator, float32 ``[N, 3, H, W]``, for labels uint8 ``[N, H, W]``; z = 0."""
+        """Images of the averaged generator at z = 0, float32 ``[N, 3, H, W]``, for labels ``[N, H, W]``."""
         semantics = semantic_tensor(labels.to(self.device), self.generator_config.num_classes)
         latent = self.config.latent
         z = torch.zeros(len(labels), latent, device=self.device) if latent else None
@@ -197,8 +197,8 @@ class Trainer:
         differences = self.config.differences(metadata["config"])
         if differences:
             raise LayoutRTError(
-                f"{run} was trained with another configuration ({'; '.join(differences)}); resume it with its "
-                "own, or start a new run with --init"
+                f"{run} was trained with another configuration ({'; '.join(differences)}); resume it with "
+                "its own, or start a new run with --init"
             )
         self._load_networks(tensors, (*self.networks().items(), ("average", self.average)))
         load_optimizer(self.generator_optimizer, tensors, "generator_optimizer")

@@ -62,7 +62,7 @@ def reference(labels: Tensor, table: Tensor, bias: Tensor, stride: int = 1) -> T
 
 def tap_labels(labels: Tensor, num_labels: int, k: int, stride: int) -> list[Tensor]:
     """For each tap, the int64 label ``[N, Ho, Wo]`` under it; ``num_labels`` where there is none."""
-    n, height, width = labels.shape
+    height, width = labels.shape[1:]
     padded = F.pad(labels.long().clamp(max=num_labels), (k // 2,) * 4, value=num_labels)
     return [
         padded[:, t // k : t // k + height : stride, t % k : t % k + width : stride] for t in range(k * k)

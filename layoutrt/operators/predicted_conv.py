@@ -1,7 +1,7 @@
 """``PredictedConv``: predict a kernel for every pixel and apply it, without storing the kernels.
 
 ``PredictedConv(x, h, weight, bias, scale, shift)`` equals
-``SpatiallyVaryingConv(x, Conv(h, weight, bias), scale, shift)`` with zero padding ``p//2`` in the convolution.
+``SpatiallyVaryingConv(x, Conv(h, weight, bias), scale, shift)``, the convolution padded with ``p//2`` zeros.
 The predicted kernels of one layer of the paper's generator take 151 MB at 256x256 in float32; native kernels
 compute a strip of them in registers, use it and drop it.
 """

@@ -1,8 +1,8 @@
 """``SpatiallyVaryingConv``: a depthwise convolution with a different kernel at every pixel.
 
 ``y[n,c,i,j] = sum_t w[n, c*k*k + t, i, j] * x^[n, c, i + t//k - k//2, j + t%k - k//2]``, where ``x^`` is
-``scale[c] * x + shift[c]`` inside the image (``x`` itself without them) and 0 outside. This is the conditional
-convolution of CC-FPSE (arXiv 1910.06809, section 3.1) with the normalisation before it folded in.
+``scale[c] * x + shift[c]`` inside the image (``x`` itself without them) and 0 outside. This is the
+conditional convolution of CC-FPSE (arXiv 1910.06809, section 3.1) with the norm before it folded in.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def body_nodes(k: int, with_affine: bool) -> list[str]:
 def function_body(k: int = 3, with_affine: bool = True) -> onnx.FunctionProto:
     """The operator as an ONNX function of standard operators, for files with kernel size ``k``.
 
-    A file carries one body per operator, so all its nodes either have ``scale`` and ``shift`` or have neither.
+    A file carries one body per operator, so all its nodes have ``scale`` and ``shift`` or none has.
     """
     inputs = ["x", "w", "scale", "shift"] if with_affine else ["x", "w"]
     return parse_function(NAME, inputs, "y", body_nodes(k, with_affine))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,13 +14,25 @@ from layoutrt.train.networks.spectral_norm import SpectralNormConv2d
 LEAKY_SLOPE = 0.2
 
 
-def predictor(condition: int, hidden: int, outputs: int, kernel: int) -> nn.Sequential:
+class Predictor(nn.Sequential):
     """Small net from the condition to kernels or gates: conv 3x3, ReLU, conv ``kernel`` x ``kernel``."""
-    return nn.Sequential(
-        nn.Conv2d(condition, hidden, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(hidden, outputs, kernel, padding=kernel // 2),
-    )
+
+    def __init__(self, condition: int, hidden: int, outputs: int, kernel: int) -> None:
+        super().__init__(
+            nn.Conv2d(condition, hidden, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(hidden, outputs, kernel, padding=kernel // 2),
+        )
+
+    @property
+    def first(self) -> nn.Conv2d:
+        """The convolution that reads the condition."""
+        return cast(nn.Conv2d, self[0])
+
+    @property
+    def last(self) -> nn.Conv2d:
+        """The convolution that makes the kernels or gates."""
+        return cast(nn.Conv2d, self[2])
 
 
 class SpatiallyAdaptiveNorm(nn.Module):
@@ -56,10 +70,10 @@ class ConditionalBlock(nn.Module):
     ) -> None:
         super().__init__()
         middle = min(in_channels, out_channels)
-        self.gen_weights1 = predictor(condition, hidden, in_channels * 9, predictor_kernel)
-        self.gen_weights2 = predictor(condition, hidden, middle * 9, predictor_kernel)
-        self.gen_se_weights1 = predictor(condition, hidden, middle, predictor_kernel)
-        self.gen_se_weights2 = predictor(condition, hidden, out_channels, predictor_kernel)
+        self.gen_weights1 = Predictor(condition, hidden, in_channels * 9, predictor_kernel)
+        self.gen_weights2 = Predictor(condition, hidden, middle * 9, predictor_kernel)
+        self.gen_se_weights1 = Predictor(condition, hidden, middle, predictor_kernel)
+        self.gen_se_weights2 = Predictor(condition, hidden, out_channels, predictor_kernel)
         self.norm_1 = nn.BatchNorm2d(in_channels)
         self.conv_1 = nn.Conv2d(in_channels, middle, 1)
         self.norm_2 = nn.BatchNorm2d(middle)
@@ -72,9 +86,9 @@ class ConditionalBlock(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """``x [N, in, H, W]``, ``condition [N, S+n, H, W]`` -> ``[N, out, H, W]``."""
         hidden = self.hidden_features(condition)
-        w1, w2 = self.gen_weights1[2](hidden[0]), self.gen_weights2[2](hidden[1])
-        g1 = torch.sigmoid(self.gen_se_weights1[2](hidden[2]))
-        g2 = torch.sigmoid(self.gen_se_weights2[2](hidden[3]))
+        w1, w2 = self.gen_weights1.last(hidden[0]), self.gen_weights2.last(hidden[1])
+        g1 = torch.sigmoid(self.gen_se_weights1.last(hidden[2]))
+        g2 = torch.sigmoid(self.gen_se_weights2.last(hidden[3]))
         shortcut = self.conv_s(self.norm_s(x, hidden[4])) if self.learned_shortcut else x
         d = spatially_varying_conv(self.norm_1(x), w1)
         d = F.leaky_relu(self.conv_1(d) * g1, LEAKY_SLOPE)
@@ -85,11 +99,12 @@ class ConditionalBlock(nn.Module):
     def first_convs(self) -> list[nn.Conv2d]:
         """First convolutions of the predictors and of the shortcut's norm: all read the condition."""
         nets = [self.gen_weights1, self.gen_weights2, self.gen_se_weights1, self.gen_se_weights2]
-        return [net[0] for net in nets] + ([self.norm_s.mlp_shared[0]] if self.learned_shortcut else [])
+        shortcut = [cast(nn.Conv2d, self.norm_s.mlp_shared[0])] if self.learned_shortcut else []
+        return [net.first for net in nets] + shortcut
 
     def hidden_features(self, condition: Tensor) -> list[Tensor]:
         """Hidden features of every predictor, computed by one convolution because they share its input."""
         convs = self.first_convs()
         weight = torch.cat([conv.weight for conv in convs])
-        bias = torch.cat([conv.bias for conv in convs])
+        bias = torch.cat([conv.bias for conv in convs if conv.bias is not None])
         return list(F.relu(F.conv2d(condition, weight, bias, padding=1)).chunk(len(convs), 1))

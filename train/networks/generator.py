@@ -93,7 +93,8 @@ class GeneratorConfig:
         multiple = self.size_multiple
         if height < multiple or width < multiple or height % multiple or width % multiple:
             raise LayoutRTError(
-                f"size {height}x{width} does not fit this generator; height and width must be multiples of {multiple}"
+                f"size {height}x{width} does not fit this generator; "
+                f"height and width must be multiples of {multiple}"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -151,7 +152,9 @@ class Generator(LayoutPyramid):
         for stage in self.stages:
             if stage.upsample:
                 x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-            condition = torch.cat([resize_nearest(semantics, x.shape[2:]), features[stage.level]], 1)
+            condition = torch.cat(
+                [resize_nearest(semantics, (x.shape[2], x.shape[3])), features[stage.level]], 1
+            )
             x = self.get_submodule(stage.name)(x, condition)
         return torch.tanh(self.conv_img(F.leaky_relu(x, LEAKY_SLOPE)))
 
@@ -165,7 +168,7 @@ class Generator(LayoutPyramid):
             raise LayoutRTError(f"this generator needs a latent z of [N, {self.config.latent}]")
         if start != self.start:
             raise LayoutRTError(
-                f"a generator with a latent makes one size, {self.config.image_height}x{self.config.image_width}; "
-                f"the layout is {semantics.shape[2]}x{semantics.shape[3]}"
+                f"a generator with a latent makes one size, {self.config.image_height}x"
+                f"{self.config.image_width}; the layout is {semantics.shape[2]}x{semantics.shape[3]}"
             )
         return self.fc(z).unflatten(1, (-1, *start))

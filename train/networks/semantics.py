@@ -42,5 +42,5 @@ def semantic_tensor(labels: Tensor, num_classes: int, instances: Tensor | None =
 
 
 def resize_nearest(semantics: Tensor, size: tuple[int, int]) -> Tensor:
-    """Nearest-resize ``[N, S, H, W]`` to ``size`` (height, width); the tensor itself where it fits already."""
+    """Nearest-resize ``[N, S, H, W]`` to ``size`` (height, width)."""
     return semantics if semantics.shape[2:] == size else F.interpolate(semantics, size=size, mode="nearest")

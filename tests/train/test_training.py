@@ -1,0 +1,172 @@
+"""Training learns, stops cleanly, and resumes exactly."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.layouts import label_set
+from layoutrt.train.checkpoint import load_generator, load_tensors
+from layoutrt.train.config import TrainingConfig
+from layoutrt.train.networks.semantics import semantic_tensor
+from layoutrt.train.run import train
+from layoutrt.train.trainer import Trainer
+
+TINY = TrainingConfig(
+    data="",
+    label_set="camvid",
+    height=32,
+    width=64,
+    steps=6,
+    decay_steps=3,
+    batch_size=2,
+    generator_width=2,
+    hidden=4,
+    predictor_kernel=1,
+    discriminator_width=4,
+    encoder_width=2,
+    latent=0,
+    init_gain=1.0,
+)
+
+
+def state(run: Path) -> dict[str, torch.Tensor]:
+    return load_tensors(run / "training.safetensors", "training")[0]
+
+
+def assert_same_state(first: Path, second: Path) -> None:
+    one, other = state(first), state(second)
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+@pytest.mark.parametrize("latent", [0, 8])
+def test_a_run_leaves_a_generator_samples_and_scalars(pairs, tmp_path, latent) -> None:
+    config = replace(TINY, data=str(pairs), latent=latent, steps=3)
+    checkpoint = train(config, tmp_path / "run")
+    generator, labels, provenance = load_generator(checkpoint)
+    assert generator.config.latent == latent
+    assert labels == label_set("camvid")
+    assert provenance["step"] == 3
+    assert provenance["training"]["generator_width"] == 2
+    assert (tmp_path / "run" / "samples.png").stat().st_size > 1000
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+@pytest.mark.parametrize("latent", [0, 8])
+def test_a_stopped_run_resumes_exactly(pairs, tmp_path, latent) -> None:
+    config = replace(TINY, data=str(pairs), latent=latent)
+    train(config, tmp_path / "whole")
+    train(config, tmp_path / "parts", stop_after=2)
+    train(config, tmp_path / "parts", resume=True, stop_after=4)
+    train(config, tmp_path / "parts", resume=True)
+    assert_same_state(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_run_killed_at_any_moment_resumes_exactly(pairs, tmp_path) -> None:
+    config = replace(TINY, data=str(pairs), steps=12, decay_steps=0)
+    train(config, tmp_path / "whole")
+    code = (
+        "import sys; from pathlib import Path; from layoutrt.train.config import TrainingConfig\n"
+        "from layoutrt.train.run import train\n"
+        f"train(TrainingConfig(**{config.to_dict()!r}), Path(sys.argv[1]), checkpoint_every=1)\n"
+    )
+    run = tmp_path / "killed"
+    process = subprocess.Popen([sys.executable, "-c", code, str(run)], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (run / "training.safetensors").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert load_tensors(run / "training.safetensors", "training")[1]["step"] < 12, "killed too late to show"
+    train(config, run, resume=True)
+    assert_same_state(tmp_path / "whole", run)
+
+
+def test_losses_fall_on_data_that_can_be_learnt(pairs, tmp_path) -> None:
+    torch.manual_seed(0)
+    config = replace(TINY, data=str(pairs), learning_rate=2e-3, generator_width=4, decay_steps=0, steps=40)
+    trainer = Trainer(config, label_set("camvid"))
+    images = torch.zeros(2, 3, 32, 64)
+    images[:, :, :16] = 0.8
+    images[:, 0, 16:] = -0.8
+    labels = torch.zeros(2, 32, 64, dtype=torch.uint8)
+    labels[:, 16:] = 3
+    errors = []
+    for _ in range(40):
+        trainer.train_step(images, labels)
+        with torch.no_grad():
+            fake = trainer.generator(semantic_tensor(labels, 12))
+        errors.append((fake - images).abs().mean().item())
+    assert min(errors[-5:]) < 0.85 * errors[0]
+
+
+def test_two_time_scales_and_linear_decay() -> None:
+    trainer = Trainer(TINY, label_set("camvid"))
+    rates = []
+    for _ in range(6):
+        trainer.train_step(torch.zeros(2, 3, 32, 64), torch.zeros(2, 32, 64, dtype=torch.uint8))
+        pair = (trainer.generator_optimizer, trainer.discriminator_optimizer)
+        rates.append([optimizer.param_groups[0]["lr"] for optimizer in pair])
+    assert rates[0] == pytest.approx([1e-4, 4e-4])
+    assert rates[3] == pytest.approx([1e-4, 4e-4])
+    assert rates[5] == pytest.approx([1e-4 / 3, 4e-4 / 3])
+
+
+def test_a_run_is_not_overwritten(pairs, tmp_path) -> None:
+    config = replace(TINY, data=str(pairs), steps=1, decay_steps=0)
+    train(config, tmp_path / "run")
+    with pytest.raises(LayoutRTError, match=r"holds a run already; continue it with --resume"):
+        train(config, tmp_path / "run")
+
+
+def test_resuming_with_another_configuration_names_the_fields(pairs, tmp_path) -> None:
+    config = replace(TINY, data=str(pairs), steps=1, decay_steps=0)
+    train(config, tmp_path / "run")
+    with pytest.raises(LayoutRTError, match=r"another configuration \(hidden: 4 -> 5\)"):
+        train(replace(config, hidden=5), tmp_path / "run", resume=True)
+
+
+def test_a_run_can_start_from_anothers_networks(pairs, tmp_path) -> None:
+    config = replace(TINY, data=str(pairs), steps=2, decay_steps=0)
+    train(config, tmp_path / "small")
+    larger = Trainer(replace(config, height=64, width=96), label_set("camvid"))
+    larger.start_from(tmp_path / "small")
+    stored = state(tmp_path / "small")
+    for name, tensor in larger.generator.state_dict().items():
+        assert torch.equal(tensor, stored[f"generator.{name}"])
+    other = Trainer(replace(config, generator_width=3), label_set("camvid"))
+    with pytest.raises(LayoutRTError, match="networks of another architecture"):
+        other.start_from(tmp_path / "small")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(pairs, tmp_path) -> None:
+    config = replace(TINY, data=str(pairs), steps=1, decay_steps=0)
+    train(config, tmp_path / "run")
+    before = (tmp_path / "run" / "training.safetensors").read_bytes()
+    trainer = Trainer(config, label_set("camvid"))
+    images = torch.full((2, 3, 32, 64), float("nan"))
+    with pytest.raises(LayoutRTError, match=r"loss is nan at step 0; the last checkpoint is kept"):
+        trainer.train_step(images, torch.zeros(2, 32, 64, dtype=torch.uint8))
+    assert (tmp_path / "run" / "training.safetensors").read_bytes() == before
+
+
+def test_fewer_pairs_than_a_batch_are_refused(pairs, tmp_path) -> None:
+    with pytest.raises(LayoutRTError, match=r"holds 6 pairs, fewer than one batch of 7; lower --batch"):
+        train(replace(TINY, data=str(pairs), batch_size=7), tmp_path / "run")
+
+
+@pytest.mark.parametrize("field", ["steps", "batch_size", "learning_rate"])
+def test_configurations_out_of_range_are_refused(field) -> None:
+    with pytest.raises(LayoutRTError, match=f"training configuration: {field} = -1 is out of range"):
+        replace(TINY, **{field: -1})
