@@ -29,8 +29,8 @@ class Cost:
 def graph_cost(model: onnx.ModelProto, size: tuple[int, int]) -> Cost:
     """Cost of a generator's graph at ``size`` (height, width).
 
-    Open dimensions take batch 1 and that size. Element-wise operators are left out of the arithmetic: they are
-    bound by memory and below a hundredth of it.
+    Open dimensions take batch 1 and that size. Element-wise operators are left out of the arithmetic:
+    they are bound by memory and below a hundredth of it.
     """
     shapes = _shapes(model, size)
     flops = sum(_flops(node, shapes) for node in model.graph.node)

@@ -32,7 +32,8 @@ def fold_normed_conv(layer: nn.Sequential) -> tuple[Tensor, Tensor]:
     Args:
         layer: what `normed_conv` builds; its leaky ReLU stays outside.
     """
-    conv, norm = cast(nn.Sequential, layer[0])
+    normed = cast(nn.Sequential, layer[0])
+    conv, norm = cast(SpectralNormConv2d, normed[0]), cast(nn.BatchNorm2d, normed[1])
     scale, shift = batch_norm_affine(norm)
     return baked_weight(conv) * scale[:, None, None, None], shift
 
