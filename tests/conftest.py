@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -120,6 +122,59 @@ def tiny_full_generator() -> Generator:
 def tiny_full_model(tiny_full_generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``tiny_full_generator`` as ONNX of the fixed size 64x96."""
     return _export(tmp_path_factory.mktemp("full"), tiny_full_generator, EXTRA_DONT_CARE)
+
+
+class Outcome(NamedTuple):
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Runs the command line in this process: ``cli("info", path)``."""
+    from layoutrt.cli import main
+
+    def run(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return Outcome(int(exit_.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def subprocess_cli() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the command line in a process of its own: ``subprocess_cli("doctor", environment={…}, cwd=…)``."""
+
+    def run(
+        *arguments: object, environment: dict[str, str] | None = None, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "layoutrt", *(str(argument) for argument in arguments)]
+        variables = os.environ | (environment or {})
+        return subprocess.run(command, capture_output=True, text=True, env=variables, cwd=cwd)
+
+    return run
+
+
+@pytest.fixture
+def refuses(cli: Callable[..., Outcome]) -> Callable[..., None]:
+    """Checks that a command fails with one line that holds ``words``: ``refuses(("info", path), "no file")``."""
+
+    def check(arguments: Sequence[object], *words: str) -> None:
+        outcome = cli(*arguments)
+        assert outcome.code == 1, outcome
+        assert outcome.out == ""
+        assert outcome.err.startswith("error: ")
+        assert outcome.err.count("\n") == 1
+        for word in words:
+            assert word in outcome.err
+
+    return check
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,88 @@
+"""The command line itself: what it imports, its help, and how it fails."""
+
+import subprocess
+import sys
+
+import pytest
+
+from layoutrt import __version__
+from layoutrt.cli.options import parse_size
+from layoutrt.errors import LayoutRTError
+
+COMMANDS = ("demo", "synthesize", "train", "import-checkpoint", "export", "info", "doctor")
+HEAVY = ("torch", "onnx", "onnxruntime", "cv2", "numpy", "rich.console")
+
+
+def run_python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_importing_the_command_line_imports_no_heavy_package():
+    assert run_python(f"import sys, layoutrt.cli; print([m for m in {HEAVY} if m in sys.modules])") == "[]\n"
+
+
+def test_running_models_does_not_import_torch():
+    modules = (
+        "layoutrt.runtime.demo, layoutrt.runtime.synthesize, layoutrt.runtime.info, layoutrt.runtime.doctor"
+    )
+    assert run_python(f"import sys, {modules}; print('torch' in sys.modules)") == "False\n"
+
+
+def test_the_module_runs_as_a_program():
+    done = subprocess.run([sys.executable, "-m", "layoutrt", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"layoutrt {__version__}\n", "")
+
+
+def test_help_names_every_command(cli):
+    outcome = cli("--help")
+    assert outcome.code == 0
+    for command in COMMANDS:
+        assert command in outcome.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_holds_an_example(cli, command):
+    outcome = cli(command, "--help")
+    assert outcome.code == 0
+    assert "Example" in outcome.out
+    assert f"layoutrt {command} " in outcome.out
+
+
+def test_wrong_usage_exits_with_two(cli):
+    assert cli("export").code == 2
+    assert cli("paint").code == 2
+
+
+def test_interrupting_exits_with_130_and_no_traceback(cli, monkeypatch):
+    def interrupted(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("layoutrt.runtime.info.describe", interrupted)
+    outcome = cli("info", "anything")
+    assert outcome.code == 130
+    assert "Traceback" not in outcome.err
+
+
+def test_a_size_is_height_times_width():
+    assert parse_size("192x256") == (192, 256)
+
+
+@pytest.mark.parametrize("text", ["192", "192x", "192 x 256", "0x64", "-1x4", "axb", "192x256x3", "1e2x5"])
+def test_what_is_no_size_is_refused_with_an_example(text):
+    with pytest.raises(LayoutRTError, match="192x256"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "--data", "data", "--out", "run"),
+        ("export", "G.safetensors", "--out", "model.onnx"),
+        ("import-checkpoint", "G.pth", "--out", "G.safetensors"),
+    ],
+)
+def test_a_command_that_needs_torch_says_how_to_install_it(refuses, monkeypatch, tmp_path, arguments):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    refuses(arguments, f"layoutrt {arguments[0]} needs", "'torch'", "pip install 'layoutrt[train]'")
+    assert list(tmp_path.iterdir()) == []
