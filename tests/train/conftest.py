@@ -20,7 +20,9 @@ def write_pairs(folder: Path, count: int, size: tuple[int, int] = (48, 64)) -> N
         labels = drive.frame(i * 50)
         write_layout(folder / "labels" / f"frame_{i:03d}.png", labels, camvid, color=False)
         noisy = colorize(labels, camvid).astype(int) + random.integers(-20, 20, (*size, 3))
-        cv2.imwrite(str(folder / "images" / f"frame_{i:03d}.png"), noisy.clip(0, 255).astype(np.uint8))
+        cv2.imwrite(
+            str(folder / "images" / f"frame_{i:03d}.png"), noisy.clip(0, 255).astype(np.uint8)[:, :, ::-1]
+        )
 
 
 @pytest.fixture
