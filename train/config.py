@@ -79,8 +79,11 @@ class TrainingConfig:
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Fields in which a stored configuration differs, as ``field: stored -> asked``.
 
-        Where the data lie is no difference: a folder may move between two sittings of a run.
+        Where the data lies may differ: folders move.
         """
         mine = self.to_dict()
-        del mine["data"]
-        return [f"{key}: {other.get(key)} -> {mine[key]}" for key in mine if other.get(key) != mine[key]]
+        return [
+            f"{key}: {other.get(key)} -> {mine[key]}"
+            for key in mine
+            if key != "data" and other.get(key) != mine[key]
+        ]

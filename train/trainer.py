@@ -54,6 +54,9 @@ class Trainer:
         self.labels = labels
         self.device = torch.device(device)
         self.step = 0
+        # Crops are seen at the scale of the whole picture, so that is the size the generator is made for.
+        # One with a latent makes nothing but its crops' size.
+        height, width = (config.height, config.width) if config.latent else config.load_size
         self.generator_config = GeneratorConfig(
             num_classes=labels.num_classes,
             width=config.generator_width,
@@ -61,8 +64,8 @@ class Trainer:
             predictor_kernel=config.predictor_kernel,
             pyramid_levels=config.pyramid_levels,
             latent=config.latent,
-            image_height=config.height,
-            image_width=config.width,
+            image_height=height,
+            image_width=width,
         )
         self.generator = Generator(self.generator_config)
         self.discriminator = Discriminator(
@@ -184,7 +187,7 @@ class Trainer:
             self.inference_generator().state_dict(),
             self.generator_config,
             self.labels,
-            {"training": self.config.to_dict(), "step": self.step},
+            {"training": self.config.to_dict() | {"data": Path(self.config.data).name}, "step": self.step},
         )
 
     def resume(self, run: Path) -> None:

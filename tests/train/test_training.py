@@ -137,6 +137,21 @@ def test_resuming_with_another_configuration_names_the_fields(pairs, tmp_path) -
         train(replace(config, hidden=5), tmp_path / "run", resume=True)
 
 
+def test_a_run_resumes_after_its_data_has_moved(pairs, tmp_path) -> None:
+    config = replace(TINY, data=str(pairs), steps=2, decay_steps=0)
+    train(config, tmp_path / "run", stop_after=1)
+    moved = pairs.rename(tmp_path / "elsewhere")
+    train(replace(config, data=str(moved)), tmp_path / "run", resume=True)
+    assert load_tensors(tmp_path / "run" / "training.safetensors", "training")[1]["step"] == 2
+
+
+def test_a_generator_trained_on_crops_is_made_for_the_whole_picture(pairs, tmp_path) -> None:
+    config = replace(TINY, data=str(pairs), load_height=64, load_width=96, steps=1, decay_steps=0)
+    generator, _, provenance = load_generator(train(config, tmp_path / "run"))
+    assert (generator.config.image_height, generator.config.image_width) == (64, 96)
+    assert provenance["training"]["data"] == "data", "a checkpoint names no folder of the machine it is from"
+
+
 def test_a_run_can_start_from_anothers_networks(pairs, tmp_path) -> None:
     config = replace(TINY, data=str(pairs), steps=2, decay_steps=0)
     train(config, tmp_path / "small")
