@@ -163,7 +163,7 @@ def subprocess_cli() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture
 def refuses(cli: Callable[..., Outcome]) -> Callable[..., None]:
-    """Checks that a command fails with one line that holds ``words``: ``refuses(("info", path), "no file")``."""
+    """Checks that a command fails with one line that holds words: ``refuses(("info", path), "no file")``."""
 
     def check(arguments: Sequence[object], *words: str) -> None:
         outcome = cli(*arguments)

@@ -93,7 +93,7 @@ def test_255_is_dont_care_where_the_label_set_has_an_extra_index_for_it(full, fu
 def test_a_seed_gives_the_same_latent_everywhere():
     z = latent_from_seed(7, 256)
     assert z.dtype == np.float32
-    assert z[:3] == pytest.approx([-0.9302265, -1.1757084, 0.26387993], abs=1e-6)
+    assert z[:3] == pytest.approx([1.5219693, -1.1441058, 1.1501616], abs=1e-6)
     assert (z == latent_from_seed(7, 256)).all()
     assert (z != latent_from_seed(8, 256)).any()
 

@@ -1,0 +1,86 @@
+"""``layoutrt doctor``: what is there, what is missing, what is broken."""
+
+import json
+
+import numpy as np
+import pytest
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.runtime import self_check
+from layoutrt.runtime.doctor import BROKEN, MISSING, OK, Finding, as_table, is_sound
+
+NAMES = (
+    "layoutrt", "processor", "memory", "numpy", "onnx", "onnxruntime", "opencv-python",
+    "ONNX Runtime library", "operator library", "operators", "shipped models", "torch",
+    "NVIDIA driver", "CUDA", "TensorRT",
+)  # fmt: skip
+
+
+def findings(text):
+    report = json.loads(text)
+    return report["sound"], {finding["name"]: finding for finding in report["findings"]}
+
+
+def test_a_machine_that_runs_these_tests_is_sound(cli):
+    outcome = cli("doctor", "--json")
+    sound, found = findings(outcome.out)
+    assert outcome.code == 0
+    assert sound
+    assert tuple(found) == NAMES
+    assert found["operators"]["state"] == OK
+    assert "ONNX Runtime" in found["operators"]["found"]
+    for finding in found.values():
+        assert finding["state"] in (OK, MISSING)
+        assert (finding["state"] == OK) == (finding["remedy"] == "")
+
+
+def test_the_table_names_everything(cli):
+    outcome = cli("doctor")
+    assert outcome.code == 0
+    for name in NAMES:
+        assert name in outcome.out
+
+
+def test_a_missing_native_library_is_found_and_fails(subprocess_cli, tmp_path):
+    done = subprocess_cli("doctor", "--json", environment={"LAYOUTRT_LIBRARY": str(tmp_path / "gone.so")})
+    sound, found = findings(done.stdout)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert not sound
+    assert found["operator library"]["state"] == BROKEN
+    assert "gone.so" in found["operator library"]["found"]
+    assert found["operators"]["state"] == BROKEN
+
+
+def test_a_missing_onnxruntime_is_found_and_fails(subprocess_cli, tmp_path):
+    done = subprocess_cli("doctor", "--json", environment={"LAYOUTRT_ONNXRUNTIME": str(tmp_path / "gone.so")})
+    _, found = findings(done.stdout)
+    assert done.returncode == 1
+    assert found["ONNX Runtime library"]["state"] == BROKEN
+    assert "gone.so" in found["ONNX Runtime library"]["found"]
+
+
+@pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
+def test_the_operators_are_right_on_every_instruction_set(subprocess_cli, isa):
+    done = subprocess_cli("doctor", "--json", environment={"LAYOUTRT_ISA": isa})
+    assert done.returncode == 0, done
+
+
+def test_operators_that_give_wrong_numbers_are_noticed(monkeypatch):
+    monkeypatch.setattr(self_check, "_varying", lambda x, w: np.zeros_like(x))
+    with pytest.raises(LayoutRTError, match="wrong numbers"):
+        self_check.check_operators()
+
+
+def test_brackets_in_a_remedy_are_shown_as_they_are():
+    from rich.console import Console
+
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(as_table([Finding("x", MISSING, "no", "pip install 'layoutrt[train]'")]))
+    assert "layoutrt[train]" in capture.get()
+
+
+def test_only_what_is_broken_makes_a_machine_unsound():
+    assert is_sound([Finding("a", OK, ""), Finding("b", MISSING, "")])
+    assert not is_sound([Finding("a", OK, ""), Finding("b", BROKEN, "")])

@@ -1,0 +1,128 @@
+"""``layoutrt info``: what every artifact is, and one sentence for what is none."""
+
+import json
+import struct
+
+import pytest
+
+from layoutrt.runtime.safetensors_header import read_safetensors_header
+
+
+def describe(cli, path):
+    outcome = cli("info", path, "--json")
+    assert outcome.code == 0, outcome
+    return json.loads(outcome.out)
+
+
+def test_a_model_is_described_without_being_run(cli, tiny_model, tiny_checkpoint):
+    from layoutrt.train.checkpoint import file_digest
+
+    found = describe(cli, tiny_model)
+    assert found["what"] == "ONNX model: generator"
+    assert found["inputs"] == {"labels": "uint8 [1, 64, 96]"}
+    assert found["outputs"] == {"image": "uint8 [1, 64, 96, 3]"}
+    assert found["label_set"]["name"] == "camvid"
+    assert found["label_set"]["classes"] == 12
+    assert found["config"]["width"] == 4
+    assert found["opsets"]["layoutrt"] == 1
+    assert "LayoutConv" in found["operators_with_a_body"]
+    assert found["precision"] == "fp32"
+    assert found["size"] == "64x96"
+    assert found["size_bytes"] == tiny_model.stat().st_size
+    assert found["checkpoint_sha256"] == file_digest(tiny_checkpoint)
+    assert found["nodes"] > 50
+    assert found["parameters"] > 1000
+
+
+def test_open_dimensions_instances_and_latent_are_shown(cli, tiny_dynamic_model, tiny_full_model):
+    assert describe(cli, tiny_dynamic_model)["inputs"] == {"labels": "uint8 [N, H, W]"}
+    assert describe(cli, tiny_full_model)["inputs"] == {
+        "labels": "uint8 [1, 64, 96]",
+        "instances": "int32 [1, 64, 96]",
+        "z": "float32 [1, 16]",
+    }
+
+
+def test_a_checkpoint_is_described_without_torch(tiny_checkpoint, subprocess_cli, tmp_path):
+    (tmp_path / "torch.py").write_text("raise RuntimeError('torch was imported')")
+    done = subprocess_cli("info", tiny_checkpoint, "--json", environment={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 0, done
+    found = json.loads(done.stdout)
+    assert found["what"] == "generator checkpoint"
+    assert found["provenance"] == {"made_by": "the tests"}
+    assert found["config"]["num_classes"] == 12
+    assert found["tensors"] > 100
+
+
+def test_the_header_of_a_checkpoint_agrees_with_safetensors(tiny_checkpoint):
+    from safetensors import safe_open
+
+    header = read_safetensors_header(tiny_checkpoint)
+    with safe_open(tiny_checkpoint, framework="pt") as file:
+        assert header.metadata == file.metadata()
+        assert header.shapes == {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+
+
+def test_a_label_set_is_described(cli, tmp_path):
+    path = tmp_path / "two.toml"
+    path.write_text(
+        'name = "two"\nlabels = [\n  { name = "a", color = [1, 2, 3], thing = false },\n'
+        '  { name = "b", color = [4, 5, 6], thing = true },\n]\n'
+    )
+    found = describe(cli, path)
+    assert (found["what"], found["name"], found["labels"]) == ("label set", "two", ["a", "b"])
+
+
+def test_the_table_says_the_same_in_words(cli, tiny_model):
+    outcome = cli("info", tiny_model)
+    assert outcome.code == 0
+    for word in ("generator", "camvid", "uint8 [1, 64, 96]", "PredictedConv", "predictor_kernel", "fp32"):
+        assert word in outcome.out
+
+
+def header_of(content: object, tensors: bytes = b"") -> bytes:
+    text = json.dumps(content).encode()
+    return struct.pack("<Q", len(text)) + text + tensors
+
+
+OURS = {"layoutrt.format": "1", "layoutrt.kind": "generator", "layoutrt.version": "0.1.0"}
+TENSOR = {"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", ("truncated",)),
+        (b"\xff" * 64, ("truncated or not a safetensors file",)),
+        (header_of([1, 2]), ("truncated or not a safetensors file",)),
+        (header_of(TENSOR | {"__metadata__": OURS}, b"\0" * 7), ("truncated",)),
+        (header_of(TENSOR, b"\0" * 8), ("not made by layoutrt",)),
+        (
+            header_of(TENSOR | {"__metadata__": OURS | {"layoutrt.format": "2"}}, b"\0" * 8),
+            ("newer layoutrt",),
+        ),
+    ],
+)
+def test_a_checkpoint_that_is_damaged_foreign_or_newer_is_one_sentence(refuses, tmp_path, content, words):
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(content)
+    refuses(("info", path), "bad.safetensors", *words)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("missing.onnx", None, ("no file or folder",)),
+        ("photo.jpg", b"\xff\xd8", ("nothing that layoutrt makes",)),
+        ("bad.toml", b"name = ", ("not valid TOML",)),
+        ("other.toml", b"[tool]\n", ("has no 'name'",)),
+    ],
+)
+def test_what_is_no_artifact_is_one_sentence(refuses, tmp_path, name, content, words):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    refuses(("info", tmp_path / name), name, *words)
+
+
+def test_a_folder_that_is_no_run_is_one_sentence(refuses, tmp_path):
+    refuses(("info", tmp_path), str(tmp_path), "training.safetensors")
