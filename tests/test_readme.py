@@ -1,0 +1,64 @@
+"""Every command and program in the README runs."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from pairs_on_disk import write_pairs
+from reference_case import Case, rule_state
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+SMALLER = {"--steps 8000": "--steps 2", "--frames 240": "--frames 8"}
+"""What is run less often here than a user would."""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the README's commands run: a small data set and a published checkpoint under its names."""
+    folder = tmp_path_factory.mktemp("readme")
+    write_pairs(folder / "camvid" / "train", 4, (192, 256))
+    write_pairs(folder / "camvid" / "val", 2, (384, 512))
+    case = Case("coco_vae")
+    torch.save(rule_state(case.facts["generator_state"], case.facts["salt"]), folder / "latest_net_G.pth")
+    return folder
+
+
+def test_commands_of_the_readme_run_one_after_the_other(folder) -> None:
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    assert len(lines) >= 8
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for line in lines:
+        for text, smaller in SMALLER.items():
+            line = line.replace(text, smaller)
+        result = subprocess.run(
+            shlex.split(line), cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        )
+        assert result.returncode == 0, f"{line}\n{result.stdout}\n{result.stderr}"
+    assert (folder / "published.safetensors").is_file()
+    assert len(list((folder / "out" / "val").glob("*.png"))) == 2
+    assert len(list((folder / "out" / "drive").glob("*.png"))) == 8
+    assert (folder / "out" / "drive.mp4").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("program", blocks("python"))
+def test_programs_of_the_readme_run(folder, program) -> None:
+    result = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_files_the_readme_links_to_exist() -> None:
+    root = Path(__file__).parents[1]
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
+    assert links
+    for link in links:
+        assert (root / link).exists(), link
