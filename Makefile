@@ -33,6 +33,7 @@ bench: setup
 
 lint: setup-dev
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run -Werror $$(find runtime/native -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 

@@ -18,6 +18,9 @@ from layoutrt.runtime import library as native
 #: The newest metadata format this version reads (metadata key ``layoutrt.format``).
 FORMAT = 1
 
+#: More threads than any machine has processors spin against each other, and a run never ends.
+MAX_THREADS = 256
+
 # ONNX element types (TensorProto.DataType) that the C API carries.
 _DTYPES = {
     1: "float32",
@@ -89,6 +92,8 @@ class Session:
         self._lock = threading.Lock()
         if threads is not None and threads < 1:
             raise LayoutRTError(f"threads must be at least 1, got {threads}")
+        if threads is not None and threads > MAX_THREADS:
+            raise LayoutRTError(f"threads must be at most {MAX_THREADS}, got {threads}")
         self.path = Path(model)
         self._library = native.load()
         onnxruntime = native.onnxruntime_library()

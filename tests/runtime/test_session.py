@@ -148,7 +148,9 @@ def test_a_closed_session_says_so(tmp_path: Path) -> None:
         _ = session.timings
 
 
-def test_threads_must_be_positive(tmp_path: Path) -> None:
+def test_threads_must_be_positive_and_not_thousands(tmp_path: Path) -> None:
+    with pytest.raises(LayoutRTError, match="threads must be at most 256, got 5000"):
+        Session(save(tmp_path / "m.onnx"), threads=5000)
     with pytest.raises(LayoutRTError, match="threads must be at least 1, got 0"):
         Session(save(tmp_path / "m.onnx"), threads=0)
 
