@@ -1,12 +1,13 @@
-"""Exponential moving average of a network's weights."""
+"""Exponential moving average of a network's weights, and norms that fit it."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -28,3 +29,30 @@ def update_average(average: nn.Module, network: nn.Module, decay: float) -> None
             tensor.lerp_(source[name], 1 - decay)
         else:
             tensor.copy_(source[name])
+
+
+@torch.no_grad()
+def refresh_statistics(network: Network, batches: Iterable[Tensor], call: Callable[[Tensor], object]) -> None:
+    """Measure the statistics of every batch norm anew, as the plain mean over ``batches``.
+
+    Running statistics lag behind averaged weights, and those of small crops do not fit whole pictures: colours
+    shift and blocks appear. (Wu and Johnson, "Rethinking 'Batch' in BatchNorm", arXiv 2105.07576,
+    section 3, call this precise batch norm.)
+
+    Args:
+        network: left in evaluation mode; only its batch norms change.
+        batches: what to run it on.
+        call: runs the network on one of them.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    network.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # A cumulative mean.
+        norm.train()
+    for batch in batches:
+        call(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()

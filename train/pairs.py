@@ -83,6 +83,7 @@ class PairFolder(Dataset[tuple[Tensor, Tensor]]):
         enlarge: float = 1.15,
         flip: bool = True,
     ) -> None:
+        self.folder = Path(folder)
         self.pairs = find_pairs(folder)
         self.label_set = label_set
         self.size = size

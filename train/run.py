@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from layoutrt.layouts import LabelSet, colorize, label_set
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.memory import keep_freed_memory
 from layoutrt.train.pairs import PairFolder, batch_keys
-from layoutrt.train.trainer import STATE_FILE, Trainer
+from layoutrt.train.trainer import GENERATOR_FILE, STATE_FILE, Trainer
 
 
 def train(
@@ -104,7 +105,19 @@ def train(
                 writer.flush()
                 trainer.save(run)
     writer.close()
-    return run / "generator.safetensors"
+    if trainer.step == config.steps:
+        trainer.finish(run, _label_batches(training, trainer))
+    return run / GENERATOR_FILE
+
+
+def _label_batches(training: PairFolder, trainer: Trainer) -> Iterator[torch.Tensor]:
+    """Label maps of up to 200 training pairs, whole, at the size the generator is made for."""
+    config = trainer.generator_config
+    size = (config.image_height, config.image_width)
+    whole = PairFolder(training.folder, training.label_set, size, seed=trainer.config.seed, enlarge=1.0)
+    indices = np.random.default_rng(trainer.config.seed).permutation(len(whole))[:200]
+    for start in range(0, len(indices), 4):
+        yield torch.stack([whole[0, int(i)][1] for i in indices[start : start + 4]])
 
 
 def _validation_samples(root: Path, labels: LabelSet, config: TrainingConfig) -> dict[str, Any]:

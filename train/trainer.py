@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.train import losses
-from layoutrt.train.averaging import averaged_copy, update_average
+from layoutrt.train.averaging import averaged_copy, refresh_statistics, update_average
 from layoutrt.train.checkpoint import (
     load_optimizer,
     load_tensors,
@@ -182,9 +183,31 @@ class Trainer:
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
         metadata: dict[str, Any] = {"config": self.config.to_dict(), "step": self.step}
         save_tensors(run / STATE_FILE, tensors, "training", metadata)
+        self._save_generator(run, self.inference_generator())
+
+    def finish(self, run: Path, labels: Iterable[Tensor]) -> None:
+        """Write the generator once more, its norms measured on whole pictures.
+
+        Args:
+            run: where `save` wrote.
+            labels: batches of label maps, uint8 ``[N, H, W]``, at the size the generator is made for.
+        """
+        generator = copy.deepcopy(self.inference_generator())
+        noise = torch.Generator().manual_seed(self.config.seed)
+
+        def synthesise(batch: Tensor) -> None:
+            latent = self.config.latent
+            z = torch.randn(len(batch), latent, generator=noise).to(self.device) if latent else None
+            semantics = semantic_tensor(batch.to(self.device), self.generator_config.num_classes)
+            generator(semantics, z)
+
+        refresh_statistics(generator, labels, synthesise)
+        self._save_generator(run, generator)
+
+    def _save_generator(self, run: Path, generator: Generator) -> None:
         save_generator(
             run / GENERATOR_FILE,
-            self.inference_generator().state_dict(),
+            generator.state_dict(),
             self.generator_config,
             self.labels,
             {"training": self.config.to_dict() | {"data": Path(self.config.data).name}, "step": self.step},

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from layoutrt.layouts import label_set
 from layoutrt.train.checkpoint import load_generator, load_tensors
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.networks.semantics import semantic_tensor
+from layoutrt.train.pairs import PairFolder
 from layoutrt.train.run import train
 from layoutrt.train.trainer import Trainer
 
@@ -150,6 +152,25 @@ def test_a_generator_trained_on_crops_is_made_for_the_whole_picture(pairs, tmp_p
     generator, _, provenance = load_generator(train(config, tmp_path / "run"))
     assert (generator.config.image_height, generator.config.image_width) == (64, 96)
     assert provenance["training"]["data"] == "data", "a checkpoint names no folder of the machine it is from"
+
+
+def test_a_finished_run_measures_its_norms_on_whole_pictures(pairs, tmp_path) -> None:
+    config = replace(TINY, data=str(pairs), load_height=64, load_width=96, steps=2, decay_steps=0)
+    train(config, tmp_path / "run", stop_after=1)
+    unfinished = load_generator(tmp_path / "run" / "generator.safetensors")[0]
+    finished = load_generator(train(config, tmp_path / "run", resume=True))[0]
+    assert unfinished.head_0.norm_1.num_batches_tracked == 1
+    whole = PairFolder(pairs / "train", label_set("camvid"), (64, 96), enlarge=1.0)
+    order = np.random.default_rng(config.seed).permutation(6)
+    batches = [torch.stack([whole[0, int(i)][1] for i in part]) for part in (order[:4], order[4:])]
+    inputs: list[torch.Tensor] = []
+    handle = finished.labelenc1[0][1].register_forward_pre_hook(lambda _, x: inputs.append(x[0]))
+    with torch.no_grad():
+        for batch in batches:
+            finished(semantic_tensor(batch, 12))
+    handle.remove()
+    expected = torch.stack([x.mean((0, 2, 3)) for x in inputs]).mean(0)
+    torch.testing.assert_close(finished.labelenc1[0][1].running_mean, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_a_run_can_start_from_anothers_networks(pairs, tmp_path) -> None:
