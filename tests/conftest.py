@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+# The tests' tensors are small: waking torch's threads for them costs more than the arithmetic. Set before
+# torch is imported, and for the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from layoutrt.layouts import Label, LabelSet, label_set
 
 if TYPE_CHECKING:
