@@ -63,6 +63,12 @@ class TrainingConfig:
                     f"training configuration: {field} = {getattr(self, field)} is out of range"
                 )
 
+        if (self.height // 32) * (self.width // 32) < 2:
+            raise LayoutRTError(
+                f"training size {self.height}x{self.width} is too small: the discriminator halves it five times, "
+                "and one pixel has no statistics; use 32x64 or more"
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)

@@ -206,3 +206,8 @@ def test_fewer_pairs_than_a_batch_are_refused(pairs, tmp_path) -> None:
 def test_configurations_out_of_range_are_refused(field) -> None:
     with pytest.raises(LayoutRTError, match=f"training configuration: {field} = -1 is out of range"):
         replace(TINY, **{field: -1})
+
+
+def test_a_size_without_statistics_is_refused() -> None:
+    with pytest.raises(LayoutRTError, match="training size 32x32 is too small"):
+        replace(TINY, height=32, width=32)
