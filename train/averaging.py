@@ -35,8 +35,8 @@ def update_average(average: nn.Module, network: nn.Module, decay: float) -> None
 def refresh_statistics(network: Network, batches: Iterable[Tensor], call: Callable[[Tensor], object]) -> None:
     """Measure the statistics of every batch norm anew, as the plain mean over ``batches``.
 
-    Running statistics lag behind averaged weights, and those of small crops do not fit whole pictures: colours
-    shift and blocks appear. (Wu and Johnson, "Rethinking 'Batch' in BatchNorm", arXiv 2105.07576,
+    Running statistics lag behind averaged weights, and those of small crops do not fit whole pictures:
+    colours shift and blocks appear. (Wu and Johnson, "Rethinking 'Batch' in BatchNorm", arXiv 2105.07576,
     section 3, call this precise batch norm.)
 
     Args:

@@ -65,8 +65,8 @@ class TrainingConfig:
 
         if (self.height // 32) * (self.width // 32) < 2:
             raise LayoutRTError(
-                f"training size {self.height}x{self.width} is too small: the discriminator halves it five times, "
-                "and one pixel has no statistics; use 32x64 or more"
+                f"training size {self.height}x{self.width} is too small: the discriminator halves it five "
+                "times, and one pixel has no statistics; use 32x64 or more"
             )
 
     def to_dict(self) -> dict[str, Any]:
