@@ -16,7 +16,7 @@ from onnx.defs import OpSchema
 from torch import Tensor
 
 from layoutrt.operators import DOMAIN, VERSION
-from layoutrt.operators.onnx_text import parse_function
+from layoutrt.operators.onnx_text import FLOATING_POINT, parse_function
 
 NAME = "LayoutConv"
 
@@ -126,7 +126,7 @@ SCHEMA = OpSchema(
         OpSchema.FormalParameter("bias", "T", "[C]."),
     ],
     outputs=[OpSchema.FormalParameter("y", "T", "[N, C, ceil(H/s), ceil(W/s)].")],
-    type_constraints=[("T", ["tensor(float)", "tensor(float16)"], "Floating point.")],
+    type_constraints=[FLOATING_POINT],
     attributes=[
         OpSchema.Attribute("strides", OpSchema.AttrType.INTS, "[s, s] with s = 1 or 2.", required=True)
     ],

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import onnx
 import onnx.parser
+from onnx.defs import OpSchema
 
 from layoutrt.operators import BODY_OPSET, DOMAIN
+
+FLOATING_POINT = ("T", ["tensor(float)", "tensor(float16)"], "Floating point.")
+"""Type constraint of the operators' real-valued tensors."""
+
+AFFINE_PARAMETERS = [
+    OpSchema.FormalParameter(
+        name, "T", f"[C]; with {other}.", param_option=OpSchema.FormalParameterOption.Optional
+    )
+    for name, other in (("scale", "shift"), ("shift", "scale"))
+]
+"""The optional inputs of the norm that is folded into a conditional convolution."""
 
 
 def parse_function(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from layoutrt.operators import DOMAIN, VERSION
 from layoutrt.operators import spatially_varying_conv as svc
-from layoutrt.operators.onnx_text import parse_function
+from layoutrt.operators.onnx_text import AFFINE_PARAMETERS, FLOATING_POINT, parse_function
 
 NAME = "PredictedConv"
 
@@ -141,15 +141,10 @@ SCHEMA = OpSchema(
         OpSchema.FormalParameter("h", "T", "Features that the kernels are predicted from, [N, J, H, W]."),
         OpSchema.FormalParameter("weight", "T", "Weight of the predictor, [C*k*k, J, p, p]."),
         OpSchema.FormalParameter("bias", "T", "Bias of the predictor, [C*k*k]."),
-        OpSchema.FormalParameter(
-            "scale", "T", "[C]; with shift.", param_option=OpSchema.FormalParameterOption.Optional
-        ),
-        OpSchema.FormalParameter(
-            "shift", "T", "[C]; with scale.", param_option=OpSchema.FormalParameterOption.Optional
-        ),
+        *AFFINE_PARAMETERS,
     ],
     outputs=[OpSchema.FormalParameter("y", "T", "Output, [N, C, H, W].")],
-    type_constraints=[("T", ["tensor(float)", "tensor(float16)"], "Floating point.")],
+    type_constraints=[FLOATING_POINT],
 )
 
 

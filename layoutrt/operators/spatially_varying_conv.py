@@ -16,7 +16,7 @@ from onnx.defs import OpSchema
 from torch import Tensor
 
 from layoutrt.operators import DOMAIN, VERSION
-from layoutrt.operators.onnx_text import parse_function
+from layoutrt.operators.onnx_text import AFFINE_PARAMETERS, FLOATING_POINT, parse_function
 
 NAME = "SpatiallyVaryingConv"
 
@@ -158,15 +158,10 @@ SCHEMA = OpSchema(
     inputs=[
         OpSchema.FormalParameter("x", "T", "Input, [N, C, H, W]."),
         OpSchema.FormalParameter("w", "T", "A kernel for every pixel and channel, [N, C*k*k, H, W]."),
-        OpSchema.FormalParameter(
-            "scale", "T", "[C]; with shift.", param_option=OpSchema.FormalParameterOption.Optional
-        ),
-        OpSchema.FormalParameter(
-            "shift", "T", "[C]; with scale.", param_option=OpSchema.FormalParameterOption.Optional
-        ),
+        *AFFINE_PARAMETERS,
     ],
     outputs=[OpSchema.FormalParameter("y", "T", "Output, [N, C, H, W].")],
-    type_constraints=[("T", ["tensor(float)", "tensor(float16)"], "Floating point.")],
+    type_constraints=[FLOATING_POINT],
 )
 
 
