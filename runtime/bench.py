@@ -8,6 +8,7 @@ machine meets all alike, and medians are compared.
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,25 +22,20 @@ from rich.table import Table
 
 from layoutrt.drive import Drive
 from layoutrt.models import DEFAULT_GENERATOR, resolve_model
+from layoutrt.runtime.bench_operators import operator_pairs
 from layoutrt.runtime.synthesizer import Synthesizer
 
 Render = Callable[[NDArray[np.uint8]], object]
+Run = Callable[[], object]
 
 
-def measure(renderers: dict[str, Render], layouts: list[NDArray[np.uint8]], rounds: int) -> dict[str, float]:
-    """Median time in ms of each renderer, over ``rounds`` turns through ``renderers``.
-
-    Args:
-        renderers: each takes one layout.
-        layouts: uint8 [H,W], used in turn.
-        rounds: samples of each renderer; two more, unmeasured, come first.
-    """
-    samples: dict[str, list[float]] = {name: [] for name in renderers}
+def measure(runs: dict[str, Run], rounds: int) -> dict[str, float]:
+    """Median ms of each run, over ``rounds`` turns through ``runs``; two more, unmeasured, come first."""
+    samples: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(rounds + 2):
-        layout = layouts[turn % len(layouts)]
-        for name, render in renderers.items():
+        for name, run in runs.items():
             started = time.perf_counter()
-            render(layout)
+            run()
             if turn >= 2:
                 samples[name].append((time.perf_counter() - started) * 1e3)
     return {name: float(np.median(times)) for name, times in samples.items()}
@@ -62,28 +58,54 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
-    model = resolve_model(options.model)
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("")
-    for column in ("threads", "ms", "frames/s", "native is faster by"):
-        table.add_column(column, justify="right")
+    console = Console(width=110)
+    console.print(generator_table(resolve_model(options.model), options.rounds))
+    console.print(operator_table(options.rounds))
+
+
+def generator_table(model: Path, rounds: int) -> Table:
+    """The whole generator, on frames of the drive."""
+    table = _table("threads", "ms", "frames/s", "native is faster by")
     for threads in (1, 2):
         with Synthesizer(model, threads=threads) as synthesizer:
             height, width = synthesizer.size or synthesizer.trained_size
             drive = Drive(synthesizer.label_set, height, width)
             layouts = [drive.frame(index) for index in range(0, 80, 10)]
             names = ("native operators", "function bodies")
-            renderers: dict[str, Render] = {
-                names[0]: synthesizer.render,
-                names[1]: standard_operators(model, threads),
-            }
-            times = measure(renderers, layouts, options.rounds)
+            renders: list[Render] = [synthesizer.render, standard_operators(model, threads)]
+            # Every run renders the next layout of its own round trip.
+            turns = [itertools.cycle(layouts) for _ in renders]
+            times = measure(
+                {
+                    name: lambda render=render, turn=turn: render(next(turn))  # type: ignore[misc]
+                    for name, render, turn in zip(names, renders, turns, strict=True)
+                },
+                rounds,
+            )
         for name, ms in times.items():
             ratio = f"{ms / times[names[0]]:.2f}x" if name != names[0] else ""
             table.add_row(name, str(threads), f"{ms:.1f}", f"{1e3 / ms:.1f}", ratio)
-    table.title = f"{model.stem} at {height}x{width}, medians of {options.rounds} interleaved rounds"
-    table.title_justify = "left"
-    Console().print(table)
+    table.title = f"{model.stem} at {height}x{width}, medians of {rounds} interleaved rounds"
+    return table
+
+
+def operator_table(rounds: int) -> Table:
+    """Each operator beside what it replaces, at 256x256 with 2 threads."""
+    table = _table("ours, ms", "theirs, ms", "ratio")
+    for pair in operator_pairs(threads=2):
+        times = measure({"ours": pair.ours, "theirs": pair.theirs}, rounds)
+        ratio = times["theirs"] / times["ours"]
+        table.add_row(pair.name, f"{times['ours']:.2f}", f"{times['theirs']:.2f}", f"{ratio:.2f}x")
+    table.title = f"operators at 256x256, 2 threads, medians of {rounds} interleaved rounds"
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
 
 
 if __name__ == "__main__":
