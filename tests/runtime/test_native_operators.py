@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import pickle
 import subprocess
 import sys
 import tempfile
@@ -258,7 +257,12 @@ def results_of(isa: str) -> tuple[str, dict[str, dict[str, np.ndarray]]]:
     environment = {**os.environ, "LAYOUTRT_ISA": isa}
     with tempfile.TemporaryDirectory() as directory:
         subprocess.run([sys.executable, __file__, directory], check=True, env=environment, timeout=120)
-        return pickle.loads(Path(directory, "results.pickle").read_bytes())
+        results: dict[str, dict[str, np.ndarray]] = {}
+        with np.load(Path(directory, "results.npz"), allow_pickle=False) as arrays:
+            for key in arrays.files:
+                case, _, runner = key.partition("|")
+                results.setdefault(case, {})[runner] = arrays[key]
+        return str(results.pop("simd")[""]), results
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -446,4 +450,9 @@ def test_a_wrong_shape_is_a_sentence(
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     simd_name = library.load().lrt_simd().decode()
-    target.joinpath("results.pickle").write_bytes(pickle.dumps((simd_name, compute_all(target))))
+    computed = {
+        f"{case}|{runner}": array
+        for case, results in compute_all(target).items()
+        for runner, array in results.items()
+    }
+    np.savez(target / "results.npz", **{"simd": np.array(simd_name)}, **computed)
