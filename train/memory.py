@@ -10,7 +10,7 @@ def keep_freed_memory() -> None:
     """Ask glibc to keep freed memory instead of returning it to the system.
 
     A training step frees and allocates the same large tensors over and over; mapping them anew costs a page
-    fault per 4 KiB, which at 192x256 is a third of the step. Does nothing where the C library is another one.
+    fault per 4 KiB. Does nothing where the C library is another one.
     """
     if sys.platform != "linux":
         return
