@@ -1,0 +1,108 @@
+"""VGG-19 by torchvision's names: shapes and arithmetic of the published network.
+
+The tests build random weights under the published names; torchvision is no dependency, so what is kept here
+are the names, the shapes, and properties that a wrong wiring breaks.
+"""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.train.networks.vgg import IMAGENET_MEAN, IMAGENET_STD, VGG19Features, vgg19_features
+
+VGG_CONVS = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256, 16: 256}
+VGG_CONVS |= {19: 512, 21: 512, 23: 512, 25: 512, 28: 512, 30: 512, 32: 512, 34: 512}
+
+
+def vgg_state() -> dict[str, torch.Tensor]:
+    """A whole VGG-19's convolutions by torchvision's names, and a classifier that nobody reads."""
+    torch.manual_seed(0)
+    state, before = {"classifier.6.bias": torch.zeros(1000)}, 3
+    for index, channels in VGG_CONVS.items():
+        state[f"features.{index}.weight"] = torch.randn(channels, before, 3, 3) * (2 / (9 * before)) ** 0.5
+        state[f"features.{index}.bias"] = torch.randn(channels) * 0.1
+        before = channels
+    return state
+
+
+@pytest.fixture(scope="module")
+def vgg_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("vgg") / "vgg19.pth"
+    torch.save(vgg_state(), path)
+    return path
+
+
+def test_vgg_has_the_names_of_the_convolutions_up_to_relu5_1() -> None:
+    names = [f"features.{i}.{part}" for i in VGG_CONVS if i <= 28 for part in ("weight", "bias")]
+    assert list(VGG19Features().state_dict()) == names
+
+
+def test_vgg_gives_five_activations_of_halving_size(vgg_file) -> None:
+    features = vgg19_features(vgg_file)(torch.zeros(2, 3, 32, 48))
+    assert [tuple(f.shape) for f in features] == [
+        (2, 64, 32, 48),
+        (2, 128, 16, 24),
+        (2, 256, 8, 12),
+        (2, 512, 4, 6),
+        (2, 512, 2, 3),
+    ]
+    assert all(f.min() >= 0 for f in features)
+
+
+def test_vgg_normalises_as_imagenet(vgg_file) -> None:
+    state = torch.load(vgg_file, weights_only=True)
+    image = torch.rand(1, 3, 16, 16) * 2 - 1
+    bytes_ = (image + 1) / 2
+    normal = torch.stack([(bytes_[:, c] - IMAGENET_MEAN[c]) / IMAGENET_STD[c] for c in range(3)], 1)
+    wanted = torch.nn.functional.conv2d(
+        normal, state["features.0.weight"], state["features.0.bias"], padding=1
+    ).relu()
+    torch.testing.assert_close(vgg19_features(vgg_file)(image)[0], wanted)
+
+
+def test_vgg_passes_gradients_to_the_images_alone(vgg_file) -> None:
+    network = vgg19_features(vgg_file)
+    image = torch.zeros(1, 3, 16, 16, requires_grad=True)
+    sum(f.mean() for f in network(image)).backward()
+    assert image.grad is not None
+    assert image.grad.abs().sum() > 0
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    assert not network.training
+
+
+def test_vgg_reads_safetensors_as_well(vgg_file, tmp_path) -> None:
+    save_file(vgg_state(), tmp_path / "vgg19.safetensors")
+    image = torch.rand(1, 3, 16, 16)
+    ours, theirs = vgg19_features(tmp_path / "vgg19.safetensors")(image), vgg19_features(vgg_file)(image)
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_weights_that_are_not_vggs_are_one_sentence(vgg_file, tmp_path) -> None:
+    with pytest.raises(LayoutRTError, match=r"no\.pth does not exist; give .* weights of VGG-19"):
+        vgg19_features(tmp_path / "no.pth")
+    path = tmp_path / "w.pth"
+    state = vgg_state()
+    torch.save({k: v for k, v in state.items() if k != "features.10.bias"}, path)
+    with pytest.raises(LayoutRTError, match=r"w\.pth holds no VGG-19 .*features\.10\.bias is missing"):
+        vgg19_features(path)
+    torch.save(state | {"features.2.weight": torch.zeros(64, 3, 3, 3)}, path)
+    with pytest.raises(LayoutRTError, match=r"features\.2\.weight has the shape \[64, 3, 3, 3\], expected"):
+        vgg19_features(path)
+    path.write_bytes(vgg_file.read_bytes()[:1000])
+    with pytest.raises(LayoutRTError, match=r"w\.pth is truncated|w\.pth holds something other"):
+        vgg19_features(path)
+    torch.save(torch.zeros(3), path)
+    with pytest.raises(LayoutRTError, match=r"w\.pth is not a state dict"):
+        vgg19_features(path)
+
+
+def test_a_pickle_with_code_in_it_is_never_run(tmp_path, capsys) -> None:
+    class Payload:
+        def __reduce__(self):
+            return (print, ("this must never run",))
+
+    torch.save({"features.0.weight": Payload()}, tmp_path / "evil.pth")
+    with pytest.raises(LayoutRTError, match=r"evil\.pth holds something other than tensors"):
+        vgg19_features(tmp_path / "evil.pth")
+    assert "never run" not in capsys.readouterr().out
