@@ -17,7 +17,9 @@ from layoutrt import __version__
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import replacing
 from layoutrt.layouts import LabelSet
+from layoutrt.models import resolve_checkpoint
 from layoutrt.train.networks.generator import Generator, GeneratorConfig
+from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
 
 FORMAT = 1
 
@@ -124,6 +126,61 @@ def load_generator(path: str | Path) -> tuple[Generator, LabelSet, dict[str, Any
     )
 
 
+def save_segmenter(
+    path: str | Path,
+    state: dict[str, Tensor],
+    config: SegmenterConfig,
+    labels: LabelSet,
+    provenance: dict[str, Any],
+) -> None:
+    """Write a segmenter checkpoint; the arguments are those of `save_generator`."""
+    metadata = {
+        "config": config.to_dict(),
+        "label_set": json.loads(labels.to_json()),
+        "provenance": provenance,
+    }
+    save_tensors(Path(path), state, "segmenter", metadata)
+
+
+def load_segmenter(path: str | Path) -> tuple[Segmenter, LabelSet, dict[str, Any]]:
+    """A segmenter in evaluation mode, its label set and its provenance.
+
+    Args:
+        path: of a checkpoint, or the name of a shipped one (``camvid-seg``).
+
+    Raises:
+        LayoutRTError: the file is not a segmenter checkpoint that this version can load.
+    """
+    path = resolve_checkpoint(path)
+    tensors, metadata = load_tensors(path, "segmenter")
+    unknown = sorted(set(metadata["config"]) - {field.name for field in fields(SegmenterConfig)})
+    if unknown:
+        raise LayoutRTError(f"{path} has unknown configuration fields {unknown}; upgrade layoutrt to load it")
+    segmenter = Segmenter(SegmenterConfig(**metadata["config"]))
+    missing, unexpected = segmenter.load_state_dict(tensors, strict=False)
+    if missing or unexpected:
+        raise LayoutRTError(
+            f"{path} does not fit its own configuration ({(missing + unexpected)[0]}); it is damaged"
+        )
+    return (
+        segmenter.eval(),
+        LabelSet.from_json(json.dumps(metadata["label_set"])),
+        metadata.get("provenance", {}),
+    )
+
+
+def config_differences(mine: dict[str, Any], stored: dict[str, Any]) -> list[str]:
+    """Fields in which a stored configuration differs, as ``field: stored -> asked``.
+
+    Where the data lies may differ: folders move.
+    """
+    return [
+        f"{key}: {stored.get(key)} -> {mine[key]}"
+        for key in mine
+        if key != "data" and stored.get(key) != mine[key]
+    ]
+
+
 def file_digest(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
@@ -142,13 +199,13 @@ def _digest(file: Any) -> str:
     return digest.hexdigest()
 
 
-def optimizer_tensors(optimizer: torch.optim.Adam, prefix: str) -> dict[str, Tensor]:
+def optimizer_tensors(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
     """Adam's moments and step counts under names ``prefix.INDEX.KEY``."""
     state = optimizer.state_dict()["state"]
     return {f"{prefix}.{i}.{key}": value for i, entry in state.items() for key, value in entry.items()}
 
 
-def load_optimizer(optimizer: torch.optim.Adam, tensors: dict[str, Tensor], prefix: str) -> None:
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], prefix: str) -> None:
     """Put back what `optimizer_tensors` took."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():

@@ -16,6 +16,7 @@ from layoutrt.cli.import_checkpoint import import_checkpoint
 from layoutrt.cli.info import info
 from layoutrt.cli.synthesize import synthesize
 from layoutrt.cli.train import train
+from layoutrt.cli.train_segmenter import train_segmenter
 from layoutrt.errors import LayoutRTError
 
 app = typer.Typer(
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (demo, synthesize, train, import_checkpoint, export, info, doctor):
+for _command in (demo, synthesize, train, train_segmenter, import_checkpoint, export, info, doctor):
     app.command()(_command)
 
 

@@ -41,5 +41,13 @@ def resolve_model(name_or_path: str | Path) -> Path:
     return path
 
 
+def resolve_checkpoint(name_or_path: str | Path) -> Path:
+    """Path of a checkpoint: a shipped one by name (``camvid-seg``), or the path itself."""
+    shipped = _folder() / f"{name_or_path}.safetensors"
+    return (
+        shipped if Path(name_or_path).name == str(name_or_path) and shipped.is_file() else Path(name_or_path)
+    )
+
+
 def _folder() -> Path:
     return Path(str(resources.files("layoutrt.models")))

@@ -1,0 +1,234 @@
+"""Training of the segmenter: weighted cross-entropy on randomly scaled, mirrored and recoloured frames."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.layouts import LabelSet
+from layoutrt.train.averaging import averaged_copy, refresh_statistics, update_average
+from layoutrt.train.checkpoint import (
+    config_differences,
+    load_optimizer,
+    load_tensors,
+    optimizer_tensors,
+    save_segmenter,
+    save_tensors,
+)
+from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
+
+STATE_FILE = "segmenter_training.safetensors"
+SEGMENTER_FILE = "segmenter.safetensors"
+IGNORED = -1
+
+
+@dataclass(frozen=True)
+class SegmenterTrainingConfig:
+    """What a run is asked to do; stored with it and compared on resume."""
+
+    data: str
+    label_set: str
+    height: int = 192
+    """Of the crops."""
+    width: int = 256
+    enlarge: float = 2.0
+    """Largest factor by which a frame is enlarged beyond the crop's size before it is cropped."""
+    network_width: int = 24
+    steps: int = 5000
+    warmup_steps: int = 100
+    batch_size: int = 8
+    learning_rate: float = 2e-3
+    """Peak; rises linearly over the warm-up and falls as ``(1 - t)^0.9`` (Chen et al., arXiv 1606.00915)."""
+    weight_decay: float = 1e-2
+    colour: float = 0.3
+    """Largest relative change of brightness, contrast and each channel's gain."""
+    ema_decay: float = 0.998
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        checks = {
+            "enlarge": self.enlarge >= 1,
+            "steps": self.steps >= 1,
+            "warmup_steps": 0 <= self.warmup_steps < self.steps,
+            "batch_size": self.batch_size >= 1,
+            "learning_rate": self.learning_rate > 0,
+            "weight_decay": self.weight_decay >= 0,
+            "colour": 0 <= self.colour < 1,
+            "ema_decay": 0 <= self.ema_decay < 1,
+        }
+        for field, good in checks.items():
+            if not good:
+                raise LayoutRTError(
+                    f"segmenter training configuration: {field} = {getattr(self, field)} is out of range"
+                )
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step."""
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        progress = (step - self.warmup_steps) / (self.steps - self.warmup_steps)
+        return self.learning_rate * (1 - progress) ** 0.9
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def class_weights(pixels: Tensor) -> Tensor:
+    """``1 / ln(1.02 + share)`` (ENet, arXiv 1606.02147, section 5.2); 0 for a class that never occurs.
+
+    Args:
+        pixels: ``[L]``, pixels of each class in the training set.
+    """
+    share = pixels / pixels.sum().clamp(min=1)
+    return torch.where(pixels > 0, 1 / torch.log(1.02 + share), 0.0).float()
+
+
+def recolour(images: Tensor, strength: float, random: np.random.Generator) -> Tensor:
+    """Change brightness, contrast and channel gains of each image.
+
+    Args:
+        images: float32 ``[N, 3, H, W]`` in [-1, 1].
+        strength: largest relative change.
+        random: source of the changes.
+    """
+    n = len(images)
+    draw = lambda *shape: torch.from_numpy(random.uniform(-strength, strength, shape)).float()  # noqa: E731
+    gain = (1 + draw(n, 1, 1, 1)) * (1 + draw(n, 3, 1, 1) / 2)
+    offset = draw(n, 1, 1, 1)
+    mean = images.mean((1, 2, 3), keepdim=True)
+    return ((images - mean) * gain.to(images) + mean + offset.to(images)).clamp(-1, 1)
+
+
+class SegmenterTrainer:
+    """Everything a run consists of, and one step of it.
+
+    Args:
+        config: of the run.
+        labels: its label set.
+        weights: of the classes, ``[L]``; see `class_weights`.
+        device: where to train.
+    """
+
+    def __init__(
+        self, config: SegmenterTrainingConfig, labels: LabelSet, weights: Tensor, device: str = "cpu"
+    ) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.labels = labels
+        self.device = torch.device(device)
+        self.step = 0
+        self.segmenter_config = SegmenterConfig(
+            labels.num_classes, config.network_width, config.height, config.width
+        )
+        # Channels last halves a step's time on a CPU; on CUDA it is what the tensor cores want.
+        self.segmenter = Segmenter(self.segmenter_config).to(self.device, memory_format=torch.channels_last)
+        self.average = averaged_copy(self.segmenter)
+        self.weights = weights.to(self.device)
+        self.optimizer = torch.optim.AdamW(
+            self.segmenter.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        )
+
+    def train_step(self, images: Tensor, labels: Tensor) -> dict[str, float]:
+        """One update.
+
+        Args:
+            images: float32 ``[N, 3, H, W]`` in [-1, 1].
+            labels: uint8 ``[N, H, W]``.
+
+        Returns:
+            The loss and the pixel accuracy on the batch, by name.
+
+        Raises:
+            LayoutRTError: the loss is not finite.
+        """
+        config = self.config
+        self.optimizer.param_groups[0]["lr"] = config.rate(self.step)
+        random = np.random.default_rng([config.seed, self.step])
+        images = recolour(images.to(self.device), config.colour, random)
+        target = self._target(labels.to(self.device))
+        scores = self.segmenter(images.contiguous(memory_format=torch.channels_last))
+        loss = F.cross_entropy(scores, target, self.weights, ignore_index=IGNORED)
+        if not torch.isfinite(loss):
+            raise LayoutRTError(
+                f"the loss is {loss.item()} at step {self.step}; the last checkpoint is kept: "
+                "resume from it with a lower --learning-rate"
+            )
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        update_average(
+            self.average, self.segmenter, min(config.ema_decay, (1 + self.step) / (10 + self.step))
+        )
+        self.step += 1
+        valid = target != IGNORED
+        accuracy = (scores.argmax(1) == target)[valid].float().mean()
+        return {"loss": loss.item(), "accuracy": accuracy.item()}
+
+    def _target(self, labels: Tensor) -> Tensor:
+        target = labels.long()
+        ignored = target >= self.segmenter_config.num_classes
+        if self.labels.dont_care is not None:
+            ignored |= target == self.labels.dont_care
+        return target.masked_fill(ignored, IGNORED)
+
+    def save(self, run: Path) -> None:
+        """Write the whole state, then the averaged segmenter alone, each all or nothing."""
+        tensors = {
+            f"{name}.{key}": tensor
+            for name, network in (("segmenter", self.segmenter), ("average", self.average))
+            for key, tensor in network.state_dict().items()
+        }
+        tensors |= optimizer_tensors(self.optimizer, "optimizer")
+        save_tensors(
+            run / STATE_FILE,
+            tensors,
+            "segmenter-training",
+            {"config": self.config.to_dict(), "step": self.step},
+        )
+        self._save_segmenter(run, self.average)
+
+    def finish(self, run: Path, batches: Iterable[Tensor]) -> None:
+        """Write the segmenter once more, its norms measured on ``batches`` of images ``[N, 3, H, W]``."""
+        segmenter = copy.deepcopy(self.average)
+        refresh_statistics(segmenter, batches, lambda images: segmenter(images.to(self.device)))
+        self._save_segmenter(run, segmenter)
+
+    def _save_segmenter(self, run: Path, segmenter: Segmenter) -> None:
+        provenance = {
+            "training": self.config.to_dict() | {"data": Path(self.config.data).name},
+            "step": self.step,
+        }
+        save_segmenter(
+            run / SEGMENTER_FILE, segmenter.state_dict(), self.segmenter_config, self.labels, provenance
+        )
+
+    def resume(self, run: Path) -> None:
+        """Continue exactly where ``run`` was last saved.
+
+        Raises:
+            LayoutRTError: no state there, or one of another configuration.
+        """
+        tensors, metadata = load_tensors(run / STATE_FILE, "segmenter-training")
+        differences = config_differences(self.config.to_dict(), metadata["config"])
+        if differences:
+            raise LayoutRTError(
+                f"{run} was trained with another configuration ({'; '.join(differences)}); resume it with "
+                "its own, or start a new run in another folder"
+            )
+        for name, network in (("segmenter", self.segmenter), ("average", self.average)):
+            prefix = f"{name}."
+            network.load_state_dict(
+                {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+            )
+        load_optimizer(self.optimizer, tensors, "optimizer")
+        self.step = metadata["step"]
