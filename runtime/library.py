@@ -1,4 +1,4 @@
-"""The native library ``liblayoutrt.so``: where it is, and its C API as ctypes sees it.
+"""The C API of the native library ``liblayoutrt.so``, as ctypes sees it, and the ONNX Runtime it uses.
 
 The declarations mirror ``runtime/native/include/layoutrt/layoutrt.h``, which documents them.
 """
@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import importlib.resources
 import importlib.util
 import os
 from pathlib import Path
 
+from layoutrt import native_library
 from layoutrt.errors import LayoutRTError
+from layoutrt.native_library import operator_library as operator_library
 
-NAME = "liblayoutrt.so"
 MAX_RANK = 8
 
 
@@ -109,33 +109,6 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
 }
 
 
-def operator_library() -> Path:
-    """Path of ``liblayoutrt.so``, which also serves ``SessionOptions.register_custom_ops_library``.
-
-    The environment variable ``LAYOUTRT_LIBRARY`` names another one.
-
-    Raises:
-        LayoutRTError: there is no such file.
-    """
-    override = os.environ.get("LAYOUTRT_LIBRARY")
-    if override:
-        if not Path(override).is_file():
-            raise LayoutRTError(
-                f"the native library '{override}' that LAYOUTRT_LIBRARY names does not exist; "
-                "correct the variable or unset it"
-            )
-        return Path(override)
-    # Not __file__: an editable installation keeps the library apart from the sources.
-    package = importlib.resources.files("layoutrt.runtime")
-    library = Path(str(package.joinpath(NAME)))
-    if not library.is_file():
-        raise LayoutRTError(
-            f"the native library {NAME} was not found in {library.parent}; "
-            "reinstall with: pip install layoutrt (needs a C++ compiler)"
-        )
-    return library
-
-
 def onnxruntime_library() -> Path | None:
     """Path of ``libonnxruntime.so`` in the installed wheel, or None to let the native library look for one.
 
@@ -160,18 +133,7 @@ def load() -> ctypes.CDLL:
     Raises:
         LayoutRTError: it is not there, or cannot be loaded.
     """
-    path = operator_library()
-    try:
-        library = ctypes.CDLL(str(path))
-        for name, (result, arguments) in _SIGNATURES.items():
-            function = getattr(library, name)
-            function.restype = result
-            function.argtypes = arguments
-    except (OSError, AttributeError) as error:
-        raise LayoutRTError(
-            f"the native library {path} cannot be loaded ({error}); reinstall with: pip install layoutrt"
-        ) from None
-    return library
+    return native_library.load(_SIGNATURES)
 
 
 def check(status: int) -> None:

@@ -11,6 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from layoutrt import native_library
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime import library
 from layoutrt.runtime.session import Session, TensorInfo
@@ -158,11 +159,11 @@ def test_threads_must_be_positive_and_not_thousands(tmp_path: Path) -> None:
 def test_a_missing_native_library_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LAYOUTRT_LIBRARY", str(tmp_path / "absent.so"))
     with pytest.raises(LayoutRTError, match=r"absent\.so' that LAYOUTRT_LIBRARY names does not exist"):
-        library.operator_library()
+        native_library.operator_library()
     monkeypatch.delenv("LAYOUTRT_LIBRARY")
-    monkeypatch.setattr(library, "NAME", "libabsent.so")
+    monkeypatch.setattr(native_library, "NAME", "libabsent.so")
     with pytest.raises(LayoutRTError, match=r"was not found in .*; reinstall with: pip install layoutrt"):
-        library.operator_library()
+        native_library.operator_library()
 
 
 def test_a_wrong_onnxruntime_says_what_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
