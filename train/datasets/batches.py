@@ -1,0 +1,125 @@
+"""Which samples make up a batch, and batches from worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.train.datasets.damage import Damage
+from layoutrt.train.datasets.pair_dataset import PairDataset
+from layoutrt.train.datasets.sample import Sample
+
+Key = tuple[int, int]
+
+
+def batch_keys(
+    length: int, batch_size: int, seed: int, first_step: int, rank: int = 0, world_size: int = 1
+) -> Iterator[list[Key]]:
+    """Endless batches of ``(epoch, index)`` in a seeded random order, from ``first_step`` on.
+
+    Every epoch is a permutation, cut into global batches of ``batch_size * world_size``; a last, smaller one
+    is dropped. Rank r gets the r-th slice of each, so the global batch depends on its size only, not on how
+    many processes share it.
+
+    Args:
+        length: of the data set.
+        batch_size: of one process.
+        seed: of the order.
+        first_step: number of batches to skip.
+        rank, world_size: of the process, and how many there are.
+
+    Raises:
+        LayoutRTError: the data set is smaller than a global batch.
+    """
+    together = batch_size * world_size
+    if length < together:
+        raise LayoutRTError(
+            f"the data set holds {length} pairs, fewer than one batch of {together}; lower --batch"
+        )
+    return _keys(length, batch_size, seed, first_step, rank, together)
+
+
+def _keys(
+    length: int, batch_size: int, seed: int, first_step: int, rank: int, together: int
+) -> Iterator[list[Key]]:
+    per_epoch = length // together
+    epoch, position = divmod(first_step, per_epoch)
+    while True:
+        order = np.random.default_rng([seed, epoch]).permutation(length)
+        for k in range(position, per_epoch):
+            start = k * together + rank * batch_size
+            yield [(epoch, int(i)) for i in order[start : start + batch_size]]
+        epoch, position = epoch + 1, 0
+
+
+def load_batches(
+    dataset: PairDataset, keys: Iterator[list[Key]], *, workers: int = 0, pin_memory: bool = False
+) -> Iterator[Sample]:
+    """Batches of the samples that ``keys`` name.
+
+    Args:
+        dataset: to load from; its tally counts and names damaged pairs.
+        keys: from `batch_keys`.
+        workers: processes that load; 0 loads in this one.
+        pin_memory: whether batches lie in page-locked memory, for copies to a GPU.
+
+    Yields:
+        `Sample` with image float32 ``[N, 3, H, W]``, labels uint8 and instances int32 ``[N, H, W]``.
+
+    Raises:
+        LayoutRTError: as `PairDataset.load`, in its own words also where a worker met it.
+    """
+    loader = DataLoader(
+        _Attempts(dataset),
+        batch_sampler=keys,  # type: ignore[arg-type]
+        num_workers=workers,
+        collate_fn=_collate,
+        worker_init_fn=_start_worker,
+        pin_memory=pin_memory,
+        # Without one of its own, every new loader draws from the one that the latent's noise comes from.
+        # Nothing that reaches a sample is drawn from it.
+        generator=torch.Generator(),
+    )
+    for batch in loader:
+        if isinstance(batch, LayoutRTError):
+            raise batch
+        sample, damaged = batch
+        dataset.tally.add(damaged)
+        yield sample
+
+
+class _Attempts(Dataset[Any]):
+    """Returns errors instead of raising them: torch would wrap a worker's in the text of its traceback."""
+
+    def __init__(self, dataset: PairDataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, key: Key) -> tuple[Sample, list[Damage]] | LayoutRTError:
+        try:
+            return self.dataset.load(key)
+        except LayoutRTError as error:
+            return error
+
+
+def _collate(
+    items: list[tuple[Sample, list[Damage]] | LayoutRTError],
+) -> tuple[Sample, list[Damage]] | LayoutRTError:
+    samples, damaged = [], []
+    for item in items:
+        if isinstance(item, LayoutRTError):
+            return item
+        samples.append(item[0])
+        damaged.extend(item[1])
+    return default_collate(samples), damaged
+
+
+def _start_worker(_: int) -> None:
+    # Workers are the parallelism; threads of OpenCV inside each would compete with them. Their random states,
+    # which torch sets apart by itself, are not used: a sample's is a function of seed, epoch and index.
+    cv2.setNumThreads(0)
