@@ -1,7 +1,9 @@
-"""VGG-19 by torchvision's names: shapes and arithmetic of the published network.
+"""VGG-19 and InceptionV3 by torchvision's names: shapes and arithmetic of the published networks.
 
-The tests build random weights under the published names; torchvision is no dependency, so what is kept here
-are the names, the shapes, and properties that a wrong wiring breaks.
+Both forwards were compared once with torchvision's own (InceptionV3 with the three changes of the FID
+reference put in) on random weights and images, and gave the same values. The tests build random weights under
+the published names; torchvision is no dependency, so what is kept here are the names, the shapes, and
+properties that a wrong wiring breaks.
 """
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.train.networks.inception import InceptionV3, average_pool, inception_v3
 from layoutrt.train.networks.vgg import IMAGENET_MEAN, IMAGENET_STD, VGG19Features, vgg19_features
 
 VGG_CONVS = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256, 16: 256}
@@ -106,3 +109,73 @@ def test_a_pickle_with_code_in_it_is_never_run(tmp_path, capsys) -> None:
     with pytest.raises(LayoutRTError, match=r"evil\.pth holds something other than tensors"):
         vgg19_features(tmp_path / "evil.pth")
     assert "never run" not in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def inception() -> InceptionV3:
+    torch.manual_seed(0)
+    return InceptionV3().eval()
+
+
+def test_inception_has_the_tensors_of_the_published_weights(inception) -> None:
+    shapes = {name: tuple(tensor.shape) for name, tensor in inception.state_dict().items()}
+    # 94 convolutions with a batch norm of five tensors each, and the classifier.
+    assert len(shapes) == 94 * 6 + 2
+    # torchvision's has 23,834,568 parameters without its auxiliary head, for 1000 classes instead of 1008.
+    assert sum(parameter.numel() for parameter in inception.parameters()) == 23_834_568 + 8 * 2049
+    assert shapes["Conv2d_1a_3x3.conv.weight"] == (32, 3, 3, 3)
+    assert shapes["Mixed_5b.branch_pool.conv.weight"] == (32, 192, 1, 1)
+    assert shapes["Mixed_6a.branch3x3.conv.weight"] == (384, 288, 3, 3)
+    assert shapes["Mixed_6b.branch7x7dbl_2.conv.weight"] == (128, 128, 7, 1)
+    assert shapes["Mixed_7a.branch7x7x3_2.conv.weight"] == (192, 192, 1, 7)
+    assert shapes["Mixed_7c.branch3x3dbl_3b.bn.running_var"] == (384,)
+    assert shapes["fc.weight"] == (1008, 2048)
+
+
+def test_inception_gives_2048_features_of_an_image_of_any_size(inception) -> None:
+    torch.manual_seed(1)
+    with torch.no_grad():
+        features = inception(torch.rand(1, 3, 96, 128) * 2 - 1)
+    assert features.shape == (1, 2048)
+    assert features.isfinite().all()
+    assert features.min() >= 0  # an average of ReLUs
+
+
+def test_inception_resizes_without_smoothing(inception) -> None:
+    # Shrinking to a third samples the middle pixel of each 3x3 cell: the others are never seen.
+    torch.manual_seed(2)
+    small = torch.rand(1, 3, 299, 299) * 2 - 1
+    large = torch.zeros(1, 3, 897, 897)
+    large[:, :, 1::3, 1::3] = small
+    with torch.no_grad():
+        torch.testing.assert_close(inception(large), inception(small), atol=1e-5, rtol=1e-4)
+
+
+def test_poolings_of_inception_count_pixels_that_exist() -> None:
+    torch.testing.assert_close(average_pool(torch.ones(1, 1, 4, 5)), torch.ones(1, 1, 4, 5))
+
+
+def test_the_last_block_of_inception_takes_the_maximum(inception) -> None:
+    x = torch.zeros(1, 2048, 3, 3)
+    x[:, :, 1, 1] = 9
+    for block, size, wanted in ((inception.Mixed_7b, 1280, 1.0), (inception.Mixed_7c, 2048, 9.0)):
+        seen = []
+        handle = block.branch_pool.register_forward_pre_hook(
+            lambda _, inputs, seen=seen: seen.append(*inputs)
+        )
+        with torch.no_grad():
+            block(x[:, :size])
+        handle.remove()
+        assert seen[0][0, 0, 1, 1] == wanted
+
+
+def test_weights_of_another_inception_are_refused(inception, tmp_path) -> None:
+    state = inception.state_dict()
+    torch.save(state | {"fc.weight": torch.zeros(1000, 2048)}, tmp_path / "torchvision.pth")
+    with pytest.raises(LayoutRTError, match=r"fc\.weight has .* \[1000, 2048\], expected \[1008, 2048\]"):
+        inception_v3(tmp_path / "torchvision.pth")
+    kept = {name: tensor for name, tensor in state.items() if "num_batches" not in name}
+    save_file(kept, tmp_path / "fid.safetensors")
+    loaded = inception_v3(tmp_path / "fid.safetensors")
+    assert not loaded.training
+    assert torch.equal(loaded.fc.weight, inception.fc.weight)
