@@ -29,7 +29,8 @@ from layoutrt.operators import (
     spatially_varying_conv,
 )
 from layoutrt.train.checkpoint import file_digest, load_generator
-from layoutrt.train.networks.generator import Generator, GeneratorConfig
+from layoutrt.train.networks.generator import Generator
+from layoutrt.train.networks.generator_config import GeneratorConfig
 
 FORMAT = 1
 """Version of the file contract: inputs, outputs and metadata keys."""

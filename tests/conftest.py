@@ -41,7 +41,8 @@ def _make_generator(
     """A small generator with random weights, in evaluation mode."""
     import torch
 
-    from layoutrt.train.networks.generator import Generator, GeneratorConfig
+    from layoutrt.train.networks.generator import Generator
+    from layoutrt.train.networks.generator_config import GeneratorConfig
     from layoutrt.train.networks.semantics import semantic_tensor
 
     torch.manual_seed(seed)

@@ -18,7 +18,8 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.files import replacing
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_checkpoint
-from layoutrt.train.networks.generator import Generator, GeneratorConfig
+from layoutrt.train.networks.generator_config import GeneratorConfig
+from layoutrt.train.networks.registry import AnyGenerator, build_generator
 from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
 
 FORMAT = 1
@@ -102,7 +103,7 @@ def save_generator(
     save_tensors(Path(path), state, "generator", metadata)
 
 
-def load_generator(path: str | Path) -> tuple[Generator, LabelSet, dict[str, Any]]:
+def load_generator(path: str | Path) -> tuple[AnyGenerator, LabelSet, dict[str, Any]]:
     """A generator in evaluation mode, its label set and its provenance.
 
     Raises:
@@ -113,7 +114,7 @@ def load_generator(path: str | Path) -> tuple[Generator, LabelSet, dict[str, Any
     unknown = sorted(set(metadata["config"]) - known)
     if unknown:
         raise LayoutRTError(f"{path} has unknown configuration fields {unknown}; upgrade layoutrt to load it")
-    generator = Generator(GeneratorConfig(**metadata["config"]))
+    generator = build_generator(GeneratorConfig(**metadata["config"]))
     missing, unexpected = generator.load_state_dict(tensors, strict=False)
     if missing or unexpected:
         raise LayoutRTError(

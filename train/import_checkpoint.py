@@ -12,7 +12,8 @@ from torch import Tensor
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LABEL_SETS, LabelSet, label_set, numbered_label_set
 from layoutrt.train.checkpoint import file_digest, save_generator
-from layoutrt.train.networks.generator import Generator, GeneratorConfig
+from layoutrt.train.networks.generator import Generator
+from layoutrt.train.networks.generator_config import GeneratorConfig
 
 UNUSED = (".conv_0.norm_layer.", ".conv_2.norm_layer.", ".norm_0.")
 """Modules that the release creates, stores and never uses."""

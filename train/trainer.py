@@ -23,7 +23,8 @@ from layoutrt.train.checkpoint import (
 )
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.networks.discriminator import Discriminator
-from layoutrt.train.networks.generator import Generator, GeneratorConfig
+from layoutrt.train.networks.generator import Generator
+from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.image_encoder import ImageEncoder, sample_latent
 from layoutrt.train.networks.semantics import semantic_tensor
 

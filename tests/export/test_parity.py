@@ -15,7 +15,8 @@ from layoutrt.export.to_onnx import generator_model
 from layoutrt.layouts import LabelSet, label_set
 from layoutrt.runtime.library import operator_library
 from layoutrt.runtime.session import Session
-from layoutrt.train.networks.generator import Generator, GeneratorConfig
+from layoutrt.train.networks.generator import Generator
+from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.semantics import semantic_tensor
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from layoutrt.train.networks.discriminator import Discriminator
-from layoutrt.train.networks.generator import Generator, GeneratorConfig
+from layoutrt.train.networks.generator import Generator
+from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.semantics import semantic_tensor
 
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.train.networks.conditional_block import LEAKY_SLOPE, ConditionalBlock
+from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.layout_pyramid import LayoutPyramid
 from layoutrt.train.networks.semantics import resize_nearest
 
@@ -41,65 +41,6 @@ def stages(pyramid_levels: int) -> tuple[Stage, ...]:
         Stage("up_2", 4, 2, True, 4 + deeper),
         Stage("up_3", 2, 1, True, 5 + deeper),
     )
-
-
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """What a generator is built from; stored with every checkpoint."""
-
-    num_classes: int
-    """One-hot channels, "don't care" included."""
-    instance_edges: bool = False
-    """Whether an instance-edge channel follows them."""
-    width: int = 64
-    hidden: int = 128
-    """Hidden channels of the kernel predictors."""
-    predictor_kernel: int = 3
-    pyramid_levels: int = 6
-    latent: int = 0
-    """Length of ``z``, or 0 for a generator whose head reads the layout instead."""
-    image_height: int = 256
-    """Training size; with a latent, the only size."""
-    image_width: int = 256
-
-    def __post_init__(self) -> None:
-        checks = {
-            "num_classes": 1 <= self.num_classes <= 255,
-            "width": self.width >= 1,
-            "hidden": self.hidden >= 1,
-            "predictor_kernel": self.predictor_kernel in (1, 3),
-            "pyramid_levels": self.pyramid_levels in (6, 7),
-            "latent": self.latent >= 0,
-        }
-        for field, good in checks.items():
-            if not good:
-                raise LayoutRTError(
-                    f"generator configuration: {field} = {getattr(self, field)} is out of range"
-                )
-        self.check_size(self.image_height, self.image_width)
-
-    @property
-    def semantic_channels(self) -> int:
-        """Channels of the semantic tensor."""
-        return self.num_classes + int(self.instance_edges)
-
-    @property
-    def size_multiple(self) -> int:
-        """What heights and widths must be divisible by."""
-        return 2 ** (self.pyramid_levels - 1)
-
-    def check_size(self, height: int, width: int) -> None:
-        """Refuse a size the generator cannot produce."""
-        multiple = self.size_multiple
-        if height < multiple or width < multiple or height % multiple or width % multiple:
-            raise LayoutRTError(
-                f"size {height}x{width} does not fit this generator; "
-                f"height and width must be multiples of {multiple}"
-            )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
 
 
 class Generator(LayoutPyramid):
@@ -172,3 +113,7 @@ class Generator(LayoutPyramid):
                 f"{self.config.image_width}; the layout is {semantics.shape[2]}x{semantics.shape[3]}"
             )
         return self.fc(z).unflatten(1, (-1, *start))
+
+    def distillation_points(self) -> dict[str, nn.Module]:
+        """Blocks whose outputs a student may imitate, by stride: ``"8"`` is 1/8 of the size."""
+        return {str(8 // 2**k): self.get_submodule(f"up_{k}") for k in range(4)}
