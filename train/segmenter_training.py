@@ -131,7 +131,8 @@ class SegmenterTrainer:
             labels.num_classes, config.network_width, config.height, config.width
         )
         # Channels last halves a step's time on a CPU; on CUDA it is what the tensor cores want.
-        self.segmenter = Segmenter(self.segmenter_config).to(  # type: ignore[call-overload]self.device, memory_format=torch.channels_last)
+        self.segmenter = Segmenter(self.segmenter_config).to(self.device)
+        self.segmenter = self.segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = averaged_copy(self.segmenter)
         self.weights = weights.to(self.device)
         self.optimizer = torch.optim.AdamW(
