@@ -1,162 +1,31 @@
-"""The generator as every backend runs it: labels in, bytes out, everything foldable folded.
+"""A generator as every backend runs it: labels in, bytes out, everything foldable folded.
 
 The graph is the pipeline: one-hot encoding (as `LayoutConv`), instance edges, the don't-care label, and the
-scaling to bytes are part of it. The network is the published one; `train.networks` holds its plain form.
+scaling to bytes are part of it. One subclass for each architecture.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from layoutrt.export.folding import baked_weight, batch_norm_affine, fold_normed_conv
 from layoutrt.layouts import LabelSet
-from layoutrt.operators.layout_conv import layout_conv, table_from_weight
-from layoutrt.operators.predicted_conv import predicted_conv
-from layoutrt.train.networks.conditional_block import LEAKY_SLOPE, ConditionalBlock
-from layoutrt.train.networks.generator import Generator
+from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.semantics import instance_edges
 
 
-class Conditioned(nn.Module):
-    """A convolution of one-hot labels, instance edges and features that never builds their concatenation.
-
-    Args:
-        weight: ``[C, S + n, k, k]``; the first ``num_classes`` inputs are the labels.
-        bias: ``[C]``.
-        num_classes: one-hot channels.
-    """
-
-    def __init__(self, weight: Tensor, bias: Tensor, num_classes: int) -> None:
-        super().__init__()
-        weight, bias = weight.detach(), bias.detach()
-        self.table = nn.Buffer(table_from_weight(weight[:, :num_classes]))
-        self.bias = nn.Buffer(bias.clone())
-        rest = weight[:, num_classes:].clone()
-        self.weight = nn.Buffer(rest) if rest.shape[1] else None
-
-    def forward(self, labels: Tensor, rest: Tensor | None) -> Tensor:
-        """Labels uint8 ``[N, H, W]``; the remaining channels ``[N, S + n - num_classes, H, W]``, if any."""
-        y = layout_conv(labels, self.table, self.bias)
-        if self.weight is not None:
-            assert rest is not None
-            y = y + F.conv2d(rest, self.weight, padding=self.weight.shape[-1] // 2)
-        return y
-
-
-class FoldedConv(nn.Module):
-    """A plain convolution with fixed weights."""
-
-    def __init__(self, weight: Tensor, bias: Tensor | None, stride: int = 1) -> None:
-        super().__init__()
-        self.weight = nn.Buffer(weight.detach().clone())
-        self.bias = nn.Buffer(bias.detach().clone()) if bias is not None else None
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``[N, in, H, W]`` -> ``[N, out, H/stride, W/stride]``."""
-        return F.conv2d(x, self.weight, self.bias, self.stride, self.weight.shape[-1] // 2)
-
-
-class FoldedPredictor(nn.Module):
-    """A norm, a kernel predictor's last convolution and the conditional convolution, as one operator."""
-
-    def __init__(self, norm: nn.BatchNorm2d, predictor: nn.Conv2d) -> None:
-        super().__init__()
-        scale, shift = batch_norm_affine(norm)
-        self.scale, self.shift = nn.Buffer(scale.detach()), nn.Buffer(shift.detach())
-        assert predictor.bias is not None
-        self.weight = nn.Buffer(predictor.weight.detach().clone())
-        self.bias = nn.Buffer(predictor.bias.detach().clone())
-
-    def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
-        """``x [N, C, H, W]``, ``hidden [N, J, H, W]`` -> ``[N, C, H, W]``."""
-        return predicted_conv(x, hidden, self.weight, self.bias, self.scale, self.shift)
-
-
-class InferenceBlock(nn.Module):
-    """`ConditionalBlock` with its norms folded and the convolutions that share an input merged."""
-
-    def __init__(self, block: ConditionalBlock, num_classes: int) -> None:
-        super().__init__()
-        firsts = block.first_convs()
-        self.parts = len(firsts)
-        self.hidden = Conditioned(
-            torch.cat([conv.weight for conv in firsts]),
-            torch.cat([conv.bias for conv in firsts if conv.bias is not None]),
-            num_classes,
-        )
-        self.conditional_1 = FoldedPredictor(block.norm_1, block.gen_weights1.last)
-        self.conditional_2 = FoldedPredictor(block.norm_2, block.gen_weights2.last)
-        self.gate_1 = FoldedConv(block.gen_se_weights1.last.weight, block.gen_se_weights1.last.bias)
-        self.gate_2 = FoldedConv(block.gen_se_weights2.last.weight, block.gen_se_weights2.last.bias)
-        self.mix_1 = FoldedConv(block.conv_1.weight, block.conv_1.bias)
-        self.mix_2 = FoldedConv(block.conv_3.weight, block.conv_3.bias)
-        self.learned_shortcut = block.learned_shortcut
-        if block.learned_shortcut:
-            norm = block.norm_s
-            scale, shift = batch_norm_affine(norm.param_free_norm)
-            self.scale = nn.Buffer(scale.view(-1, 1, 1).detach())
-            self.shift = nn.Buffer(shift.view(-1, 1, 1).detach())
-            assert norm.mlp_gamma.bias is not None
-            assert norm.mlp_beta.bias is not None
-            # The "1 +" of SPADE's scale goes into the bias of its convolution.
-            self.modulation = FoldedConv(
-                torch.cat([norm.mlp_gamma.weight, norm.mlp_beta.weight]),
-                torch.cat([norm.mlp_gamma.bias + 1, norm.mlp_beta.bias]),
-            )
-            self.project = FoldedConv(baked_weight(block.conv_s), None)
-
-    def forward(self, x: Tensor, labels: Tensor, condition: Tensor) -> Tensor:
-        """``x [N, in, H, W]``, labels and the rest of the condition at that size -> ``[N, out, H, W]``."""
-        hidden = F.relu(self.hidden(labels, condition)).chunk(self.parts, 1)
-        if self.learned_shortcut:
-            gamma, beta = self.modulation(hidden[4]).chunk(2, 1)
-            shortcut = self.project((x * self.scale + self.shift) * gamma + beta)
-        else:
-            shortcut = x
-        d = self.mix_1(self.conditional_1(x, hidden[0])) * torch.sigmoid(self.gate_1(hidden[2]))
-        d = F.leaky_relu(d, LEAKY_SLOPE)
-        d = self.mix_2(self.conditional_2(d, hidden[1])) * torch.sigmoid(self.gate_2(hidden[3]))
-        return shortcut + F.leaky_relu(d, LEAKY_SLOPE)
-
-
-class InferencePipeline(nn.Module):
+class GeneratorPipeline(nn.Module):
     """Labels (and instances, and a latent) to RGB bytes.
 
     Args:
-        generator: in evaluation mode.
+        config: of the generator.
         label_set: what its labels mean; says whether there is an extra don't-care channel.
     """
 
-    def __init__(self, generator: Generator, label_set: LabelSet) -> None:
+    def __init__(self, config: GeneratorConfig, label_set: LabelSet) -> None:
         super().__init__()
-        config = generator.config
         self.config = config
-        self.stages = generator.stages
         self.extra_dont_care = label_set.dont_care if label_set.dont_care == len(label_set.labels) else None
-        classes = config.num_classes
-        if config.latent:
-            self.start = generator.start
-            self.head: nn.Module = nn.Linear(config.latent, generator.fc.out_features)  # type: ignore[arg-type]
-            self.head.load_state_dict(generator.fc.state_dict())
-        else:
-            fc = generator.fc
-            assert isinstance(fc, nn.Conv2d)
-            assert fc.bias is not None
-            self.head = Conditioned(fc.weight, fc.bias, classes)
-        levels = config.pyramid_levels
-        self.enter = Conditioned(*fold_normed_conv(generator.get_submodule("labelenc1")), classes)  # type: ignore[arg-type]
-        fold = lambda name, stride=1: FoldedConv(*fold_normed_conv(generator.get_submodule(name)), stride)  # type: ignore[arg-type]  # noqa: E731
-        self.down = nn.ModuleList(fold(f"labelenc{k}", 2) for k in range(2, levels + 1))
-        self.lateral = nn.ModuleList(fold(f"labellat{k}") for k in range(1, levels))
-        self.up = nn.ModuleList(fold(f"labeldec{k}") for k in range(1, levels))
-        self.blocks = nn.ModuleList(
-            InferenceBlock(generator.get_submodule(stage.name), classes)  # type: ignore[arg-type]
-            for stage in self.stages
-        )
-        self.to_rgb = FoldedConv(generator.conv_img.weight, generator.conv_img.bias)
 
     def forward(self, labels: Tensor, instances: Tensor | None = None, z: Tensor | None = None) -> Tensor:
         """Synthesise.
@@ -176,38 +45,11 @@ class InferencePipeline(nn.Module):
         if self.extra_dont_care is not None:
             labels = labels.to(torch.int32).clamp(max=self.extra_dont_care).to(torch.uint8)
         edges = instance_edges(instances) if instances is not None else None
-        multiple = self.config.size_multiple
-        if self.config.latent:
-            x = self.head(z).unflatten(1, (-1, *self.start))
-        else:
-            x = self.head(nearest(labels, multiple), None if edges is None else nearest(edges, multiple))
-        features = self.pyramid(labels, edges)
-        for stage, block in zip(self.stages, self.blocks, strict=True):
-            if stage.upsample:
-                x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-                multiple //= 2
-            condition = features[stage.level]
-            if edges is not None:
-                condition = torch.cat([nearest(edges, multiple), condition], 1)
-            x = block(x, nearest(labels, multiple), condition)
-        return torch.tanh(self.to_rgb(F.leaky_relu(x, LEAKY_SLOPE)))
+        return self.synthesise(labels, edges, z)
 
-    def pyramid(self, labels: Tensor, edges: Tensor | None) -> list[Tensor]:
-        """The label pyramid's features, deepest first."""
-        encoded = [F.leaky_relu(self.enter(labels, edges), LEAKY_SLOPE)]
-        for down in self.down:
-            encoded.append(F.leaky_relu(down(encoded[-1]), LEAKY_SLOPE))
-        features = [encoded.pop()]
-        for lateral, up in zip(self.lateral, self.up, strict=True):
-            side = F.leaky_relu(lateral(encoded.pop()), LEAKY_SLOPE)
-            raised = F.interpolate(features[-1], scale_factor=2.0, mode="nearest")
-            features.append(F.leaky_relu(up(raised + side), LEAKY_SLOPE))
-        return features
-
-
-def nearest(maps: Tensor, step: int) -> Tensor:
-    """Every ``step``-th pixel of ``[…, H, W]``: nearest resizing by a whole factor is sampling."""
-    return maps if step == 1 else maps[..., ::step, ::step]
+    def synthesise(self, labels: Tensor, edges: Tensor | None, z: Tensor | None) -> Tensor:
+        """The image, from labels below ``num_classes`` and the edge channel ``[N, 1, H, W]``, if any."""
+        raise NotImplementedError
 
 
 def to_bytes(image: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A generator checkpoint to one ONNX file that every backend runs."""
+"""A generator's or segmenter's checkpoint to one ONNX file that every backend runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from layoutrt import __version__
 from layoutrt.errors import LayoutRTError, require
 from layoutrt.export.cost import Cost, graph_cost
-from layoutrt.export.pipeline import InferencePipeline
+from layoutrt.export.pipelines import inference_pipeline
+from layoutrt.export.segmenter_pipeline import SegmenterPipeline
 from layoutrt.files import replacing
 from layoutrt.layouts import LabelSet
 from layoutrt.operators import (
@@ -28,9 +29,10 @@ from layoutrt.operators import (
     predicted_conv,
     spatially_varying_conv,
 )
-from layoutrt.train.checkpoint import file_digest, load_generator
-from layoutrt.train.networks.generator import Generator
+from layoutrt.train.checkpoint import checkpoint_kind, file_digest, load_generator, load_segmenter
 from layoutrt.train.networks.generator_config import GeneratorConfig
+from layoutrt.train.networks.registry import AnyGenerator
+from layoutrt.train.networks.segmenter import Segmenter
 
 FORMAT = 1
 """Version of the file contract: inputs, outputs and metadata keys."""
@@ -60,38 +62,40 @@ def export_onnx(
     precision: str = "fp32",
     compare: bool = True,
 ) -> ExportReport:
-    """Export a generator.
+    """Export a generator or a segmenter.
 
     Args:
-        checkpoint: a generator's safetensors file.
+        checkpoint: its safetensors file.
         out: the ONNX file to write.
         size: height and width of the graph; the training size by default.
         dynamic: leave batch, height and width open instead.
         batch: images per run of a graph with a fixed size.
         precision: ``"fp32"``.
-        compare: also export the training network as it is and count its cost.
+        compare: also export a generator's training network as it is and count its cost.
 
     Raises:
         LayoutRTError: the checkpoint cannot be read, or cannot make that size.
     """
     if precision not in PRECISIONS:
         raise LayoutRTError(f"--precision {precision} is not known; choose from {', '.join(PRECISIONS)}")
-    generator, labels, provenance = load_generator(checkpoint)
-    config = generator.config
+    segmenter = checkpoint_kind(checkpoint) == "segmenter"
+    network, labels, provenance = (load_segmenter if segmenter else load_generator)(checkpoint)
+    config = network.config
     size = size or (config.image_height, config.image_width)
     config.check_size(*size)
-    if config.latent and (dynamic or size != (config.image_height, config.image_width)):
-        raise LayoutRTError(
-            f"{checkpoint} has a latent and makes one size only; export it with "
-            f"--size {config.image_height}x{config.image_width}"
-        )
-    model = generator_model(generator, labels, size=size, dynamic=dynamic, batch=batch)
+    straight = None
+    if isinstance(network, Segmenter):
+        model = segmenter_model(network, labels, size=size, dynamic=dynamic, batch=batch)
+    else:
+        _check_latent(checkpoint, network.config, size, dynamic)
+        model = generator_model(network, labels, size=size, dynamic=dynamic, batch=batch)
+        straight = graph_cost(straight_model(network, size), size) if compare else None
     set_metadata(
         model,
         {
             "layoutrt.format": str(FORMAT),
             "layoutrt.version": __version__,
-            "layoutrt.kind": "generator",
+            "layoutrt.kind": "segmenter" if segmenter else "generator",
             "layoutrt.label_set": labels.to_json(),
             "layoutrt.config": json.dumps(config.to_dict()),
             "layoutrt.provenance": json.dumps(provenance),
@@ -102,12 +106,33 @@ def export_onnx(
     )
     with replacing(out) as temporary:
         onnx.save(model, temporary)
-    straight = graph_cost(straight_model(generator, size), size) if compare else None
     return ExportReport(Path(out), size, graph_cost(model, size), straight)
 
 
+def _check_latent(
+    checkpoint: str | Path, config: GeneratorConfig, size: tuple[int, int], dynamic: bool
+) -> None:
+    if config.latent and (dynamic or size != (config.image_height, config.image_width)):
+        raise LayoutRTError(
+            f"{checkpoint} has a latent and makes one size only; export it with "
+            f"--size {config.image_height}x{config.image_width}"
+        )
+
+
+def segmenter_model(
+    segmenter: Segmenter, labels: LabelSet, *, size: tuple[int, int], dynamic: bool = False, batch: int = 1
+) -> onnx.ModelProto:
+    """The segmenter's pipeline as an ONNX model of standard operators; see `generator_model`."""
+    example = {"frame": torch.zeros((batch, *size, 3), dtype=torch.uint8)}
+    model = _to_model(SegmenterPipeline(segmenter, labels).eval(), example, "labels")
+    if dynamic:
+        _open_dims(model)
+    onnx.checker.check_model(model)
+    return model
+
+
 def generator_model(
-    generator: Generator, labels: LabelSet, *, size: tuple[int, int], dynamic: bool = False, batch: int = 1
+    generator: AnyGenerator, labels: LabelSet, *, size: tuple[int, int], dynamic: bool = False, batch: int = 1
 ) -> onnx.ModelProto:
     """The pipeline as an ONNX model that carries the bodies of its operators.
 
@@ -125,7 +150,7 @@ def generator_model(
         example["instances"] = torch.zeros(shape, dtype=torch.int32)
     if config.latent:
         example["z"] = torch.zeros(batch, config.latent)
-    model = _to_model(InferencePipeline(generator, labels).eval(), example)
+    model = _to_model(inference_pipeline(generator, labels).eval(), example, "image")
     if dynamic:
         _open_dims(model)
     p = config.predictor_kernel
@@ -134,13 +159,13 @@ def generator_model(
     return model
 
 
-def straight_model(generator: Generator, size: tuple[int, int]) -> onnx.ModelProto:
+def straight_model(generator: AnyGenerator, size: tuple[int, int]) -> onnx.ModelProto:
     """The training network exported as it is: one-hot semantics in, float image out, standard operators."""
     config: GeneratorConfig = generator.config
     example = {"semantics": torch.zeros(1, config.semantic_channels, *size)}
     if config.latent:
         example["z"] = torch.zeros(1, config.latent)
-    model = _to_model(generator.eval(), example)
+    model = _to_model(generator.eval(), example, "image")
     model.functions.append(spatially_varying_conv.function_body(3, with_affine=False))
     return model
 
@@ -151,7 +176,7 @@ def set_metadata(model: onnx.ModelProto, values: dict[str, str]) -> None:
     model.producer_name, model.producer_version = "layoutrt", __version__
 
 
-def _to_model(module: nn.Module, example: dict[str, Tensor]) -> onnx.ModelProto:
+def _to_model(module: nn.Module, example: dict[str, Tensor], output: str) -> onnx.ModelProto:
     require("onnxscript", extra="train", purpose="export")
     # The exporter warns of operators of packages that we do not use, and of its own internals.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -164,7 +189,7 @@ def _to_model(module: nn.Module, example: dict[str, Tensor]) -> onnx.ModelProto:
             verbose=False,
             opset_version=BODY_OPSET,
             input_names=list(example),
-            output_names=["image"],
+            output_names=[output],
             custom_translation_table=_translations(),
         )
     assert program is not None

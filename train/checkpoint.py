@@ -79,6 +79,18 @@ def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[s
     }
 
 
+def checkpoint_kind(path: str | Path) -> str:
+    """What a checkpoint holds: ``"generator"``, ``"segmenter"``, ``"training"``…; "" for a foreign file.
+
+    The loaders say what is wrong with a file; this only tells which of them to call.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("layoutrt.kind", "")
+    except (SafetensorError, OSError):
+        return ""
+
+
 def save_generator(
     path: str | Path,
     state: dict[str, Tensor],

@@ -11,7 +11,7 @@ from layoutrt.cli.options import parse_size
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="Generator checkpoint (.safetensors).")],
+    checkpoint: Annotated[Path, typer.Argument(help="Generator or segmenter (.safetensors).")],
     out: Annotated[Path, typer.Option(help="ONNX file to write.")],
     size: Annotated[
         str | None,
@@ -20,7 +20,7 @@ def export(
     batch: Annotated[int, typer.Option(min=1, help="Images of one run, where the size is fixed.")] = 1,
     precision: Annotated[str, typer.Option(help="Number format of the weights: fp32.")] = "fp32",
 ) -> None:
-    """Export a generator as one ONNX file that every backend runs: labels in, pixels out.
+    """Export a generator (labels in, pixels out) or a segmenter (frame in, labels out) as one ONNX file.
 
     Prints the cost of the graph beside that of the training network exported as it is.
 

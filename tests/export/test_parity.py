@@ -10,13 +10,13 @@ import onnxruntime
 import pytest
 import torch
 
-from layoutrt.export.pipeline import InferencePipeline
+from layoutrt.export.pipelines import inference_pipeline
 from layoutrt.export.to_onnx import generator_model
 from layoutrt.layouts import LabelSet, label_set
 from layoutrt.runtime.library import operator_library
 from layoutrt.runtime.session import Session
-from layoutrt.train.networks.generator import Generator
 from layoutrt.train.networks.generator_config import GeneratorConfig
+from layoutrt.train.networks.registry import AnyGenerator, build_generator
 from layoutrt.train.networks.semantics import semantic_tensor
 
 
@@ -47,6 +47,21 @@ VARIANTS = {
         ),
         ((96, 160),),
     ),
+    "edge generator": Variant(
+        label_set("camvid"),
+        GeneratorConfig(12, width=6, hidden=10, predictor_kernel=1, architecture="edge"),
+        ((96, 160), (192, 256)),
+    ),
+    "edge generator, instances, extra don't care": Variant(
+        TRIO,
+        GeneratorConfig(4, instance_edges=True, width=6, hidden=10, predictor_kernel=1, architecture="edge"),
+        ((64, 64),),
+    ),
+    "SPADE, instances, extra don't care": Variant(
+        TRIO,
+        GeneratorConfig(4, instance_edges=True, width=3, hidden=5, predictor_kernel=1, architecture="spade"),
+        ((96, 160), (192, 256)),
+    ),
     "seven levels and latent": Variant(
         TRIO,
         GeneratorConfig(4, width=3, hidden=5, pyramid_levels=7, latent=8, image_height=64, image_width=128),
@@ -55,10 +70,10 @@ VARIANTS = {
 }
 
 
-def random_generator(config: GeneratorConfig) -> Generator:
+def random_generator(config: GeneratorConfig) -> AnyGenerator:
     """Random weights, with norms and spectral norms that have seen a few batches."""
     torch.manual_seed(3)
-    generator = Generator(config)
+    generator = build_generator(config)
     labels, instances, z = draw_inputs(config, (config.image_height, config.image_width), batch=2)
     semantics = semantic_tensor(labels, config.num_classes, instances)
     with torch.no_grad():
@@ -142,7 +157,7 @@ def test_folded_pipeline_gives_the_networks_image_in_torch(exported) -> None:
     labels, instances, z = draw_inputs(variant.config, variant.sizes[0], batch=2)
     with torch.no_grad():
         expected = generator(semantic_tensor(labels, variant.config.num_classes, instances), z)
-        image = InferencePipeline(generator, variant.labels).image(labels, instances, z)
+        image = inference_pipeline(generator, variant.labels).image(labels, instances, z)
     torch.testing.assert_close(image, expected, atol=1e-4, rtol=0)
 
 

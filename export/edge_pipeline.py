@@ -1,0 +1,103 @@
+"""The edge generator as an exported graph."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from layoutrt.export.folded_layers import Conditioned, FoldedConv, FoldedPredictor, conditioned, nearest
+from layoutrt.export.folding import fold_normed_conv
+from layoutrt.export.pipeline import GeneratorPipeline
+from layoutrt.layouts import LabelSet
+from layoutrt.train.networks.conditional_block import LEAKY_SLOPE
+from layoutrt.train.networks.edge_generator import LEVELS, EdgeBlock, EdgeGenerator, EdgeLevel
+
+
+class FoldedBlock(nn.Module):
+    """`EdgeBlock` with its norms folded."""
+
+    def __init__(self, block: EdgeBlock) -> None:
+        super().__init__()
+        self.spatial_1 = FoldedPredictor(block.spatial_1.norm, block.spatial_1.kernels)
+        self.gate_1 = FoldedConv(block.gate_1.weight, block.gate_1.bias)
+        self.mix_1 = FoldedConv(block.mix_1.weight, block.mix_1.bias)
+        self.spatial_2 = FoldedPredictor(block.spatial_2.norm, block.spatial_2.kernels)
+        self.gate_2 = FoldedConv(block.gate_2.weight, block.gate_2.bias)
+        self.mix_2 = FoldedConv(block.mix_2.weight, block.mix_2.bias)
+
+    def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
+        """``x [N, C, H, W]``, ``hidden [N, J, H, W]`` -> ``[N, C, H, W]``."""
+        d = self.mix_1(self.spatial_1(x, hidden)) * torch.sigmoid(self.gate_1(hidden))
+        d = F.leaky_relu(d, LEAKY_SLOPE)
+        d = self.mix_2(self.spatial_2(d, hidden)) * torch.sigmoid(self.gate_2(hidden))
+        return x + F.leaky_relu(d, LEAKY_SLOPE)
+
+
+class FoldedLevel(nn.Module):
+    """`EdgeLevel` reading labels instead of their one-hot tensor."""
+
+    def __init__(self, level: EdgeLevel, num_classes: int) -> None:
+        super().__init__()
+        self.condition = conditioned(level.condition, num_classes)
+        self.blocks = nn.ModuleList(FoldedBlock(block) for block in level.blocks)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor, labels: Tensor, condition: Tensor) -> Tensor:
+        """``x [N, C, H, W]``, labels and the rest of the condition at that size -> ``[N, C, H, W]``."""
+        hidden = F.relu(self.condition(labels, condition))
+        for block in self.blocks:
+            x = block(x, hidden)
+        return x
+
+
+class EdgePipeline(GeneratorPipeline):
+    """The edge generator.
+
+    Args:
+        generator: in evaluation mode.
+        label_set: what its labels mean.
+    """
+
+    def __init__(self, generator: EdgeGenerator, label_set: LabelSet) -> None:
+        super().__init__(generator.config, label_set)
+        classes = generator.config.num_classes
+        self.head = conditioned(generator.head, classes)
+        first, *down = generator.context.down
+        self.enter = Conditioned(*fold_normed_conv(first), classes, stride=2)  # type: ignore[arg-type]
+        self.down = nn.ModuleList(FoldedConv(*fold_normed_conv(conv), 2) for conv in down)  # type: ignore[arg-type]
+        fold = lambda convs: nn.ModuleList(FoldedConv(*fold_normed_conv(conv)) for conv in convs)  # noqa: E731
+        self.lateral, self.up = fold(generator.context.lateral), fold(generator.context.up)
+        self.levels = nn.ModuleList(FoldedLevel(level, classes) for level in generator.levels)  # type: ignore[arg-type]
+        self.reduce = nn.ModuleList(FoldedConv(conv.weight, conv.bias) for conv in generator.reduce)  # type: ignore[arg-type]
+        self.to_full = FoldedConv(generator.to_full.weight, generator.to_full.bias)
+        self.full_condition = conditioned(generator.full_condition, classes)
+        self.full_spatial = FoldedPredictor(generator.full_spatial.norm, generator.full_spatial.kernels)
+        self.to_rgb = FoldedConv(generator.to_rgb.weight, generator.to_rgb.bias)
+
+    def synthesise(self, labels: Tensor, edges: Tensor | None, z: Tensor | None) -> Tensor:
+        """The image, float32 ``[N, 3, H, W]`` in [-1, 1]."""
+        sampled = lambda stride: None if edges is None else nearest(edges, stride)  # noqa: E731
+        x = self.head(nearest(labels, LEVELS[0].stride), sampled(LEVELS[0].stride))
+        context = self.context(labels, edges)
+        for k, level in enumerate(self.levels):
+            stride = LEVELS[k].stride
+            if k:
+                x = F.interpolate(self.reduce[k - 1](x), scale_factor=2.0, mode="nearest")
+            condition = context[k] if edges is None else torch.cat([nearest(edges, stride), context[k]], 1)
+            x = level(x, nearest(labels, stride), condition)
+        x = F.pixel_shuffle(self.to_full(F.leaky_relu(x, LEAKY_SLOPE)), 2)
+        hidden = F.relu(self.full_condition(labels, edges))
+        x = F.leaky_relu(x + self.full_spatial(x, hidden), LEAKY_SLOPE)
+        return torch.tanh(self.to_rgb(torch.cat([x, hidden], 1)))
+
+    def context(self, labels: Tensor, edges: Tensor | None) -> list[Tensor]:
+        """Layout features at strides 32 to 2."""
+        encoded = [F.leaky_relu(self.enter(labels, edges), LEAKY_SLOPE)]
+        for down in self.down:
+            encoded.append(F.leaky_relu(down(encoded[-1]), LEAKY_SLOPE))
+        features = [encoded.pop()]
+        for lateral, up in zip(self.lateral, self.up, strict=True):
+            side = F.leaky_relu(lateral(encoded.pop()), LEAKY_SLOPE)
+            raised = F.interpolate(features[-1], scale_factor=2.0, mode="nearest")
+            features.append(F.leaky_relu(up(raised + side), LEAKY_SLOPE))
+        return features

@@ -1,0 +1,21 @@
+"""From a generator to its pipeline."""
+
+from __future__ import annotations
+
+from layoutrt.export.cc_fpse_pipeline import CcFpsePipeline
+from layoutrt.export.edge_pipeline import EdgePipeline
+from layoutrt.export.pipeline import GeneratorPipeline
+from layoutrt.export.spade_pipeline import SpadePipeline
+from layoutrt.layouts import LabelSet
+from layoutrt.train.networks.edge_generator import EdgeGenerator
+from layoutrt.train.networks.generator import Generator
+from layoutrt.train.networks.registry import AnyGenerator
+
+
+def inference_pipeline(generator: AnyGenerator, label_set: LabelSet) -> GeneratorPipeline:
+    """The pipeline of a generator in evaluation mode."""
+    if isinstance(generator, Generator):
+        return CcFpsePipeline(generator, label_set)
+    if isinstance(generator, EdgeGenerator):
+        return EdgePipeline(generator, label_set)
+    return SpadePipeline(generator, label_set)
