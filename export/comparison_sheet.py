@@ -7,6 +7,7 @@ layout, real image, and one for each model.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -114,13 +115,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=6)
     options = parser.parse_args()
-    models = {}
-    for text in options.models:
-        heading, equals, model = text.partition("=")
-        renderer = open_renderer(model if equals else text)
-        models[heading if equals else renderer.name] = renderer
+    models: dict[str, Renderer] = {}
     try:
+        for text in options.models:
+            heading, equals, model = text.partition("=")
+            renderer = open_renderer(model if equals else text)
+            models[heading if equals else renderer.name] = renderer
         write_sheet(options.out, compare(models, options.data, options.rows))
+    except LayoutRTError as error:
+        sys.exit(f"error: {error}")
     finally:
         for renderer in models.values():
             renderer.close()

@@ -150,5 +150,5 @@ def check_size(renderer: Renderer, size: tuple[int, int]) -> None:
     step = renderer.size_multiple
     if height % step or width % step:
         raise LayoutRTError(
-            f"model {renderer.name} cannot make {height}x{width}; height and width must be multiples of {step}"
+            f"model {renderer.name} cannot make {height}x{width}; give a --size of multiples of {step}"
         )

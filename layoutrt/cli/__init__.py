@@ -11,6 +11,7 @@ import typer
 from layoutrt import __version__
 from layoutrt.cli.demo import demo
 from layoutrt.cli.doctor import doctor
+from layoutrt.cli.evaluate import evaluate
 from layoutrt.cli.export import export
 from layoutrt.cli.import_checkpoint import import_checkpoint
 from layoutrt.cli.info import info
@@ -28,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (demo, synthesize, train, train_segmenter, import_checkpoint, export, info, doctor):
+for _command in (demo, synthesize, train, train_segmenter, import_checkpoint, evaluate, export, info, doctor):
     app.command()(_command)
 
 
