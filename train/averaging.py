@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 Network = TypeVar("Network", bound=nn.Module)
+Batch = TypeVar("Batch")
 
 
 def averaged_copy(network: Network) -> Network:
@@ -32,7 +33,7 @@ def update_average(average: nn.Module, network: nn.Module, decay: float) -> None
 
 
 @torch.no_grad()
-def refresh_statistics(network: Network, batches: Iterable[Tensor], call: Callable[[Tensor], object]) -> None:
+def refresh_statistics(network: Network, batches: Iterable[Batch], call: Callable[[Batch], object]) -> None:
     """Measure the statistics of every batch norm anew, as the plain mean over ``batches``.
 
     Running statistics lag behind averaged weights, and those of small crops do not fit whole pictures:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.train.networks.generator_config import GeneratorConfig
+
+PERCEPTUAL = ("none", "segmenter", "vgg")
+PRECISIONS = ("float32", "bf16", "fp16")
+PATHS = ("data", "perceptual_file", "teacher")
+"""Fields that say where something lies; folders move, so they may differ when a run is resumed."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Defaults are the paper's recipe (section 4.1) where it states one."""
+    """Defaults are the paper's recipe (section 4.1) where it states one.
+
+    A field that a stored configuration lacks had its default then: new fields keep old runs as they were.
+    """
 
     data: str
     label_set: str
+    dataset: str = "auto"
+    """Kind of data set, as `open_dataset` takes it."""
     height: int = 256
     """Of the samples."""
     width: int = 256
@@ -24,6 +36,10 @@ class TrainingConfig:
     decay_steps: int = 50_000
     """Last steps, over which the learning rates fall linearly to zero."""
     batch_size: int = 4
+    architecture: str = "cc-fpse"
+    """A key of `GeneratorConfig.architecture`."""
+    instances: bool = False
+    """Whether the networks read an instance-edge channel."""
     generator_width: int = 64
     hidden: int = 128
     predictor_kernel: int = 3
@@ -36,6 +52,29 @@ class TrainingConfig:
     """Base rate; the generator takes half, the discriminator double (two time scales)."""
     feature_weight: float = 10.0
     kl_weight: float = 0.05
+    perceptual: str = "none"
+    """Network of the perceptual loss: ``"none"``, ``"segmenter"`` or ``"vgg"``."""
+    perceptual_file: str = ""
+    """Its weights: a path, or the name of a shipped segmenter."""
+    perceptual_sha256: str = ""
+    """Of that file; the trainer fills it in."""
+    perceptual_weight: float = 10.0
+    teacher: str = ""
+    """Run folder or generator checkpoint to distil from; empty for none."""
+    teacher_sha256: str = ""
+    """Of its generator's file; the trainer fills it in."""
+    teacher_discriminator_sha256: str = ""
+    """Of its training state; empty where the teacher is a generator alone."""
+    distill_output: float = 10.0
+    """Weight of the distance between the student's and the teacher's image."""
+    distill_features: float = 10.0
+    """Weight of the distance between their intermediate features."""
+    distill_discriminator: float = 10.0
+    """Weight of the distance between what the teacher's discriminator sees in their images."""
+    precision: str = "float32"
+    """Of the networks' arithmetic; weights, norms and losses are always float32."""
+    processes: int = 1
+    """Which share a step; ``batch_size`` is that of each."""
     ema_decay: float = 0.999
     """Of the averaged generator that is written out; 0 writes the last one."""
     enlarge: float = 1.15
@@ -48,6 +87,20 @@ class TrainingConfig:
             "steps": self.steps >= 1,
             "decay_steps": 0 <= self.decay_steps <= self.steps,
             "batch_size": self.batch_size >= 1,
+            "processes": self.processes >= 1,
+            "perceptual": self.perceptual in PERCEPTUAL,
+            "precision": self.precision in PRECISIONS,
+            **{
+                name: getattr(self, name) >= 0
+                for name in (
+                    "feature_weight",
+                    "kl_weight",
+                    "perceptual_weight",
+                    "distill_output",
+                    "distill_features",
+                    "distill_discriminator",
+                )
+            },
             "discriminator_width": self.discriminator_width >= 1,
             "encoder_width": self.encoder_width >= 1,
             "learning_rate": self.learning_rate > 0,
@@ -82,14 +135,85 @@ class TrainingConfig:
         """Factor on the learning rates at ``step``: 1, then linear to 0."""
         return min(1.0, (self.steps - step) / self.decay_steps) if self.decay_steps else 1.0
 
-    def differences(self, other: dict[str, Any]) -> list[str]:
+    def generator_config(self, num_classes: int) -> GeneratorConfig:
+        """What the generator of this run is built from.
+
+        Crops are seen at the scale of the whole picture, so that is the size the generator is made for. One
+        with a latent makes nothing but its crops' size.
+
+        Raises:
+            LayoutRTError: the options do not fit each other.
+        """
+        height, width = (self.height, self.width) if self.latent else self.load_size
+        return GeneratorConfig(
+            num_classes=num_classes,
+            instance_edges=self.instances,
+            width=self.generator_width,
+            hidden=self.hidden,
+            predictor_kernel=self.predictor_kernel,
+            pyramid_levels=self.pyramid_levels,
+            latent=self.latent,
+            image_height=height,
+            image_width=width,
+            architecture=self.architecture,
+        )
+
+    def provenance(self) -> dict[str, Any]:
+        """Plain values for a checkpoint that is given away: paths are reduced to their last part."""
+        return {key: Path(value).name if key in PATHS else value for key, value in self.to_dict().items()}
+
+    def differences(self, other: dict[str, Any], names: tuple[str, ...] = ()) -> list[str]:
         """Fields in which a stored configuration differs, as ``field: stored -> asked``.
 
-        Where the data lies may differ: folders move.
+        Args:
+            other: the stored one.
+            names: the fields to compare; all but ``PATHS`` by default.
         """
         mine = self.to_dict()
+        stored = {field.name: field.default for field in fields(self)} | other
         return [
-            f"{key}: {other.get(key)} -> {mine[key]}"
-            for key in mine
-            if key != "data" and other.get(key) != mine[key]
+            f"{key}: {stored[key]} -> {mine[key]}"
+            for key in names or mine
+            if key not in PATHS and stored[key] != mine[key]
         ]
+
+
+ARCHITECTURE_FIELDS = (
+    "architecture",
+    "instances",
+    "generator_width",
+    "hidden",
+    "predictor_kernel",
+    "pyramid_levels",
+    "latent",
+    "discriminator_width",
+    "encoder_width",
+)
+"""Fields that say which tensors the networks have, besides the label set."""
+
+
+def default_feature_weight(label_set: str) -> float:
+    """Weight of feature matching in the paper's recipe: 20 for COCO-Stuff, 10 for the other data sets."""
+    return 20.0 if label_set == "coco-stuff" else 10.0
+
+
+def default_predictor_kernel(architecture: str) -> int:
+    """Kernel of the predictors' last convolution: 3 in the paper; the other architectures have 1."""
+    return 3 if architecture == "cc-fpse" else 1
+
+
+def parse_perceptual(text: str) -> tuple[str, str]:
+    """Kind and file of ``none``, ``segmenter``, ``segmenter:PATH`` or ``vgg:PATH``.
+
+    Raises:
+        LayoutRTError: the text is of another form.
+    """
+    kind, _, file = text.partition(":")
+    if kind == "segmenter":
+        file = file or "camvid-seg"
+    if (kind == "none" and not file) or (kind in ("segmenter", "vgg") and file):
+        return kind, file
+    raise LayoutRTError(
+        f"--perceptual {text} is not known; choose none, segmenter, segmenter:PATH or vgg:PATH, where VGG's "
+        "file holds torchvision's weights of VGG-19"
+    )

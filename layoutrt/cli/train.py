@@ -10,9 +10,15 @@ import typer
 
 from layoutrt.cli.options import Size, size_option
 from layoutrt.errors import LayoutRTError, require
-from layoutrt.train.config import TrainingConfig
+from layoutrt.train.config import (
+    TrainingConfig,
+    default_feature_weight,
+    default_predictor_kernel,
+    parse_perceptual,
+)
 
 _DATA, _NETWORKS, _LOSSES, _RUN = "Data", "Networks", "Optimisation", "Run"
+_DISTILLATION = "Distillation"
 
 # Options of the configuration bear the names of TrainingConfig's fields, and have their defaults.
 _DEFAULT = TrainingConfig
@@ -24,9 +30,13 @@ def train(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with train/ and val/, or with images/ and labels/ themselves.", rich_help_panel=_DATA
+            help="Cityscapes, ADE20K, COCO-Stuff or CamVid as published, or images/ and labels/.",
+            rich_help_panel=_DATA,
         ),
     ] = None,
+    dataset: Annotated[
+        str, typer.Option(help="Kind of the folder, should its names not tell.", rich_help_panel=_DATA)
+    ] = _DEFAULT.dataset,
     label_set: Annotated[
         str, typer.Option(help="Shipped name or .toml file.", rich_help_panel=_DATA)
     ] = "camvid",
@@ -41,6 +51,15 @@ def train(
     enlarge: Annotated[
         float, typer.Option(help="Largest random enlargement before cropping.", rich_help_panel=_DATA)
     ] = _DEFAULT.enlarge,
+    instances: Annotated[
+        bool,
+        typer.Option(
+            "--instances", help="Feed the edges of instances to the networks.", rich_help_panel=_DATA
+        ),
+    ] = _DEFAULT.instances,
+    architecture: Annotated[
+        str, typer.Option(help="cc-fpse, edge or spade.", rich_help_panel=_NETWORKS)
+    ] = _DEFAULT.architecture,
     generator_width: Annotated[
         int, typer.Option("--width", help="Channels of the last stage.", rich_help_panel=_NETWORKS)
     ] = _DEFAULT.generator_width,
@@ -48,9 +67,12 @@ def train(
         int, typer.Option(help="Hidden channels of the kernel predictors.", rich_help_panel=_NETWORKS)
     ] = _DEFAULT.hidden,
     predictor_kernel: Annotated[
-        int,
-        typer.Option(help="Kernel of the predictors' last convolution, 1 or 3.", rich_help_panel=_NETWORKS),
-    ] = _DEFAULT.predictor_kernel,
+        int | None,
+        typer.Option(
+            help="Kernel of the predictors' last convolution, 1 or 3; 3 by default for cc-fpse.",
+            rich_help_panel=_NETWORKS,
+        ),
+    ] = None,
     pyramid_levels: Annotated[
         int, typer.Option("--levels", help="Levels of the label pyramid, 6 or 7.", rich_help_panel=_NETWORKS)
     ] = _DEFAULT.pyramid_levels,
@@ -71,7 +93,9 @@ def train(
             help="Last steps, with falling rates; half of them by default.", rich_help_panel=_LOSSES
         ),
     ] = None,
-    batch_size: Annotated[int, typer.Option("--batch", rich_help_panel=_LOSSES)] = _DEFAULT.batch_size,
+    batch_size: Annotated[
+        int, typer.Option("--batch", help="Of each process.", rich_help_panel=_LOSSES)
+    ] = _DEFAULT.batch_size,
     learning_rate: Annotated[
         float,
         typer.Option(
@@ -79,15 +103,53 @@ def train(
         ),
     ] = _DEFAULT.learning_rate,
     feature_weight: Annotated[
-        float, typer.Option(help="Of feature matching.", rich_help_panel=_LOSSES)
-    ] = _DEFAULT.feature_weight,
+        float | None,
+        typer.Option(
+            help="Of feature matching; 10 by default, 20 for COCO-Stuff's labels.", rich_help_panel=_LOSSES
+        ),
+    ] = None,
+    perceptual: Annotated[
+        str,
+        typer.Option(
+            help="Network of the perceptual loss: none, segmenter (the shipped one), segmenter:PATH or "
+            "vgg:PATH with torchvision's VGG-19.",
+            metavar="NETWORK",
+            rich_help_panel=_LOSSES,
+        ),
+    ] = _DEFAULT.perceptual,
+    perceptual_weight: Annotated[
+        float, typer.Option(help="Of the perceptual loss.", rich_help_panel=_LOSSES)
+    ] = _DEFAULT.perceptual_weight,
     kl_weight: Annotated[
         float, typer.Option(help="Of the latent's divergence.", rich_help_panel=_LOSSES)
     ] = _DEFAULT.kl_weight,
     ema_decay: Annotated[
         float, typer.Option("--ema", help="Of the averaged generator; 0 for none.", rich_help_panel=_LOSSES)
     ] = _DEFAULT.ema_decay,
+    precision: Annotated[
+        str, typer.Option(help="Of the networks: float32, bf16 or fp16.", rich_help_panel=_LOSSES)
+    ] = _DEFAULT.precision,
     seed: Annotated[int, typer.Option(rich_help_panel=_LOSSES)] = _DEFAULT.seed,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run to distil from, or a generator.safetensors alone.", rich_help_panel=_DISTILLATION
+        ),
+    ] = None,
+    distill_output: Annotated[
+        float, typer.Option(help="Weight of the images' distance.", rich_help_panel=_DISTILLATION)
+    ] = _DEFAULT.distill_output,
+    distill_features: Annotated[
+        float,
+        typer.Option(help="Weight of the generators' features' distance.", rich_help_panel=_DISTILLATION),
+    ] = _DEFAULT.distill_features,
+    distill_discriminator: Annotated[
+        float,
+        typer.Option(
+            help="Weight of the distance of the teacher's discriminator's features.",
+            rich_help_panel=_DISTILLATION,
+        ),
+    ] = _DEFAULT.distill_discriminator,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Continue the run in --out as configured then.", rich_help_panel=_RUN),
@@ -99,6 +161,17 @@ def train(
     checkpoint_every: Annotated[int, typer.Option(min=1, help="In steps.", rich_help_panel=_RUN)] = 500,
     sample_every: Annotated[int, typer.Option(min=1, help="In steps.", rich_help_panel=_RUN)] = 500,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_RUN)] = "auto",
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Compile the networks with torch.compile.", rich_help_panel=_RUN)
+    ] = False,
+    checkpoint_blocks: Annotated[
+        bool,
+        typer.Option(
+            "--checkpoint-blocks",
+            help="Save memory: compute the generator's blocks again in backward.",
+            rich_help_panel=_RUN,
+        ),
+    ] = False,
     stop_after: Annotated[
         int | None,
         typer.Option(min=1, help="Leave early, with a checkpoint, at this step.", rich_help_panel=_RUN),
@@ -106,13 +179,18 @@ def train(
 ) -> None:
     """Train a generator on a folder of images and label maps.
 
-    Defaults are the paper's. A run that was stopped, or killed, continues exactly with `--resume`.
+    Defaults are the paper's. A run that was stopped, or killed, continues exactly with `--resume`. Under
+    `torchrun`, processes share each step, and restarted ones continue by themselves.
 
     Examples:
 
     `layoutrt train --data camvid --out runs/camvid --size 192x256 --steps 20000 --width 16`
 
     `layoutrt train --out runs/camvid --resume`
+
+    `layoutrt train --data camvid --out runs/edge --architecture edge --width 16 --teacher runs/camvid`
+
+    `torchrun --nproc-per-node 4 --max-restarts 3 -m layoutrt train --data camvid --out runs/four`
     """
     given = {name for name in context.params if _is_given(context, name)}
     if resume and init:
@@ -130,6 +208,7 @@ def train(
 
     from rich.console import Console
 
+    from layoutrt.train.distributed import from_environment
     from layoutrt.train.run import train
 
     checkpoint = train(
@@ -142,8 +221,11 @@ def train(
         sample_every=sample_every,
         device=_device(device),
         stop_after=stop_after,
+        compile=compile,
+        recompute=checkpoint_blocks,
     )
-    Console(highlight=False, soft_wrap=True).print(f"wrote {checkpoint}")
+    if from_environment().first:
+        Console(highlight=False, soft_wrap=True).print(f"wrote {checkpoint}")
 
 
 def _configuration_options(params: dict[str, Any]) -> dict[str, Any]:
@@ -152,8 +234,17 @@ def _configuration_options(params: dict[str, Any]) -> dict[str, Any]:
     load_height, load_width = params["load_size"] or (0, 0)
     steps = params["steps"]
     named = {field.name: params[field.name] for field in fields(TrainingConfig) if field.name in params}
+    architecture, feature_weight = params["architecture"], params["feature_weight"]
+    kind, file = parse_perceptual(params["perceptual"])
+    if feature_weight is None:
+        feature_weight = default_feature_weight(params["label_set"])
     return named | {
         "data": str(params["data"] or ""),
+        "teacher": str(params["teacher"] or ""),
+        "predictor_kernel": params["predictor_kernel"] or default_predictor_kernel(architecture),
+        "feature_weight": feature_weight,
+        "perceptual": kind,
+        "perceptual_file": file,
         "height": height,
         "width": width,
         "load_height": load_height,
@@ -164,8 +255,8 @@ def _configuration_options(params: dict[str, Any]) -> dict[str, Any]:
 
 def _source(field: str) -> str:
     """The option that a field of TrainingConfig comes from."""
-    sizes = {"height": "size", "width": "size", "load_height": "load_size", "load_width": "load_size"}
-    return sizes.get(field, field)
+    sources = {"height": "size", "width": "size", "load_height": "load_size", "load_width": "load_size"}
+    return (sources | {"perceptual_file": "perceptual"}).get(field, field)
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
@@ -175,7 +266,7 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 def _run_configuration(run: Path) -> TrainingConfig:
     from layoutrt.train.checkpoint import load_tensors
-    from layoutrt.train.trainer import STATE_FILE
+    from layoutrt.train.run_files import STATE_FILE
 
     if not (run / STATE_FILE).is_file():
         raise LayoutRTError(f"{run} holds no run to resume; check --out, or start one without --resume")

@@ -16,10 +16,11 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
 from layoutrt.train.checkpoint import load_generator, load_tensors
 from layoutrt.train.config import TrainingConfig
+from layoutrt.train.datasets import PairDataset, Sample, open_dataset
 from layoutrt.train.networks.semantics import semantic_tensor
-from layoutrt.train.pairs import PairFolder
 from layoutrt.train.run import train
 from layoutrt.train.trainer import Trainer
+from layoutrt.train.training_state import start_from
 
 TINY = TrainingConfig(
     data="",
@@ -37,6 +38,12 @@ TINY = TrainingConfig(
     latent=0,
     init_gain=1.0,
 )
+
+
+def blank_batch() -> Sample:
+    """Two grey images of class 0."""
+    labels = torch.zeros(2, 32, 64, dtype=torch.uint8)
+    return Sample(torch.zeros(2, 3, 32, 64), labels, labels.to(torch.int32))
 
 
 def state(run: Path) -> dict[str, torch.Tensor]:
@@ -99,14 +106,14 @@ def test_losses_fall_on_data_that_can_be_learnt(pairs, tmp_path) -> None:
     torch.manual_seed(0)
     config = replace(TINY, data=str(pairs), learning_rate=2e-3, generator_width=4, decay_steps=0, steps=40)
     trainer = Trainer(config, label_set("camvid"))
-    images = torch.zeros(2, 3, 32, 64)
+    batch = blank_batch()
+    images, labels = batch.image, batch.labels
     images[:, :, :16] = 0.8
     images[:, 0, 16:] = -0.8
-    labels = torch.zeros(2, 32, 64, dtype=torch.uint8)
     labels[:, 16:] = 3
     errors = []
     for _ in range(40):
-        trainer.train_step(images, labels)
+        trainer.train_step(batch)
         with torch.no_grad():
             fake = trainer.generator(semantic_tensor(labels, 12))
         errors.append((fake - images).abs().mean().item())
@@ -117,7 +124,7 @@ def test_two_time_scales_and_linear_decay() -> None:
     trainer = Trainer(TINY, label_set("camvid"))
     rates = []
     for _ in range(6):
-        trainer.train_step(torch.zeros(2, 3, 32, 64), torch.zeros(2, 32, 64, dtype=torch.uint8))
+        trainer.train_step(blank_batch())
         pair = (trainer.generator_optimizer, trainer.discriminator_optimizer)
         rates.append([optimizer.param_groups[0]["lr"] for optimizer in pair])
     assert rates[0] == pytest.approx([1e-4, 4e-4])
@@ -160,9 +167,10 @@ def test_a_finished_run_measures_its_norms_on_whole_pictures(pairs, tmp_path) ->
     unfinished = load_generator(tmp_path / "run" / "generator.safetensors")[0]
     finished = load_generator(train(config, tmp_path / "run", resume=True))[0]
     assert unfinished.head_0.norm_1.num_batches_tracked == 1
-    whole = PairFolder(pairs / "train", label_set("camvid"), (64, 96), enlarge=1.0)
+    entries = open_dataset("auto", pairs, "train")
+    whole = PairDataset(entries, label_set("camvid"), (64, 96), enlarge=(1.0, 1.0))
     order = np.random.default_rng(config.seed).permutation(6)
-    batches = [torch.stack([whole[0, int(i)][1] for i in part]) for part in (order[:4], order[4:])]
+    batches = [torch.stack([whole[0, int(i)].labels for i in part]) for part in (order[:4], order[4:])]
     inputs: list[torch.Tensor] = []
     handle = finished.labelenc1[0][1].register_forward_pre_hook(lambda _, x: inputs.append(x[0]))
     with torch.no_grad():
@@ -177,13 +185,13 @@ def test_a_run_can_start_from_anothers_networks(pairs, tmp_path) -> None:
     config = replace(TINY, data=str(pairs), steps=2, decay_steps=0)
     train(config, tmp_path / "small")
     larger = Trainer(replace(config, height=64, width=96), label_set("camvid"))
-    larger.start_from(tmp_path / "small")
+    start_from(larger, tmp_path / "small")
     stored = state(tmp_path / "small")
     for name, tensor in larger.generator.state_dict().items():
         assert torch.equal(tensor, stored[f"generator.{name}"])
     other = Trainer(replace(config, generator_width=3), label_set("camvid"))
-    with pytest.raises(LayoutRTError, match="networks of another architecture"):
-        other.start_from(tmp_path / "small")
+    with pytest.raises(LayoutRTError, match=r"another architecture \(generator_width: 2 -> 3\)"):
+        start_from(other, tmp_path / "small")
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(pairs, tmp_path) -> None:
@@ -191,9 +199,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(pairs,
     train(config, tmp_path / "run")
     before = (tmp_path / "run" / "training.safetensors").read_bytes()
     trainer = Trainer(config, label_set("camvid"))
-    images = torch.full((2, 3, 32, 64), float("nan"))
+    batch = blank_batch()._replace(image=torch.full((2, 3, 32, 64), float("nan")))
     with pytest.raises(LayoutRTError, match=r"loss is nan at step 0; the last checkpoint is kept"):
-        trainer.train_step(images, torch.zeros(2, 32, 64, dtype=torch.uint8))
+        trainer.train_step(batch)
     assert (tmp_path / "run" / "training.safetensors").read_bytes() == before
 
 

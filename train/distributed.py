@@ -1,0 +1,105 @@
+"""Training in several processes that ``torchrun`` starts: one step, its batch shared between them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.train.synchronised_norm import SynchronisedBatchNorm2d
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those that train together."""
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+    """Its rank on this machine, and so its GPU."""
+
+    @property
+    def first(self) -> bool:
+        """Whether this one writes files and prints."""
+        return self.rank == 0
+
+
+def from_environment() -> Processes:
+    """This process as ``torchrun`` describes it in the environment; the only one without ``torchrun``."""
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    return (
+        Processes(*(int(os.environ[name]) for name in names))
+        if "TORCHELASTIC_RUN_ID" in os.environ
+        else (Processes())
+    )
+
+
+def restarted() -> bool:
+    """Whether ``torchrun --max-restarts`` started this process again after a failure."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+@contextmanager
+def joined(device: str) -> Iterator[tuple[Processes, str]]:
+    """Join the processes of ``torchrun``: over NCCL for GPUs, over gloo for CPUs.
+
+    Args:
+        device: ``"cpu"`` or ``"cuda"``.
+
+    Yields:
+        This process, and the device it trains on.
+
+    Raises:
+        LayoutRTError: there are more processes than GPUs.
+    """
+    processes = from_environment()
+    if device == "cuda":
+        if processes.local_rank >= torch.cuda.device_count():
+            raise LayoutRTError(
+                f"torchrun started more processes than this machine's {torch.cuda.device_count()} GPUs; "
+                "lower --nproc-per-node"
+            )
+        device = f"cuda:{processes.local_rank}"
+        torch.cuda.set_device(device)
+    if processes.count == 1:
+        yield processes, device
+        return
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    try:
+        yield processes, device
+    finally:
+        dist.destroy_process_group()
+
+
+def share_statistics(network: Network) -> Network:
+    """``network`` with batch norms that normalise by the statistics of all processes' batches."""
+    if next(network.parameters()).is_cuda:
+        return nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    return SynchronisedBatchNorm2d.convert(network)
+
+
+def share_gradients(network: Network) -> nn.Module:
+    """A module that calls ``network`` and averages its gradients over the processes."""
+    parameter = next(network.parameters())
+    devices = [parameter.device] if parameter.is_cuda else None
+    # Buffers need no broadcast: every process computes the same ones.
+    return DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
+
+
+def mean_over_processes(values: Tensor) -> Tensor:
+    """The mean of every process's ``values``."""
+    if dist.is_initialized():
+        values = values.clone()
+        dist.all_reduce(values)
+        values /= dist.get_world_size()
+    return values

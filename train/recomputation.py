@@ -1,0 +1,53 @@
+"""Gradient checkpointing (Chen et al., arXiv 1604.06174): less memory, for a second forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from layoutrt.train.networks.conditional_block import ConditionalBlock
+from layoutrt.train.networks.edge_generator import EdgeLevel
+from layoutrt.train.networks.spade_generator import SpadeBlock
+from layoutrt.train.networks.spectral_norm import SpectralNormConv2d
+
+
+def recompute_blocks(generator: nn.Module) -> None:
+    """Keep only the inputs of the generator's blocks; backward computes the rest of a block again.
+
+    Losses, gradients and buffers are those without it.
+    """
+    for block in generator.modules():
+        if isinstance(block, ConditionalBlock | EdgeLevel | SpadeBlock):
+            contexts = partial(_contexts, block)
+            # An attribute of the instance hides the method; the state dict's names stay as they are.
+            block.forward = partial(  # type: ignore[method-assign]
+                checkpoint, block.forward, use_reentrant=False, context_fn=contexts
+            )
+
+
+def _contexts(block: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    return nullcontext(), _frozen_buffers(block)
+
+
+@contextmanager
+def _frozen_buffers(block: nn.Module) -> Iterator[None]:
+    """Running statistics and singular vectors stay as the first pass left them; batch statistics are used."""
+    norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
+    convs = [module for module in block.modules() if isinstance(module, SpectralNormConv2d)]
+    trained = [conv.training for conv in convs]
+    try:
+        for norm in norms:
+            norm.track_running_stats = False
+        for conv in convs:
+            conv.training = False
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
+        for conv, training in zip(convs, trained, strict=True):
+            conv.training = training

@@ -1,0 +1,11 @@
+"""Names of the files in a run's folder."""
+
+STATE_FILE = "training.safetensors"
+"""Everything that a run consists of; it resumes from here."""
+GENERATOR_FILE = "generator.safetensors"
+"""The generator alone, to export."""
+LOSSES_FILE = "losses.jsonl"
+"""The losses, one JSON object for each step."""
+CURVES_FILE = "curves.png"
+SAMPLES_FILE = "samples.png"
+TENSORBOARD_FOLDER = "tensorboard"

@@ -1,0 +1,138 @@
+"""A trainer on disk: written all or nothing, resumed exactly, or the start of another run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.train.checkpoint import (
+    load_optimizer,
+    load_tensors,
+    optimizer_tensors,
+    save_generator,
+    save_tensors,
+)
+from layoutrt.train.config import ARCHITECTURE_FIELDS
+from layoutrt.train.networks.registry import AnyGenerator
+from layoutrt.train.precision import load_scaler, scaler_tensors
+from layoutrt.train.run_files import GENERATOR_FILE, STATE_FILE
+from layoutrt.train.trainer import Trainer
+
+
+def save_run(trainer: Trainer, run: Path) -> None:
+    """Write the whole state, then the generator alone, each all or nothing.
+
+    Raises:
+        LayoutRTError: a weight is not finite, or the files cannot be written; the last checkpoint is kept.
+    """
+    tensors = {
+        f"{name}.{key}": tensor
+        for name, network in _saved_networks(trainer).items()
+        for key, tensor in network.state_dict().items()
+    }
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise LayoutRTError(
+                f"{name} is not finite at step {trainer.step}; the last checkpoint is kept: "
+                "resume from it with a lower --learning-rate"
+            )
+    for name, optimizer in _optimizers(trainer).items():
+        tensors |= optimizer_tensors(optimizer, name)
+    for name, scaler in _scalers(trainer).items():
+        tensors |= scaler_tensors(scaler, name)
+    metadata = {"config": trainer.config.to_dict(), "step": trainer.step}
+    try:
+        save_tensors(run / STATE_FILE, tensors, "training", metadata)
+        save_inference_generator(trainer, run, trainer.inference_generator())
+    except LayoutRTError as error:
+        kept = "; the checkpoint that was there is kept" if (run / STATE_FILE).exists() else ""
+        raise LayoutRTError(f"at step {trainer.step} training {error}{kept}") from None
+
+
+def save_inference_generator(trainer: Trainer, run: Path, generator: AnyGenerator) -> None:
+    """Write a generator of ``trainer`` with what it was made by."""
+    save_generator(
+        run / GENERATOR_FILE,
+        generator.state_dict(),
+        trainer.generator_config,
+        trainer.labels,
+        {"training": trainer.config.provenance(), "step": trainer.step},
+    )
+
+
+def resume(trainer: Trainer, run: Path) -> None:
+    """Continue exactly where ``run`` was last saved.
+
+    Raises:
+        LayoutRTError: no state there, or one of another configuration.
+    """
+    tensors, metadata = load_tensors(run / STATE_FILE, "training")
+    differences = trainer.config.differences(metadata["config"])
+    if differences:
+        raise LayoutRTError(
+            f"{run} was trained with another configuration ({'; '.join(differences)}); resume it with "
+            "its own, or start a new run with --init"
+        )
+    _load_networks(tensors, _saved_networks(trainer))
+    for name, optimizer in _optimizers(trainer).items():
+        load_optimizer(optimizer, tensors, name)
+    for name, scaler in _scalers(trainer).items():
+        load_scaler(scaler, tensors, name)
+    trainer.step = metadata["step"]
+
+
+def start_from(trainer: Trainer, run: Path) -> None:
+    """Take the networks of another run, for instance one at a smaller size; optimisers start afresh.
+
+    Raises:
+        LayoutRTError: no state there, or networks of other shapes.
+    """
+    tensors, metadata = load_tensors(run / STATE_FILE, "training")
+    config = metadata["config"]
+    # Without a latent there is no encoder, whatever its width would be.
+    names = tuple(name for name in ARCHITECTURE_FIELDS if name != "encoder_width" or trainer.config.latent)
+    differences = trainer.config.differences(config, names)
+    if differences:
+        raise LayoutRTError(
+            f"{run} holds networks of another architecture ({'; '.join(differences)}); start from a run "
+            "with the same options, or give its options to this one"
+        )
+    try:
+        _load_networks(tensors, {**trainer.networks, "average": trainer.average})
+    except RuntimeError as error:
+        what = "; ".join(trainer.config.differences(config, ("label_set", "height", "width")))
+        detail = what or str(error).splitlines()[1].strip()
+        raise LayoutRTError(
+            f"{run} holds networks of other shapes ({detail}); start from a run with the same options"
+        ) from None
+
+
+def _saved_networks(trainer: Trainer) -> dict[str, nn.Module]:
+    adapters = trainer.distillation.adapters if trainer.distillation else None
+    networks = {**trainer.networks, "average": trainer.average}
+    return networks | ({"adapters": adapters} if adapters is not None else {})
+
+
+def _optimizers(trainer: Trainer) -> dict[str, torch.optim.Optimizer]:
+    return {
+        "generator_optimizer": trainer.generator_optimizer,
+        "discriminator_optimizer": trainer.discriminator_optimizer,
+    }
+
+
+def _scalers(trainer: Trainer) -> dict[str, torch.amp.GradScaler]:
+    return {
+        "generator_scaler": trainer.generator_scaler,
+        "discriminator_scaler": trainer.discriminator_scaler,
+    }
+
+
+def _load_networks(tensors: dict[str, Tensor], networks: dict[str, nn.Module]) -> None:
+    for name, network in networks.items():
+        prefix = f"{name}."
+        network.load_state_dict(
+            {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        )
