@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set, read_layout
+from layoutrt.train.datasets import PairDataset, batch_keys, load_batches, open_dataset
 from layoutrt.train.memory import keep_freed_memory
-from layoutrt.train.pairs import PairFolder, batch_keys
 from layoutrt.train.segmenter_training import (
     SEGMENTER_FILE,
     STATE_FILE,
@@ -55,29 +54,20 @@ def train_segmenter(
         raise LayoutRTError(f"{run} holds a run already; continue it with --resume or choose another --out")
     keep_freed_memory()
     labels = label_set(config.label_set)
-    root = Path(config.data)
-    folder = root / "train" if (root / "train").is_dir() else root
+    entries = open_dataset("auto", config.data, "train")
     size = (config.height, config.width)
-    training = PairFolder(folder, labels, size, seed=config.seed, enlarge=config.enlarge)
-    if len(training) < config.batch_size:
-        raise LayoutRTError(
-            f"{root} holds {len(training)} pairs, fewer than one batch of {config.batch_size}; lower --batch"
-        )
+    training = PairDataset(entries, labels, size, seed=config.seed, enlarge=(1.0, config.enlarge))
     pixels = torch.zeros(256)
-    for pair in training.pairs:
-        pixels += torch.bincount(torch.from_numpy(read_layout(pair.labels, labels)).flatten(), minlength=256)
+    for entry in entries:
+        pixels += torch.bincount(torch.from_numpy(read_layout(entry.labels, labels)).flatten(), minlength=256)
     pixels = pixels[: labels.num_classes]
     if labels.dont_care is not None:
         pixels[labels.dont_care] = 0
     trainer = SegmenterTrainer(config, labels, class_weights(pixels), device)
     if resume:
         trainer.resume(run)
-    loader = DataLoader(
-        training,
-        batch_sampler=batch_keys(len(training), config.batch_size, config.seed, trainer.step),  # type: ignore[arg-type]
-        num_workers=workers,
-        persistent_workers=workers > 0,
-    )
+    keys = batch_keys(len(training), config.batch_size, config.seed, trainer.step)
+    batches = load_batches(training, keys, workers=workers)
     run.mkdir(parents=True, exist_ok=True)
     _forget_after(run / LOG_FILE, trainer.step)
     last = min(config.steps, stop_after or config.steps)
@@ -90,9 +80,9 @@ def train_segmenter(
     )
     with Progress(*columns) as progress, open(run / LOG_FILE, "a") as log:
         task = progress.add_task("", total=config.steps, completed=trainer.step, losses="")
-        batches = iter(loader)
         while trainer.step < last:
-            values = trainer.train_step(*next(batches))
+            batch = next(batches)
+            values = trainer.train_step(batch.image, batch.labels)
             log.write(json.dumps({"step": trainer.step} | values) + "\n")
             text = "  ".join(f"{name} {value:.3f}" for name, value in values.items())
             progress.update(task, completed=trainer.step, losses=text)
@@ -104,11 +94,11 @@ def train_segmenter(
     return run / SEGMENTER_FILE
 
 
-def _images(training: PairFolder, config: SegmenterTrainingConfig) -> Iterator[Tensor]:
+def _images(training: PairDataset, config: SegmenterTrainingConfig) -> Iterator[Tensor]:
     """Up to 200 training frames, augmented as in training but not recoloured."""
     indices = np.random.default_rng(config.seed).permutation(len(training))[:200]
     for start in range(0, len(indices), config.batch_size):
-        yield torch.stack([training[0, int(i)][0] for i in indices[start : start + config.batch_size]])
+        yield torch.stack([training[0, int(i)].image for i in indices[start : start + config.batch_size]])
 
 
 def _forget_after(log: Path, step: int) -> None:
