@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from onnx.defs import OpSchema
 from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION
+from layoutrt.operators import DOMAIN, VERSION, native, triton
 from layoutrt.operators.onnx_text import FLOATING_POINT, parse_function
 
 NAME = "LayoutConv"
@@ -71,14 +71,30 @@ def tap_labels(labels: Tensor, num_labels: int, k: int, stride: int) -> list[Ten
 
 @torch.library.custom_op("layoutrt::layout_conv", mutates_args=())
 def layout_conv(labels: Tensor, table: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
-    """The operator by look-up; arguments and result are those of `reference`."""
+    """The operator by look-up, with the result in the table's type; arguments are those of `reference`.
+
+    On CPU float32 tables are looked up by the native library, on CUDA by Triton, others by torch.
+    """
+    k = kernel_size(table)
+    bias = bias.to(table.dtype)
+    if triton.serves(table):
+        from layoutrt.operators.triton import layout_conv as kernels
+
+        return kernels.forward(labels, table, bias, stride)
     num_labels, _, channels = table.shape
+    if _has_native(labels, table):
+        return native.layout_conv(labels, table, bias, stride)
     with_nothing = torch.cat([table, table.new_zeros(1, *table.shape[1:])])
-    taps = tap_labels(labels, num_labels, kernel_size(table), stride)
+    taps = tap_labels(labels, num_labels, k, stride)
     y = bias.expand(*taps[0].shape, channels).clone()
     for t, index in enumerate(taps):
         y += F.embedding(index, with_nothing[:, t])
     return y.permute(0, 3, 1, 2).contiguous()
+
+
+def _has_native(labels: Tensor, table: Tensor) -> bool:
+    fitting = table.shape[0] <= native.MAX_LABELS and kernel_size(table) in native.KERNEL_SIZES
+    return fitting and labels.dtype == torch.uint8 and native.serves(labels, table)
 
 
 @layout_conv.register_fake
@@ -89,6 +105,13 @@ def _(labels: Tensor, table: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
 
 @torch.library.custom_op("layoutrt::layout_conv_backward", mutates_args=())
 def _backward(grad: Tensor, labels: Tensor, table: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    if triton.serves(grad, table):
+        from layoutrt.operators.triton import layout_conv as kernels
+
+        return kernels.backward(grad, labels, table, stride)
+    grad = grad.to(table.dtype)
+    if _has_native(labels, table):
+        return native.layout_conv_backward(grad, labels, table, stride)
     num_labels, _, channels = table.shape
     by_pixel = grad.permute(0, 2, 3, 1).reshape(-1, channels)
     grad_table = torch.empty_like(table, memory_format=torch.contiguous_format)
@@ -104,12 +127,14 @@ def _(grad: Tensor, labels: Tensor, table: Tensor, stride: int) -> tuple[Tensor,
 
 
 def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    labels, table, _, ctx.stride = inputs
+    labels, table, bias, ctx.stride = inputs
+    ctx.bias_dtype = bias.dtype
     ctx.save_for_backward(labels, table)
 
 
 def _autograd(ctx, grad):  # type: ignore[no-untyped-def]
-    return (None, *_backward(grad, *ctx.saved_tensors, ctx.stride), None)
+    grad_table, grad_bias = _backward(grad, *ctx.saved_tensors, ctx.stride)
+    return None, grad_table, grad_bias.to(ctx.bias_dtype), None
 
 
 layout_conv.register_autograd(_autograd, setup_context=_setup_context)

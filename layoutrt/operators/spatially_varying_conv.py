@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from onnx.defs import OpSchema
 from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION
+from layoutrt.operators import DOMAIN, VERSION, native, precision, triton
 from layoutrt.operators.onnx_text import AFFINE_PARAMETERS, FLOATING_POINT, parse_function
 
 NAME = "SpatiallyVaryingConv"
@@ -64,17 +64,38 @@ def reference(x: Tensor, w: Tensor, scale: Tensor | None = None, shift: Tensor |
 def spatially_varying_conv(
     x: Tensor, w: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
 ) -> Tensor:
-    """The operator for training: one fused multiply-add per tap, ``x`` never unfolded.
+    """The operator for training: ``x`` is never unfolded, forward or backward.
 
-    Arguments and result are those of `reference`.
+    Arguments and result are those of `reference`; `layoutrt.operators.precision` says how types may differ.
+    On CPU it is computed by the native library, on CUDA by Triton; where those are missing or do not have the
+    type (float64), by one fused multiply-add of torch per tap.
     """
+    return forward(x, w, scale, shift)
+
+
+def forward(x: Tensor, w: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
+    """`spatially_varying_conv` without its place in torch's dispatcher, for operators made of it."""
     k = kernel_size(x, w)
+    result = precision.result_dtype(x, w)
+    if triton.serves(x, w):
+        from layoutrt.operators.triton import spatially_varying_conv as kernels
+
+        return kernels.forward(x, w, k, scale, shift, result)
+    dtype = precision.compute_dtype(x, w)
+    x, w, scale, shift = (
+        x.to(dtype),
+        w.to(dtype),
+        precision.to_dtype(scale, dtype),
+        precision.to_dtype(shift, dtype),
+    )
+    if k in native.KERNEL_SIZES and native.serves(x, w):
+        return native.spatially_varying_conv(x, w, k, scale, shift).to(result)
     padded = F.pad(affine(x, scale, shift), (k // 2,) * 4)
     taps = w.unflatten(1, (x.shape[1], k * k))
     y = torch.zeros_like(x, memory_format=torch.contiguous_format)
     for t in range(k * k):
         y.addcmul_(taps[:, :, t], window(padded, t, k, x.shape))
-    return y
+    return y.to(result)
 
 
 def window(padded: Tensor, tap: int, k: int, shape: torch.Size) -> Tensor:
@@ -85,14 +106,42 @@ def window(padded: Tensor, tap: int, k: int, shape: torch.Size) -> Tensor:
 
 @spatially_varying_conv.register_fake
 def _(x: Tensor, w: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
-    return torch.empty_like(x, memory_format=torch.contiguous_format)
+    dtype = precision.result_dtype(x, w)
+    return torch.empty_like(x, dtype=dtype, memory_format=torch.contiguous_format)
 
 
 def gradients(
     grad: Tensor, x: Tensor, w: Tensor, scale: Tensor | None, shift: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Gradients of the operator for ``x``, ``w``, ``scale`` and ``shift``; nothing is unfolded."""
+    """Gradients of the operator for ``x``, ``w``, ``scale`` and ``shift``, each of its argument's type."""
     k = kernel_size(x, w)
+    if triton.serves(grad, x, w):
+        from layoutrt.operators.triton import spatially_varying_conv as kernels
+
+        return kernels.backward(grad, x, w, k, scale, shift)
+    dtype = precision.compute_dtype(x, w)
+    arguments = (
+        grad.to(dtype),
+        x.to(dtype),
+        w.to(dtype),
+        k,
+        precision.to_dtype(scale, dtype),
+        precision.to_dtype(shift, dtype),
+    )
+    served = k in native.KERNEL_SIZES and native.serves(*arguments[:3])
+    compute = native.spatially_varying_conv_backward if served else _tap_by_tap_gradients
+    grad_x, grad_w, grad_scale, grad_shift = compute(*arguments)
+    return (
+        grad_x.to(x.dtype),
+        grad_w.to(w.dtype),
+        None if scale is None else precision.to_dtype(grad_scale, scale.dtype),
+        None if shift is None else precision.to_dtype(grad_shift, shift.dtype),
+    )
+
+
+def _tap_by_tap_gradients(
+    grad: Tensor, x: Tensor, w: Tensor, k: int, scale: Tensor | None, shift: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     padded = F.pad(affine(x, scale, shift), (k // 2,) * 4)
     taps = w.unflatten(1, (x.shape[1], k * k))
     grad_padded = torch.zeros_like(padded)

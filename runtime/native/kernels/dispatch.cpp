@@ -18,15 +18,20 @@
 namespace layoutrt::kernels {
 namespace {
 
-#define LRT_TABLE(isa, label)           \
-  {label,                               \
-   isa::spatially_varying_conv_scratch, \
-   isa::spatially_varying_conv,         \
-   isa::layout_conv_scratch,            \
-   isa::layout_conv,                    \
-   isa::layout_conv_uniform_sums,       \
-   isa::predicted_conv_scratch,         \
-   isa::predicted_conv}
+#define LRT_TABLE(isa, label)                    \
+  {label,                                        \
+   isa::spatially_varying_conv_scratch,          \
+   isa::spatially_varying_conv,                  \
+   isa::layout_conv_scratch,                     \
+   isa::layout_conv,                             \
+   isa::layout_conv_uniform_sums,                \
+   isa::predicted_conv_scratch,                  \
+   isa::predicted_conv,                          \
+   isa::spatially_varying_conv_gradient_scratch, \
+   isa::spatially_varying_conv_gradient,         \
+   isa::layout_conv_gradient,                    \
+   isa::predicted_conv_gradient_scratch,         \
+   isa::predicted_conv_gradient}
 
 #if defined(__aarch64__)
 constexpr KernelTable kBaseline = LRT_TABLE(baseline, "NEON");

@@ -14,5 +14,13 @@ void layout_conv(const LayoutConv& conv, int64_t image, int64_t pixel_begin, int
 void layout_conv_uniform_sums(const LayoutConv& conv, float* sums);
 size_t predicted_conv_scratch(const PredictedConv& conv, const Tile& tile);
 void predicted_conv(const PredictedConv& conv, int64_t image, const Tile& tile, float* scratch);
+size_t spatially_varying_conv_gradient_scratch(const SpatiallyVaryingConvGradient& conv);
+void spatially_varying_conv_gradient(const SpatiallyVaryingConvGradient& conv, int64_t plane,
+                                     int64_t row_begin, int64_t row_end, float* scratch);
+void layout_conv_gradient(const LayoutConvGradient& conv, int64_t image, int64_t channel_begin,
+                          int64_t row_begin, int64_t row_end, float* sums);
+size_t predicted_conv_gradient_scratch(const PredictedConvGradient& conv, int64_t rows);
+void predicted_conv_gradient(const PredictedConvGradient& conv, int64_t image, int64_t row_begin,
+                             int64_t row_end, int64_t part, float* scratch);
 
 }  // namespace layoutrt::kernels::LRT_ISA

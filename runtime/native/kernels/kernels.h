@@ -61,6 +61,61 @@ struct PredictedConv {
   int predictor_size;  // p: 1 or 3
 };
 
+// Gradients of SpatiallyVaryingConv; k = 1, 3, 5 or 7. A row of grad_x gathers from the rows of w and grad
+// around it, so that rows can be computed apart.
+struct SpatiallyVaryingConvGradient {
+  const float* grad;   // of y: [planes, height, width]
+  const float* x;      // [planes, height, width]
+  const float* w;      // [planes, k*k, height, width]
+  const float* scale;  // [channels] or null
+  const float* shift;  // [channels] or null
+  float* grad_x;       // [planes, height, width]
+  float* grad_w;       // [planes, k*k, height, width]
+  double* sums;        // [planes, height, 2]: each row's share of the gradients of scale and shift, or null
+  int64_t channels;
+  int64_t height;
+  int64_t width;
+  int kernel_size;
+};
+
+// Gradients of LayoutConv: for every label and tap, the sum of grad over the pixels that have the label under
+// the tap.
+struct LayoutConvGradient {
+  const uint8_t* labels;  // [images, height, width]
+  const float* grad;      // of y: [images, channels, out_height, out_width]
+  int64_t channels;
+  int64_t height;
+  int64_t width;
+  int64_t out_height;
+  int64_t out_width;
+  int label_count;
+  int kernel_size;
+  int stride;
+};
+constexpr int64_t kLayoutConvGradientChannels = 16;  // summed up at a time
+
+// Gradients of PredictedConv with k = 3 and p = 1; the predicted kernels and their gradients are never stored
+// for more than a few pixels. A part is a range of rows of one image and adds up its own gradients of the
+// predictor, so that a caller can add the parts in a fixed order.
+struct PredictedConvGradient {
+  const float* grad;    // of y: [images, channels, height, width]
+  const float* x;       // [images, channels, height, width]
+  const float* h;       // [images, features, height, width]
+  const float* weight;  // packed: [channels, features, 9]
+  const float* bias;    // [channels, 9]
+  const float* scale;   // [channels] or null
+  const float* shift;   // [channels] or null
+  float* grad_x;        // [images, channels, height, width]
+  float* grad_h;        // [images, features, height, width]
+  float* grad_weight;   // [parts, channels, 9, features]
+  float* grad_bias;     // [parts, channels, 9]
+  double* sums;         // [parts, channels, 2]: shares of the gradients of scale and shift, or null
+  int64_t channels;
+  int64_t features;
+  int64_t height;
+  int64_t width;
+};
+
 // A part of one image: output rows and columns, and output channels.
 struct Tile {
   int64_t row_begin, row_end;
@@ -86,6 +141,21 @@ struct KernelTable {
   // One tile of one image.
   size_t (*predicted_conv_scratch)(const PredictedConv&, const Tile&);
   void (*predicted_conv)(const PredictedConv&, int64_t image, const Tile&, float* scratch);
+
+  // Rows [row_begin, row_end) of one plane.
+  size_t (*spatially_varying_conv_gradient_scratch)(const SpatiallyVaryingConvGradient&);
+  void (*spatially_varying_conv_gradient)(const SpatiallyVaryingConvGradient&, int64_t plane,
+                                          int64_t row_begin, int64_t row_end, float* scratch);
+
+  // Adds output rows [row_begin, row_end) of one image to sums [(label_count + 1) * k*k + 1,
+  // kLayoutConvGradientChannels], for as many channels from channel_begin on; its last row is for the bias.
+  void (*layout_conv_gradient)(const LayoutConvGradient&, int64_t image, int64_t channel_begin,
+                               int64_t row_begin, int64_t row_end, float* sums);
+
+  // Rows [row_begin, row_end) of one image, which are part number `part`.
+  size_t (*predicted_conv_gradient_scratch)(const PredictedConvGradient&, int64_t rows);
+  void (*predicted_conv_gradient)(const PredictedConvGradient&, int64_t image, int64_t row_begin,
+                                  int64_t row_end, int64_t part, float* scratch);
 };
 constexpr int64_t kLayoutConvPixels = 512;
 

@@ -7,16 +7,11 @@
 // are small.
 
 #include "kernels/kernels.h"
+#include "kernels/predict.h"
 #include "kernels/simd.h"
 
 namespace layoutrt::kernels::LRT_ISA {
 namespace {
-
-constexpr int kTaps = 9;
-// Accumulators for 9 taps x 3 vectors of pixels need 32 registers; with 16 there are three passes over h, of
-// 3 taps each. (4 vectors would fill the 16 exactly, and make compilers spill.)
-constexpr int kVectors = 3;
-constexpr int kTapsAtOnce = kManyRegisters ? 9 : 3;
 
 struct Strip {
   int64_t rows;      // of the tile
@@ -69,32 +64,6 @@ void pad_plane(const PredictedConv& conv, const Tile& tile, const Strip& strip, 
 
 // Offset in a padded plane of tap (dy, dx) of a 3x3 window around pixel 0.
 LRT_INLINE int64_t offset_of(int64_t stride, int tap) { return tap / 3 * stride + tap % 3; }
-
-// acc[t][v] += weight[t] * h[v]: one input feature at one offset.
-template <int T, int V>
-LRT_INLINE void accumulate(Vector (&acc)[T][V], const float* h, const float* weight) {
-  if constexpr (T > V) {
-    Vector value[V];
-#pragma GCC unroll 3
-    for (int v = 0; v < V; ++v) value[v] = load(h + v * kLanes);
-#pragma GCC unroll 9
-    for (int t = 0; t < T; ++t) {
-      const Vector w = broadcast(weight[t]);
-#pragma GCC unroll 3
-      for (int v = 0; v < V; ++v) acc[t][v] += w * value[v];
-    }
-  } else {
-    Vector w[T];
-#pragma GCC unroll 9
-    for (int t = 0; t < T; ++t) w[t] = broadcast(weight[t]);
-#pragma GCC unroll 3
-    for (int v = 0; v < V; ++v) {
-      const Vector value = load(h + v * kLanes);
-#pragma GCC unroll 9
-      for (int t = 0; t < T; ++t) acc[t][v] += w[t] * value;
-    }
-  }
-}
 
 // sum[v] += predicted weight * x over the taps [first, first + T). h and x point to the first pixel in their
 // padded planes.

@@ -6,6 +6,7 @@
 
 #include "kernels/kernels.h"
 #include "kernels/simd.h"
+#include "kernels/strips.h"
 
 namespace layoutrt::kernels::LRT_ISA {
 namespace {
@@ -18,44 +19,22 @@ int64_t strip_rows(const SpatiallyVaryingConv& conv) {
   return smaller(rows < 1 ? 1 : rows, conv.height);
 }
 
-// strips[dx][r][j] = xh[first_row + r - k/2, j + dx - k/2] for rows + k - 1 rows.
-template <int K>
-void fill_strips(const SpatiallyVaryingConv& conv, const float* x, float scale, float shift,
-                 int64_t first_row, int64_t rows, float* strips) {
-  const bool affine = conv.scale != nullptr;
-  for (int dx = 0; dx < K; ++dx) {
-    const int64_t offset = dx - K / 2;
-    const int64_t begin = smaller<int64_t>(offset < 0 ? -offset : 0, conv.width);
-    const int64_t inside_end = offset > 0 ? conv.width - offset : conv.width;
-    const int64_t end = inside_end < begin ? begin : inside_end;
-    for (int64_t r = 0; r < rows + K - 1; ++r) {
-      float* to = strips + (dx * (rows + K - 1) + r) * conv.width;
-      const int64_t row = first_row + r - K / 2;
-      const bool inside = row >= 0 && row < conv.height;
-      const float* from = x + (inside ? row : 0) * conv.width + offset;
-      for (int64_t j = 0; j < (inside ? begin : conv.width); ++j) to[j] = 0.0f;
-      if (!inside) continue;
-      if (affine) {
-        for (int64_t j = begin; j < end; ++j) to[j] = scale * from[j] + shift;
-      } else {
-        for (int64_t j = begin; j < end; ++j) to[j] = from[j];
-      }
-      for (int64_t j = end; j < conv.width; ++j) to[j] = 0.0f;
-    }
-  }
-}
-
 template <int K>
 void run(const SpatiallyVaryingConv& conv, int64_t plane, int64_t row_begin, int64_t row_end, float* strips) {
   const int64_t plane_size = conv.height * conv.width;
   const int64_t channel = plane % conv.channels;
-  const float scale = conv.scale ? conv.scale[channel] : 1.0f;
-  const float shift = conv.scale ? conv.shift[channel] : 0.0f;
+  const bool affine = conv.scale != nullptr;
+  const StripSource source{conv.x + plane * plane_size,
+                           conv.height,
+                           conv.width,
+                           affine,
+                           affine ? conv.scale[channel] : 1.0f,
+                           affine ? conv.shift[channel] : 0.0f};
   const int64_t rows_at_once = strip_rows(conv);
 
   for (int64_t row = row_begin; row < row_end; row += rows_at_once) {
     const int64_t rows = smaller(rows_at_once, row_end - row);
-    fill_strips<K>(conv, conv.x + plane * plane_size, scale, shift, row, rows, strips);
+    fill_strips<K>(source, row, rows, strips);
     const int64_t pixels = rows * conv.width;
     const float* w = conv.w + plane * K * K * plane_size + row * conv.width;
     float* y = conv.y + plane * plane_size + row * conv.width;

@@ -1,21 +1,16 @@
 #include "operators/predicted_conv.h"
 
-#include <algorithm>
-
 #include "error.h"
 #include "kernels/kernels.h"
 #include "operators/affine.h"
+#include "operators/predicted_conv_plan.h"
 
 namespace layoutrt::operators {
 namespace {
 
 constexpr int64_t kTaps = 9;
-constexpr int64_t kStripBytes = 512 * 1024;  // of h: half of the second-level cache of a current core
-constexpr int64_t kMinRows = 4;              // below, copying the rows of halo shows
-constexpr int64_t kMaxColumns = 512;
-constexpr int64_t kParts = 32;  // of a batch, at least: sixteen threads then have two each
 
-// Weight [C*9, J, p, p] as [C, J*p*p, 9]: the nine weights that meet one value of h side by side.
+// Refuses what the kernels do not compute.
 std::vector<float> pack(const Tensor& weight) {
   require_shape(PredictedConv::kName, "weight", "[C*k*k, J, p, p]", {-1, -1, -1, -1}, weight.shape);
   const int64_t p = weight.shape[2];
@@ -24,34 +19,7 @@ std::vector<float> pack(const Tensor& weight) {
                 "PredictedConv: weight must be [C*k*k, J, p, p] with k = 3 and p = 1 or 3, got " +
                     to_string(weight.shape));
   }
-  const int64_t inner = weight.shape[1] * p * p;
-  std::vector<float> packed(static_cast<size_t>(weight.shape[0] * inner));
-  const float* from = weight.as<float>();
-  for (int64_t row = 0; row < weight.shape[0]; ++row) {
-    float* to = packed.data() + row / kTaps * inner * kTaps + row % kTaps;
-    for (int64_t i = 0; i < inner; ++i) to[i * kTaps] = from[row * inner + i];
-  }
-  return packed;
-}
-
-// How an image is cut into parts: rows x columns x channels of one.
-struct Grid {
-  int64_t rows, columns, channels;
-};
-
-Grid choose_grid(const kernels::PredictedConv& conv, int64_t images) {
-  const int64_t strip_pixels = kStripBytes / static_cast<int64_t>(sizeof(float)) / conv.features;
-  const auto divide = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
-  Grid grid;
-  const int64_t widest = std::clamp<int64_t>(strip_pixels / (kMinRows + 2), 64, kMaxColumns);
-  grid.columns = divide(conv.width, divide(conv.width, widest));
-  const int64_t across = divide(conv.width, grid.columns);
-  const int64_t fitting = std::max(strip_pixels / (grid.columns + 2) - 2, kMinRows);
-  const int64_t shared = std::max(divide(images * across * conv.height, kParts), kMinRows);
-  grid.rows = std::min({fitting, shared, conv.height});
-  const int64_t parts = images * across * divide(conv.height, grid.rows);
-  grid.channels = divide(conv.channels, std::clamp<int64_t>(kParts / parts, 1, conv.channels));
-  return grid;
+  return pack_predictor(weight.as<float>(), weight.shape[0] / kTaps, weight.shape[1] * p * p);
 }
 
 }  // namespace
@@ -92,23 +60,12 @@ void PredictedConv::compute(const KernelContext& context) const {
   const kernels::PredictedConv conv{x.as<float>(), h.as<float>(), packed, bias.as<float>(),
                                     affine.scale,  affine.shift,  y,      channels,
                                     h.shape[1],    height,        width,  static_cast<int>(weight_shape[2])};
-  const Grid grid = choose_grid(conv, images);
-  const int64_t down = (height + grid.rows - 1) / grid.rows;
-  const int64_t across = (width + grid.columns - 1) / grid.columns;
-  const int64_t deep = (channels + grid.channels - 1) / grid.channels;
+  const PredictedConvTiles tiles(conv, images);
   const auto& table = kernels::kernel_table();
-  context.parallel_for(images * down * across * deep, [&](int64_t i) {
-    kernels::Tile tile;
-    tile.channel_begin = i % deep * grid.channels;
-    tile.channel_end = std::min(tile.channel_begin + grid.channels, channels);
-    i /= deep;
-    tile.column_begin = i % across * grid.columns;
-    tile.column_end = std::min(tile.column_begin + grid.columns, width);
-    i /= across;
-    tile.row_begin = i % down * grid.rows;
-    tile.row_end = std::min(tile.row_begin + grid.rows, height);
-    float* scratch = thread_scratch(table.predicted_conv_scratch(conv, tile));
-    table.predicted_conv(conv, i / down, tile, scratch);
+  context.parallel_for(tiles.count(), [&](int64_t i) {
+    const kernels::Tile tile = tiles.tile(i);
+    table.predicted_conv(conv, tiles.image(i), tile,
+                         thread_scratch(table.predicted_conv_scratch(conv, tile)));
   });
 }
 
