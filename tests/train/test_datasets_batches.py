@@ -108,3 +108,17 @@ def test_damage_is_warned_of_and_stops_at_the_same_step_with_any_number_of_worke
     assert_same(runs[0], runs[2])
     assert len(warnings[0]) == 2
     assert warnings[0] == warnings[1] == warnings[2]
+
+
+def test_training_goes_on_past_a_damaged_pair_and_says_so(subprocess_cli, tmp_path) -> None:
+    write_pairs(tmp_path / "data", 110, (32, 64))
+    ((_, index), *_) = next(batch_keys(110, 2, seed=0, first_step=0))
+    path = tmp_path / "data" / "images" / f"frame_{index:03d}.png"
+    path.write_bytes(path.read_bytes()[:100])
+    options = ("--size", "32x64", "--batch", 2, "--steps", 1, "--width", 2, "--hidden", 4, "--device", "cpu")
+    options = (*options, "--discriminator-width", 4, "--predictor-kernel", 1, "--workers", 1)
+    outcome = subprocess_cli("train", "--data", tmp_path / "data", "--out", tmp_path / "run", *options)
+    assert outcome.returncode == 0, outcome.stderr
+    assert "skipping a pair that cannot be read (1 of 110): " in outcome.stderr
+    assert path.name in outcome.stderr
+    assert (tmp_path / "run" / "generator.safetensors").is_file()
