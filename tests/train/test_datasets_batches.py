@@ -2,6 +2,7 @@
 
 from itertools import islice
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -72,6 +73,22 @@ def test_loading_draws_no_random_numbers_of_the_process(pairs, workers) -> None:
     list(islice(load_batches(dataset(pairs), batch_keys(6, 2, 0, 0), workers=workers), 2))
     assert torch.equal(torch.get_rng_state(), state[0])
     assert np.array_equal(np.random.get_state()[1], state[1])
+
+
+class Probe(PairDataset):
+    """Tells about the process that loads: threads of OpenCV, and numbers that its global generators draw."""
+
+    def load(self, key):
+        drawn = [cv2.getNumThreads(), np.random.randint(2**31), torch.randint(2**31, ()).item()]
+        return Sample(*(torch.tensor(value) for value in drawn)), []
+
+
+def test_workers_use_one_thread_each_and_share_no_random_state(pairs) -> None:
+    probe = Probe(open_dataset("auto", pairs, "train"), CAMVID, (32, 32))
+    first, second = islice(load_batches(probe, iter([[(0, 0)], [(0, 0)]]), workers=2), 2)
+    assert (first.image.item(), second.image.item()) == (1, 1)
+    assert first.labels != second.labels
+    assert first.instances != second.instances
 
 
 def test_an_error_in_a_worker_keeps_its_words(pairs) -> None:
