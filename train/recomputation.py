@@ -39,15 +39,19 @@ def _frozen_buffers(block: nn.Module) -> Iterator[None]:
     """Running statistics and singular vectors stay as the first pass left them; batch statistics are used."""
     norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
     convs = [module for module in block.modules() if isinstance(module, SpectralNormConv2d)]
+    momenta = [norm.momentum for norm in norms]
+    counts = [norm.num_batches_tracked.clone() for norm in norms]
     trained = [conv.training for conv in convs]
     try:
         for norm in norms:
-            norm.track_running_stats = False
+            # Not without statistics: both passes must save the same tensors.
+            norm.momentum = 0.0
         for conv in convs:
             conv.training = False
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, momentum, count in zip(norms, momenta, counts, strict=True):
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(count)
         for conv, training in zip(convs, trained, strict=True):
             conv.training = training

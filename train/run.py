@@ -130,14 +130,16 @@ def _run_steps(
         progress = stack.enter_context(Progress(*columns, disable=not first))
         if trainer.teacher and not trainer.teacher.discriminator and first:
             progress.console.print(
-                f"the teacher {trainer.teacher.path} has no discriminator: distilling its images and features"
+                f"the teacher {trainer.teacher.path} has no discriminator: distilling its images and features",
+                soft_wrap=True,
             )
         task = progress.add_task("", total=trainer.config.steps, completed=trainer.step, losses="")
         while trainer.step < last:
             started = time.perf_counter()
             values = trainer.train_step(next(batches))
             seconds = time.perf_counter() - started
-            text = "  ".join(f"{name} {value:.3f}" for name, value in values.items())
+            generator = sum(values.values()) - values["discriminator"]
+            text = f"generator {generator:.3f}  discriminator {values['discriminator']:.3f}"
             progress.update(task, completed=trainer.step, losses=text)
             if log is None or samples is None:
                 continue
