@@ -92,8 +92,7 @@ def share_gradients(network: Network) -> nn.Module:
     """A module that calls ``network`` and averages its gradients over the processes."""
     parameter = next(network.parameters())
     devices = [parameter.device] if parameter.is_cuda else None
-    # Buffers need no broadcast: every process computes the same ones.
-    return DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
+    return DistributedDataParallel(network, device_ids=devices)
 
 
 def mean_over_processes(values: Tensor) -> Tensor:

@@ -130,7 +130,7 @@ def _run_steps(
         progress = stack.enter_context(Progress(*columns, disable=not first))
         if trainer.teacher and not trainer.teacher.discriminator and first:
             progress.console.print(
-                f"the teacher {trainer.teacher.path} has no discriminator: distilling its images and features",
+                f"the teacher {trainer.teacher.path} has no discriminator: distilling images and features",
                 soft_wrap=True,
             )
         task = progress.add_task("", total=trainer.config.steps, completed=trainer.step, losses="")
