@@ -20,7 +20,7 @@ from layoutrt.train.datasets import PairDataset, Sample, open_dataset
 from layoutrt.train.networks.semantics import semantic_tensor
 from layoutrt.train.run import train
 from layoutrt.train.trainer import Trainer
-from layoutrt.train.training_state import start_from
+from layoutrt.train.training_state import save_run, start_from
 
 TINY = TrainingConfig(
     data="",
@@ -38,6 +38,10 @@ TINY = TrainingConfig(
     latent=0,
     init_gain=1.0,
 )
+
+
+def losses(run: Path) -> str:
+    return (run / "losses.jsonl").read_text()
 
 
 def blank_batch() -> Sample:
@@ -100,6 +104,7 @@ def test_a_run_killed_at_any_moment_resumes_exactly(pairs, tmp_path) -> None:
     assert load_tensors(run / "training.safetensors", "training")[1]["step"] < 12, "killed too late to show"
     train(config, run, resume=True)
     assert_same_state(tmp_path / "whole", run)
+    assert losses(run) == losses(tmp_path / "whole"), "every loss is logged once, to the last bit"
 
 
 def test_losses_fall_on_data_that_can_be_learnt(pairs, tmp_path) -> None:
@@ -203,6 +208,38 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(pairs,
     with pytest.raises(LayoutRTError, match=r"loss is nan at step 0; the last checkpoint is kept"):
         trainer.train_step(batch)
     assert (tmp_path / "run" / "training.safetensors").read_bytes() == before
+
+
+def test_weights_that_are_not_finite_are_not_saved(pairs, tmp_path) -> None:
+    config = replace(TINY, data=str(pairs), steps=1, decay_steps=0)
+    train(config, tmp_path / "run")
+    before = (tmp_path / "run" / "training.safetensors").read_bytes()
+    trainer = Trainer(config, label_set("camvid"))
+    with torch.no_grad():
+        trainer.generator.conv_img.weight[0, 0, 0, 0] = float("inf")
+    with pytest.raises(LayoutRTError, match=r"generator\.conv_img\.weight is not finite at step 0; the last"):
+        save_run(trainer, tmp_path / "run")
+    assert (tmp_path / "run" / "training.safetensors").read_bytes() == before
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(pairs, tmp_path, subprocess_cli) -> None:
+    config = replace(TINY, data=str(pairs), steps=2, decay_steps=0)
+    run = tmp_path / "run"
+    train(config, run, stop_after=1)
+    before = {path: path.read_bytes() for path in run.glob("*.safetensors")}
+    # A limit on the size of files is what a process meets on a full disk: a write that fails half way.
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000))\n"
+        "from layoutrt.cli import main\n"
+        f"main(['train', '--out', {str(run)!r}, '--resume', '--device', 'cpu', '--sample-every', '9'])\n"
+    )
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert outcome.returncode == 1, outcome.stderr
+    assert outcome.stderr.startswith("error: at step 2 training cannot write ")
+    assert outcome.stderr.count("\n") == 1
+    assert "make room; the checkpoint that was there is kept" in outcome.stderr
+    assert {path: path.read_bytes() for path in run.glob("*.safetensors")} == before
+    assert not list(run.glob(".*")), "no half-written file is left behind"
 
 
 def test_fewer_pairs_than_a_batch_are_refused(pairs, tmp_path) -> None:
