@@ -95,8 +95,8 @@ def _backward(  # type: ignore[no-untyped-def]
     row = tl.program_id(2) // (K * K) * LABELS + tl.arange(0, LABELS)
     total = tl.zeros([LABELS, CHANNELS], tl.float32)
     first = chunk % chunks * CHUNK
-    for start in range(0, CHUNK, PIXELS):
-        p = first + start + tl.arange(0, PIXELS)
+    for start in range(first, tl.minimum(first + CHUNK, pixels), PIXELS):
+        p = start + tl.arange(0, PIXELS)
         inside = p < pixels
         label = _label_under_tap(labels, image, p, tap, inside, height, width, out_width, count, K, STRIDE)
         one_hot = (row[:, None] == label[None, :]).to(tl.float32)
