@@ -182,18 +182,6 @@ def load_segmenter(path: str | Path) -> tuple[Segmenter, LabelSet, dict[str, Any
     )
 
 
-def config_differences(mine: dict[str, Any], stored: dict[str, Any]) -> list[str]:
-    """Fields in which a stored configuration differs, as ``field: stored -> asked``.
-
-    Where the data lies may differ: folders move.
-    """
-    return [
-        f"{key}: {stored.get(key)} -> {mine[key]}"
-        for key in mine
-        if key != "data" and stored.get(key) != mine[key]
-    ]
-
-
 def file_digest(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:

@@ -1,8 +1,8 @@
-"""A segmenter's training run on disk: data in, checkpoints, scalars and a loss log out."""
+"""A segmenter's training run on disk: data in, checkpoints, losses and a validation score out."""
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,18 +12,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.layouts import label_set, read_layout
-from layoutrt.train.datasets import PairDataset, batch_keys, load_batches, open_dataset
+from layoutrt.layouts import LabelSet, label_set
+from layoutrt.train.datasets import (
+    PairDataset,
+    available_splits,
+    batch_keys,
+    load_batches,
+    open_dataset,
+)
 from layoutrt.train.memory import keep_freed_memory
+from layoutrt.train.metrics.confusion import ConfusionMatrix
+from layoutrt.train.networks.segmenter import Segmenter
+from layoutrt.train.run_log import RunLog
 from layoutrt.train.segmenter_training import (
-    SEGMENTER_FILE,
     STATE_FILE,
     SegmenterTrainer,
     SegmenterTrainingConfig,
     class_weights,
 )
 
-LOG_FILE = "losses.jsonl"
+COUNTED_SAMPLES = 500
+"""How many samples the shares of the classes are taken from."""
 
 
 def train_segmenter(
@@ -35,41 +44,37 @@ def train_segmenter(
     checkpoint_every: int = 500,
     device: str = "cpu",
     stop_after: int | None = None,
-) -> Path:
-    """Train until ``config.steps`` and return the path of the segmenter's checkpoint.
+) -> ConfusionMatrix | None:
+    """Train until ``config.steps``; the segmenter is then ``segmenter.safetensors`` in ``run``.
 
     Args:
-        config: of the run; ``config.data`` holds ``train/`` or the pairs.
-        run: folder of the checkpoints and of ``losses.jsonl``.
+        config: of the run; ``config.data`` is a folder that `open_dataset` reads.
+        run: folder of the checkpoints, losses and TensorBoard files.
         resume: continue what ``run`` holds.
         workers: data-loading processes.
         checkpoint_every: in steps.
-        device: of torch.
+        device: ``"cpu"`` or ``"cuda"``.
         stop_after: leave early, with a checkpoint, once this many steps are done.
 
+    Returns:
+        What the finished segmenter makes of the validation split; None where there is no such split, or
+        the run stopped early.
+
     Raises:
-        LayoutRTError: data, configuration or checkpoint cannot be used.
+        LayoutRTError: data, configuration or checkpoint cannot be used, or the run's folder not be written.
     """
     if (run / STATE_FILE).exists() and not resume:
         raise LayoutRTError(f"{run} holds a run already; continue it with --resume or choose another --out")
     keep_freed_memory()
     labels = label_set(config.label_set)
-    entries = open_dataset("auto", config.data, "train")
     size = (config.height, config.width)
+    entries = open_dataset(config.dataset, config.data, "train")
     training = PairDataset(entries, labels, size, seed=config.seed, enlarge=(1.0, config.enlarge))
-    pixels = torch.zeros(256)
-    for entry in entries:
-        pixels += torch.bincount(torch.from_numpy(read_layout(entry.labels, labels)).flatten(), minlength=256)
-    pixels = pixels[: labels.num_classes]
-    if labels.dont_care is not None:
-        pixels[labels.dont_care] = 0
-    trainer = SegmenterTrainer(config, labels, class_weights(pixels), device)
+    trainer = SegmenterTrainer(config, labels, class_weights(count_pixels(training)), device)
     if resume:
         trainer.resume(run)
     keys = batch_keys(len(training), config.batch_size, config.seed, trainer.step)
-    batches = load_batches(training, keys, workers=workers)
-    run.mkdir(parents=True, exist_ok=True)
-    _forget_after(run / LOG_FILE, trainer.step)
+    batches = load_batches(training, keys, workers=workers, pin_memory=device == "cuda")
     last = min(config.steps, stop_after or config.steps)
     columns = (
         TextColumn("step"),
@@ -78,20 +83,58 @@ def train_segmenter(
         TimeRemainingColumn(),
         TextColumn("{task.fields[losses]}"),
     )
-    with Progress(*columns) as progress, open(run / LOG_FILE, "a") as log:
+    with RunLog(run, trainer.step) as log, Progress(*columns) as progress:
         task = progress.add_task("", total=config.steps, completed=trainer.step, losses="")
         while trainer.step < last:
+            started = time.perf_counter()
             batch = next(batches)
             values = trainer.train_step(batch.image, batch.labels)
-            log.write(json.dumps({"step": trainer.step} | values) + "\n")
+            log.write_losses(trainer.step, values, time.perf_counter() - started)
             text = "  ".join(f"{name} {value:.3f}" for name, value in values.items())
             progress.update(task, completed=trainer.step, losses=text)
             if trainer.step % checkpoint_every == 0 or trainer.step == last:
-                log.flush()
+                log.write_curves()
                 trainer.save(run)
-    if trainer.step == config.steps:
-        trainer.finish(run, _images(training, config))
-    return run / SEGMENTER_FILE
+    if trainer.step < config.steps:
+        return None
+    segmenter = trainer.finished_segmenter(_images(training, config))
+    if "val" not in available_splits(config.dataset, config.data):
+        trainer.save_segmenter(run, segmenter)
+        return None
+    pairs = PairDataset(
+        open_dataset(config.dataset, config.data, "val"), labels, size, enlarge=(1.0, 1.0), flip=False
+    )
+    score = validate(segmenter, labels, pairs)
+    trainer.save_segmenter(
+        run, segmenter, {"mean_iou": score.mean_iou, "pixel_accuracy": score.pixel_accuracy}
+    )
+    return score
+
+
+def count_pixels(training: PairDataset) -> Tensor:
+    """Pixels of each class, ``[L]``, in up to ``COUNTED_SAMPLES`` samples; none for "don't care"."""
+    labels = training.label_set
+    counts = torch.zeros(256)
+    order = np.random.default_rng(training.seed).permutation(len(training))
+    for i in order[:COUNTED_SAMPLES]:
+        counts += torch.bincount(training[0, int(i)].labels.flatten(), minlength=256)
+    if labels.dont_care is not None:
+        counts[labels.dont_care] = 0
+    return counts[: labels.num_classes]
+
+
+@torch.no_grad()
+def validate(segmenter: Segmenter, labels: LabelSet, pairs: PairDataset) -> ConfusionMatrix:
+    """What a segmenter in evaluation mode makes of every pair."""
+    confusion = ConfusionMatrix(labels.num_classes, labels.dont_care)
+    device = next(segmenter.parameters()).device
+    for i in range(len(pairs)):
+        sample = pairs[0, i]
+        scores = segmenter(sample.image.unsqueeze(0).to(device))
+        if labels.dont_care is not None:
+            scores[:, labels.dont_care] = -torch.inf
+        confusion.add(sample.labels.numpy(), scores.argmax(1)[0].to(torch.uint8).cpu().numpy())
+    return confusion
 
 
 def _images(training: PairDataset, config: SegmenterTrainingConfig) -> Iterator[Tensor]:
@@ -99,10 +142,3 @@ def _images(training: PairDataset, config: SegmenterTrainingConfig) -> Iterator[
     indices = np.random.default_rng(config.seed).permutation(len(training))[:200]
     for start in range(0, len(indices), config.batch_size):
         yield torch.stack([training[0, int(i)].image for i in indices[start : start + config.batch_size]])
-
-
-def _forget_after(log: Path, step: int) -> None:
-    """Drop what a killed run wrote to its log after its last checkpoint."""
-    if log.is_file():
-        lines = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= step]
-        log.write_text("".join(f"{line}\n" for line in lines))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.train.averaging import averaged_copy, refresh_statistics, update_average
 from layoutrt.train.checkpoint import (
-    config_differences,
     load_optimizer,
     load_tensors,
     optimizer_tensors,
@@ -37,6 +36,8 @@ class SegmenterTrainingConfig:
 
     data: str
     label_set: str
+    dataset: str = "auto"
+    """Kind of the data set; see `open_dataset`."""
     height: int = 192
     """Of the crops."""
     width: int = 256
@@ -44,10 +45,10 @@ class SegmenterTrainingConfig:
     """Largest factor by which a frame is enlarged beyond the crop's size before it is cropped."""
     network_width: int = 24
     steps: int = 5000
-    warmup_steps: int = 100
     batch_size: int = 8
     learning_rate: float = 2e-3
-    """Peak; rises linearly over the warm-up and falls as ``(1 - t)^0.9`` (Chen et al., arXiv 1606.00915)."""
+    """Peak. Rises linearly over the first 100 steps (a tenth of a shorter run), then falls as ``(1 - t)^0.9``
+    (Chen et al., arXiv 1606.00915, section 4.1)."""
     weight_decay: float = 1e-2
     colour: float = 0.3
     """Largest relative change of brightness, contrast and each channel's gain."""
@@ -58,7 +59,6 @@ class SegmenterTrainingConfig:
         checks = {
             "enlarge": self.enlarge >= 1,
             "steps": self.steps >= 1,
-            "warmup_steps": 0 <= self.warmup_steps < self.steps,
             "batch_size": self.batch_size >= 1,
             "learning_rate": self.learning_rate > 0,
             "weight_decay": self.weight_decay >= 0,
@@ -73,14 +73,24 @@ class SegmenterTrainingConfig:
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
-        if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        progress = (step - self.warmup_steps) / (self.steps - self.warmup_steps)
+        warmup = min(100, self.steps // 10)
+        if step < warmup:
+            return self.learning_rate * (step + 1) / warmup
+        progress = (step - warmup) / (self.steps - warmup)
         return self.learning_rate * (1 - progress) ** 0.9
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
+
+    def differences(self, other: dict[str, Any]) -> list[str]:
+        """Fields in which a stored configuration differs, as ``field: stored -> asked``; folders may move."""
+        stored = {field.name: field.default for field in fields(self)} | other
+        return [
+            f"{key}: {stored[key]} -> {value}"
+            for key, value in self.to_dict().items()
+            if key != "data" and stored[key] != value
+        ]
 
 
 def class_weights(pixels: Tensor) -> Tensor:
@@ -196,19 +206,24 @@ class SegmenterTrainer:
             "segmenter-training",
             {"config": self.config.to_dict(), "step": self.step},
         )
-        self._save_segmenter(run, self.average)
+        self.save_segmenter(run, self.average)
 
-    def finish(self, run: Path, batches: Iterable[Tensor]) -> None:
-        """Write the segmenter once more, its norms measured on ``batches`` of images ``[N, 3, H, W]``."""
+    def finished_segmenter(self, batches: Iterable[Tensor]) -> Segmenter:
+        """The averaged segmenter, its norms measured on ``batches`` of images ``[N, 3, H, W]``."""
         segmenter = copy.deepcopy(self.average)
         refresh_statistics(segmenter, batches, lambda images: segmenter(images.to(self.device)))
-        self._save_segmenter(run, segmenter)
+        return segmenter
 
-    def _save_segmenter(self, run: Path, segmenter: Segmenter) -> None:
-        provenance = {
+    def save_segmenter(
+        self, run: Path, segmenter: Segmenter, validation: dict[str, float] | None = None
+    ) -> None:
+        """Write a segmenter alone, with how it was made and, once it is known, how good it is."""
+        provenance: dict[str, Any] = {
             "training": self.config.to_dict() | {"data": Path(self.config.data).name},
             "step": self.step,
         }
+        if validation:
+            provenance["validation"] = validation
         save_segmenter(
             run / SEGMENTER_FILE, segmenter.state_dict(), self.segmenter_config, self.labels, provenance
         )
@@ -220,7 +235,7 @@ class SegmenterTrainer:
             LayoutRTError: no state there, or one of another configuration.
         """
         tensors, metadata = load_tensors(run / STATE_FILE, "segmenter-training")
-        differences = config_differences(self.config.to_dict(), metadata["config"])
+        differences = self.config.differences(metadata["config"])
         if differences:
             raise LayoutRTError(
                 f"{run} was trained with another configuration ({'; '.join(differences)}); resume it with "

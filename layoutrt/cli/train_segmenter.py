@@ -16,8 +16,11 @@ def train_segmenter(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoints and log.")],
     data: Annotated[
-        Path | None, typer.Option(help="Folder with train/ and val/, or with images/ and labels/ themselves.")
+        Path | None, typer.Option(help="Folder of a data set, with its training and validation split.")
     ] = None,
+    dataset: Annotated[
+        str, typer.Option(help="auto, cityscapes, ade20k, coco-stuff, camvid or folders.")
+    ] = "auto",
     label_set: Annotated[str, typer.Option(help="Shipped name or .toml file.")] = "camvid",
     size: Annotated[Size | None, size_option("Size of the crops; 192x256 by default.")] = None,
     enlarge: Annotated[float, typer.Option(help="Largest random enlargement before cropping.")] = 2.0,
@@ -50,7 +53,7 @@ def train_segmenter(
     from layoutrt.cli.train import _device, _is_given
     from layoutrt.train.checkpoint import load_tensors
     from layoutrt.train.segmenter_run import train_segmenter
-    from layoutrt.train.segmenter_training import STATE_FILE, SegmenterTrainingConfig
+    from layoutrt.train.segmenter_training import SEGMENTER_FILE, STATE_FILE, SegmenterTrainingConfig
 
     if not resume and data is None:
         raise LayoutRTError("--data is missing; give a folder of images and labels")
@@ -70,7 +73,7 @@ def train_segmenter(
         config = replace(own, **given)
     else:
         config = SegmenterTrainingConfig(**options)
-    checkpoint = train_segmenter(
+    score = train_segmenter(
         config,
         out,
         resume=resume,
@@ -79,4 +82,7 @@ def train_segmenter(
         device=_device(device),
         stop_after=stop_after,
     )
-    Console(highlight=False, soft_wrap=True).print(f"wrote {checkpoint}")
+    console = Console(highlight=False, soft_wrap=True)
+    if score:
+        console.print(f"validation: mIoU {score.mean_iou:.3f}, pixel accuracy {score.pixel_accuracy:.3f}")
+    console.print(f"wrote {out / SEGMENTER_FILE}")

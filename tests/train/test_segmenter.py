@@ -1,0 +1,166 @@
+"""The segmenter: its network, its training, its way into a file and back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from pairs_on_disk import write_pairs
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.layouts import label_set
+from layoutrt.train.checkpoint import load_segmenter, save_segmenter
+from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
+from layoutrt.train.segmenter_run import train_segmenter
+from layoutrt.train.segmenter_training import (
+    SEGMENTER_FILE,
+    SegmenterTrainer,
+    SegmenterTrainingConfig,
+    class_weights,
+    recolour,
+)
+
+CAMVID = label_set("camvid")
+
+
+def tiny_config(data: Path, **changes: object) -> SegmenterTrainingConfig:
+    values = {"height": 32, "width": 48, "network_width": 6, "steps": 6, "batch_size": 2}
+    return SegmenterTrainingConfig(data=str(data), label_set="camvid", **(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("pairs")
+    for split in ("train", "val"):
+        write_pairs(root / split, 4, (48, 64))
+    return root
+
+
+def test_the_network_is_small_and_scores_every_pixel() -> None:
+    segmenter = Segmenter(SegmenterConfig(12)).eval()
+    assert 1_000_000 < sum(p.numel() for p in segmenter.parameters()) < 2_000_000
+    image = torch.zeros(2, 3, 64, 96)
+    with torch.no_grad():
+        assert segmenter(image).shape == (2, 12, 64, 96)
+        strides = [64 // feature.shape[2] for feature in segmenter.features(image)]
+    assert strides == [2, 4, 8, 16]
+
+
+def test_training_learns_to_tell_classes_apart(pairs: Path, tmp_path: Path) -> None:
+    score = train_segmenter(tiny_config(pairs, steps=60, learning_rate=1e-2), tmp_path)
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+    assert score is not None
+    provenance = load_segmenter(tmp_path / SEGMENTER_FILE)[2]
+    assert provenance["validation"]["mean_iou"] == score.mean_iou
+    assert (tmp_path / "curves.png").is_file()
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(pairs: Path, tmp_path: Path) -> None:
+    config = tiny_config(pairs)
+    train_segmenter(config, tmp_path / "whole")
+    train_segmenter(config, tmp_path / "parts", stop_after=3)
+    train_segmenter(config, tmp_path / "parts", resume=True)
+    whole, parts = (
+        load_segmenter(tmp_path / run / SEGMENTER_FILE)[0].state_dict() for run in ("whole", "parts")
+    )
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    logs = [(tmp_path / run / "losses.jsonl").read_text() for run in ("whole", "parts")]
+    assert logs[0] == logs[1]
+
+
+def test_dont_care_teaches_nothing(tmp_path: Path) -> None:
+    trainer = SegmenterTrainer(tiny_config(tmp_path, colour=0.0), CAMVID, torch.ones(12))
+    labels = torch.randint(0, 11, (2, 32, 48), dtype=torch.uint8)
+    labels[:, :16] = 11
+    before = trainer._target(labels)
+    assert (before[:, :16] == -1).all()
+    assert (before[:, 16:] == labels[:, 16:]).all()
+    assert torch.isfinite(torch.tensor(trainer.train_step(torch.randn(2, 3, 32, 48), labels)["loss"]))
+
+
+def test_rare_classes_weigh_more_and_absent_ones_nothing() -> None:
+    weights = class_weights(torch.tensor([900.0, 100.0, 0.0]))
+    assert weights[1] > weights[0] > 0
+    assert weights[2] == 0
+
+
+def test_recolouring_keeps_the_range_and_depends_on_its_source_alone() -> None:
+    images = torch.rand(2, 3, 8, 8) * 2 - 1
+    first, second = (recolour(images, 0.3, np.random.default_rng(1)) for _ in range(2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, images)
+    assert first.abs().max() <= 1
+
+
+def test_a_nan_stops_the_run_and_names_the_step(pairs: Path, tmp_path: Path) -> None:
+    trainer = SegmenterTrainer(tiny_config(pairs), CAMVID, torch.ones(12))
+    images = torch.full((2, 3, 32, 48), float("nan"))
+    with pytest.raises(LayoutRTError, match="at step 0"):
+        trainer.train_step(images, torch.zeros(2, 32, 48, dtype=torch.uint8))
+
+
+def test_a_run_of_another_configuration_is_not_resumed(pairs: Path, tmp_path: Path) -> None:
+    train_segmenter(tiny_config(pairs), tmp_path, stop_after=1)
+    with pytest.raises(LayoutRTError, match="network_width: 6 -> 8"):
+        train_segmenter(tiny_config(pairs, network_width=8), tmp_path, resume=True)
+    with pytest.raises(LayoutRTError, match="holds a run already"):
+        train_segmenter(tiny_config(pairs), tmp_path)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_the_exported_file_gives_the_networks_labels(tmp_path: Path, dynamic: bool) -> None:
+    from layoutrt.export.to_onnx import export_onnx
+    from layoutrt.runtime.session import Session
+
+    torch.manual_seed(5)
+    segmenter = Segmenter(SegmenterConfig(12, 6, 64, 96))
+    with torch.no_grad():
+        for _ in range(3):
+            segmenter(torch.randn(2, 3, 64, 96))
+    segmenter.eval()
+    # A class that would win everywhere, were it not "don't care".
+    assert segmenter.classify.bias is not None
+    with torch.no_grad():
+        # Fresh weights would find one class everywhere.
+        segmenter.classify.weight.mul_(50)
+        segmenter.classify.bias[11] += 1000
+    checkpoint = tmp_path / "segmenter.safetensors"
+    save_segmenter(checkpoint, segmenter.state_dict(), segmenter.config, CAMVID, {})
+    export_onnx(checkpoint, tmp_path / "segmenter.onnx", dynamic=dynamic)
+    session = Session(tmp_path / "segmenter.onnx", threads=1)
+    assert session.metadata["layoutrt.kind"] == "segmenter"
+    for size in ((64, 96), (32, 48)) if dynamic else ((64, 96),):
+        blocks = np.random.default_rng(0).integers(0, 256, (1, size[0] // 8, size[1] // 8, 3), np.uint8)
+        frame = blocks.repeat(8, 1).repeat(8, 2)
+        with torch.no_grad():
+            image = torch.from_numpy(frame).permute(0, 3, 1, 2).float() / 127.5 - 1
+            expected = segmenter(image)[:, :11].argmax(1).numpy()
+        labels = session.run(frame=frame)["labels"]
+        assert labels.dtype == np.uint8
+        assert len(np.unique(expected)) > 2
+        assert (labels == expected).mean() > 0.999
+    model = onnx.load(tmp_path / "segmenter.onnx")
+    assert not any(node.op_type == "BatchNormalization" for node in model.graph.node)
+
+
+def test_the_command_trains_resumes_and_reports(pairs: Path, tmp_path: Path) -> None:
+    layoutrt = [sys.executable, "-m", "layoutrt", "train-segmenter", "--out", str(tmp_path / "run")]
+    sizes = ["--size", "32x48", "--width", "6", "--steps", "6", "--batch", "2"]
+    started = subprocess.run(
+        [*layoutrt, "--data", str(pairs), *sizes, "--stop-after", "2"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "validation" not in started.stdout
+    resumed = subprocess.run([*layoutrt, "--resume"], capture_output=True, text=True, check=True)
+    assert "validation: mIoU" in resumed.stdout
+    assert str(tmp_path / "run" / SEGMENTER_FILE) in resumed.stdout
+    missing = subprocess.run(layoutrt, capture_output=True, text=True, check=False)
+    assert missing.returncode == 1
+    assert "--data is missing" in missing.stderr
