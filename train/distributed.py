@@ -74,7 +74,13 @@ def joined(device: str) -> Iterator[tuple[Processes, str]]:
     if processes.count == 1:
         yield processes, device
         return
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    store, rank, count = next(dist.rendezvous("env://"))
+    if os.environ.get("GROUP_WORLD_SIZE") == "1":
+        # torchrun's store outlives a restart, and with it the addresses of processes that are gone. On
+        # several machines the counts of restarts may differ, so there they cannot be told apart by it.
+        store = dist.PrefixStore(f"restart {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+    backend = "nccl" if device.startswith("cuda") else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=count)
     try:
         yield processes, device
     finally:
