@@ -72,7 +72,7 @@ class TrainingConfig:
     distill_discriminator: float = 10.0
     """Weight of the distance between what the teacher's discriminator sees in their images."""
     precision: str = "float32"
-    """Of the networks' arithmetic; weights, norms and losses are always float32."""
+    """Of the networks' arithmetic; weights, losses and the statistics of norms are always float32."""
     processes: int = 1
     """Which share a step; ``batch_size`` is that of each."""
     ema_decay: float = 0.999

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from typing import cast
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
@@ -40,7 +41,7 @@ def _frozen_buffers(block: nn.Module) -> Iterator[None]:
     norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
     convs = [module for module in block.modules() if isinstance(module, SpectralNormConv2d)]
     momenta = [norm.momentum for norm in norms]
-    counts = [norm.num_batches_tracked.clone() for norm in norms]
+    counts = [cast(Tensor, norm.num_batches_tracked).clone() for norm in norms]
     trained = [conv.training for conv in convs]
     try:
         for norm in norms:
@@ -52,6 +53,6 @@ def _frozen_buffers(block: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum, count in zip(norms, momenta, counts, strict=True):
             norm.momentum = momentum
-            norm.num_batches_tracked.copy_(count)
+            cast(Tensor, norm.num_batches_tracked).copy_(count)
         for conv, training in zip(convs, trained, strict=True):
             conv.training = training

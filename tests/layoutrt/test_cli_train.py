@@ -49,6 +49,13 @@ def test_a_run_stops_is_described_and_resumes_with_its_own_options(cli, refuses,
         (("--data", "pairs", "--label-set", "marsvid"), ("marsvid", "camvid")),
         (("--data", "pairs", "--size", "big"), ("'big'", "192x256")),
         (("--data", "pairs", "--steps", 0), ("steps",)),
+        (("--data", "pairs", "--architecture", "unet"), ("architecture = unet",)),
+        (("--data", "pairs", "--precision", "int8"), ("precision = int8",)),
+        (("--data", "pairs", "--perceptual", "vgg"), ("--perceptual vgg", "vgg:PATH")),
+        (("--data", "pairs", "--perceptual", "vgg:no.pth"), ("no.pth",)),
+        (("--data", "pairs", "--teacher", "nobody"), ("nobody",)),
+        (("--data", "pairs", "--dataset", "imagenet"), ("imagenet", "cityscapes")),
+        (("--data", "pairs", "--compile", "--checkpoint-blocks"), ("--compile", "--checkpoint-blocks")),
     ],
 )
 def test_a_run_that_cannot_start_is_refused(refuses, pairs, monkeypatch, options, words):
