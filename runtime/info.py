@@ -118,7 +118,12 @@ def _safetensors(path: Path) -> Description:
     header = read_safetensors_header(path)
     metadata = _our_metadata(path, header.metadata)
     kind = metadata.pop("kind")
-    names = {"generator": "generator checkpoint", "training": "state of a training run"}
+    names = {
+        "generator": "generator checkpoint",
+        "segmenter": "segmenter checkpoint",
+        "training": "state of a training run",
+        "segmenter-training": "state of a segmenter's training run",
+    }
     return {
         "what": names.get(kind, kind),
         "file": str(path),

@@ -1,12 +1,10 @@
-"""Published generator checkpoints to ours: the one place where a foreign ``.pth`` is read."""
+"""Published generator checkpoints to ours."""
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from layoutrt.errors import LayoutRTError
@@ -14,6 +12,7 @@ from layoutrt.layouts import LABEL_SETS, LabelSet, label_set, numbered_label_set
 from layoutrt.train.checkpoint import file_digest, save_generator
 from layoutrt.train.networks.generator import Generator
 from layoutrt.train.networks.generator_config import GeneratorConfig
+from layoutrt.train.networks.published_weights import read_state_dict
 
 UNUSED = (".conv_0.norm_layer.", ".conv_2.norm_layer.", ".norm_0.")
 """Modules that the release creates, stores and never uses."""
@@ -81,21 +80,7 @@ def import_checkpoint(
 
 
 def _published_state(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise LayoutRTError(f"{path} does not exist; give the path of a published generator (.pth)")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise LayoutRTError(
-            f"{path} holds something other than tensors, which loading would execute; ask its "
-            "author for a file of the state dict alone"
-        ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise LayoutRTError(
-            f"{path} is truncated or not a PyTorch checkpoint ({_first_line(error)}); download it again"
-        ) from None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise LayoutRTError(f"{path} is not a state dict of tensors; give the generator's file (…_net_G.pth)")
+    state = read_state_dict(path, "a published generator (…_net_G.pth)")
     return {
         str(name).removeprefix("module."): value
         for name, value in state.items()

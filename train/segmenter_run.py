@@ -23,9 +23,9 @@ from layoutrt.train.datasets import (
 from layoutrt.train.memory import keep_freed_memory
 from layoutrt.train.metrics.confusion import ConfusionMatrix
 from layoutrt.train.networks.segmenter import Segmenter
+from layoutrt.train.run_files import STATE_FILE
 from layoutrt.train.run_log import RunLog
 from layoutrt.train.segmenter_training import (
-    STATE_FILE,
     SegmenterTrainer,
     SegmenterTrainingConfig,
     class_weights,

@@ -24,8 +24,8 @@ from layoutrt.train.checkpoint import (
     save_tensors,
 )
 from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
+from layoutrt.train.run_files import STATE_FILE
 
-STATE_FILE = "segmenter_training.safetensors"
 SEGMENTER_FILE = "segmenter.safetensors"
 IGNORED = -1
 

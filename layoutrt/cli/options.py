@@ -39,3 +39,24 @@ def size_option(help_text: str, panel: str | None = None) -> Any:
 Threads = Annotated[int | None, typer.Option(help="Threads of one run; one for each processor by default.")]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line, rather than having its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def torch_device(name: str) -> str:
+    """``"cpu"`` or ``"cuda"``, as ``auto``, ``cpu`` or ``cuda`` says.
+
+    Raises:
+        LayoutRTError: another word, or a GPU that torch does not find.
+    """
+    import torch
+
+    if name not in ("auto", "cpu", "cuda"):
+        raise LayoutRTError(f"--device {name} is not known; choose auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise LayoutRTError("--device cuda, but torch finds no GPU; see layoutrt doctor, or use --device cpu")
+    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"

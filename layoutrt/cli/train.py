@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from layoutrt.cli.options import Size, size_option
+from layoutrt.cli.options import Size, is_given, size_option, torch_device
 from layoutrt.errors import LayoutRTError, require
 from layoutrt.train.config import (
     TrainingConfig,
@@ -192,7 +192,7 @@ def train(
 
     `torchrun --nproc-per-node 4 --max-restarts 3 -m layoutrt train --data camvid --out runs/four`
     """
-    given = {name for name in context.params if _is_given(context, name)}
+    given = {name for name in context.params if is_given(context, name)}
     if resume and init:
         raise LayoutRTError("--resume and --init exclude each other; a resumed run has its networks already")
     if not resume and data is None:
@@ -219,7 +219,7 @@ def train(
         workers=workers,
         checkpoint_every=checkpoint_every,
         sample_every=sample_every,
-        device=_device(device),
+        device=torch_device(device),
         stop_after=stop_after,
         compile=compile,
         recompute=checkpoint_blocks,
@@ -259,11 +259,6 @@ def _source(field: str) -> str:
     return (sources | {"perceptual_file": "perceptual"}).get(field, field)
 
 
-def _is_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
 def _run_configuration(run: Path) -> TrainingConfig:
     from layoutrt.train.checkpoint import load_tensors
     from layoutrt.train.run_files import STATE_FILE
@@ -275,13 +270,3 @@ def _run_configuration(run: Path) -> TrainingConfig:
     if unknown:
         raise LayoutRTError(f"{run} has unknown options {', '.join(unknown)}; upgrade layoutrt to resume it")
     return TrainingConfig(**stored)
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name not in ("auto", "cpu", "cuda"):
-        raise LayoutRTError(f"--device {name} is not known; choose auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise LayoutRTError("--device cuda, but torch finds no GPU; see layoutrt doctor, or use --device cpu")
-    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from layoutrt.cli.options import Size, size_option
+from layoutrt.cli.options import Size, is_given, size_option, torch_device
 from layoutrt.errors import LayoutRTError, require
 
 
@@ -50,10 +50,10 @@ def train_segmenter(
     require("torch", extra="train", purpose="layoutrt train-segmenter")
     from rich.console import Console
 
-    from layoutrt.cli.train import _device, _is_given
     from layoutrt.train.checkpoint import load_tensors
+    from layoutrt.train.run_files import STATE_FILE
     from layoutrt.train.segmenter_run import train_segmenter
-    from layoutrt.train.segmenter_training import SEGMENTER_FILE, STATE_FILE, SegmenterTrainingConfig
+    from layoutrt.train.segmenter_training import SEGMENTER_FILE, SegmenterTrainingConfig
 
     if not resume and data is None:
         raise LayoutRTError("--data is missing; give a folder of images and labels")
@@ -67,9 +67,7 @@ def train_segmenter(
             raise LayoutRTError(f"{out} holds no run to resume; check --out, or start one without --resume")
         own = SegmenterTrainingConfig(**load_tensors(out / STATE_FILE, "segmenter-training")[1]["config"])
         sources = {"height": "size", "width": "size"}
-        given = {
-            name: value for name, value in options.items() if _is_given(context, sources.get(name, name))
-        }
+        given = {name: value for name, value in options.items() if is_given(context, sources.get(name, name))}
         config = replace(own, **given)
     else:
         config = SegmenterTrainingConfig(**options)
@@ -79,7 +77,7 @@ def train_segmenter(
         resume=resume,
         workers=workers,
         checkpoint_every=checkpoint_every,
-        device=_device(device),
+        device=torch_device(device),
         stop_after=stop_after,
     )
     console = Console(highlight=False, soft_wrap=True)

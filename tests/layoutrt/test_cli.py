@@ -9,7 +9,17 @@ from layoutrt import __version__
 from layoutrt.cli.options import parse_size
 from layoutrt.errors import LayoutRTError
 
-COMMANDS = ("demo", "synthesize", "train", "import-checkpoint", "export", "info", "doctor")
+COMMANDS = (
+    "demo",
+    "synthesize",
+    "train",
+    "train-segmenter",
+    "evaluate",
+    "import-checkpoint",
+    "export",
+    "info",
+    "doctor",
+)
 HEAVY = ("torch", "onnx", "onnxruntime", "cv2", "numpy", "rich.console")
 
 
@@ -77,6 +87,8 @@ def test_what_is_no_size_is_refused_with_an_example(text):
     "arguments",
     [
         ("train", "--data", "data", "--out", "run"),
+        ("train-segmenter", "--data", "data", "--out", "run"),
+        ("evaluate", "camvid-edge", "--data", "data"),
         ("export", "G.safetensors", "--out", "model.onnx"),
         ("import-checkpoint", "G.pth", "--out", "G.safetensors"),
     ],

@@ -25,7 +25,7 @@ def load_published_weights(network: nn.Module, path: str | Path, what: str) -> N
         LayoutRTError: the file is missing, no state dict, or of another network.
     """
     path = Path(path)
-    state = _read(path, what)
+    state = read_state_dict(path, what)
     for name, own in network.state_dict().items():
         found = state.get(name)
         if found is None:
@@ -40,7 +40,8 @@ def load_published_weights(network: nn.Module, path: str | Path, what: str) -> N
     network.load_state_dict(state, strict=False)
 
 
-def _read(path: Path, what: str) -> dict[str, Tensor]:
+def read_state_dict(path: Path, what: str) -> dict[str, Tensor]:
+    """The tensors of a ``.pth`` or ``.safetensors`` file by name; arguments and errors as above."""
     if not path.is_file():
         raise LayoutRTError(f"{path} does not exist; give the path of the weights of {what}")
     try:
@@ -53,7 +54,9 @@ def _read(path: Path, what: str) -> dict[str, Tensor]:
         ) from None
     except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise LayoutRTError(f"{path} is truncated or damaged ({reason}); download it again") from None
+        raise LayoutRTError(
+            f"{path} is truncated or not a PyTorch checkpoint ({reason}); download it again"
+        ) from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise LayoutRTError(f"{path} is not a state dict of tensors; give the weights of {what}")
     return state

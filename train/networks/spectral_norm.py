@@ -45,4 +45,10 @@ class SpectralNormConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[N, in, H, W]`` -> ``[N, out, ceil(H/stride), ceil(W/stride)]``."""
-        return F.conv2d(x, self.weight(), self.bias, self.stride, self.padding)
+        if torch.is_autocast_enabled(x.device.type):
+            # The power iteration loses its digits in 16 bits; the convolution itself may have them.
+            with torch.autocast(x.device.type, enabled=False):
+                weight = self.weight()
+        else:
+            weight = self.weight()
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding)
