@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx.inliner
 import torch
 from torch import Tensor, nn
 
@@ -166,8 +167,14 @@ def straight_model(generator: AnyGenerator, size: tuple[int, int]) -> onnx.Model
     if config.latent:
         example["z"] = torch.zeros(1, config.latent)
     model = _to_model(generator.eval(), example, "image")
-    model.functions.append(spatially_varying_conv.function_body(3, with_affine=False))
-    return model
+    p = config.predictor_kernel
+    model.functions.extend(
+        [
+            spatially_varying_conv.function_body(3, with_affine=False),
+            predicted_conv.function_body(3, p, with_affine=False),
+        ]
+    )
+    return onnx.inliner.inline_local_functions(model)
 
 
 def set_metadata(model: onnx.ModelProto, values: dict[str, str]) -> None:

@@ -77,7 +77,7 @@ def step_of(case: Case, formulation: str) -> Callable[[], None]:
     torch.manual_seed(0)
     varying = varying_reference if formulation == "unfold" else spatially_varying_conv
     if case.what == "generator":
-        return _generator_step(case, varying)
+        return _generator_step(case, formulation)
     image = (case.height, case.width)
     x = torch.randn(BATCH, case.channels, *image, requires_grad=True)
     if case.what == "varying":
@@ -104,13 +104,15 @@ def _backward(y: Tensor, arguments: Sequence[Tensor]) -> None:
     torch.autograd.grad(y, arguments, torch.ones_like(y))
 
 
-def _generator_step(case: Case, varying: Callable[..., Tensor]) -> Callable[[], None]:
+def _generator_step(case: Case, formulation: str) -> Callable[[], None]:
     from layoutrt.train.networks import conditional_block
     from layoutrt.train.networks.generator import Generator
     from layoutrt.train.networks.generator_config import GeneratorConfig
     from layoutrt.train.networks.semantics import semantic_tensor
 
-    conditional_block.spatially_varying_conv = varying  # type: ignore[assignment]
+    if formulation != "ours":
+        varying = varying_reference if formulation == "unfold" else spatially_varying_conv
+        conditional_block.conditional_conv = lambda x, hidden, predictor: varying(x, predictor(hidden))
     config = GeneratorConfig(12, width=case.channels, hidden=16, predictor_kernel=1)
     generator = Generator(config)
     labels = torch.randint(0, 12, (BATCH, case.height // 8, case.width // 8), dtype=torch.uint8)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from layoutrt.operators.predicted_conv import predicted_conv
 from layoutrt.operators.spatially_varying_conv import spatially_varying_conv
 from layoutrt.train.networks.spectral_norm import SpectralNormConv2d
 
@@ -33,6 +34,18 @@ class Predictor(nn.Sequential):
     def last(self) -> nn.Conv2d:
         """The convolution that makes the kernels or gates."""
         return cast(nn.Conv2d, self[2])
+
+
+def conditional_conv(x: Tensor, hidden: Tensor, predictor: nn.Conv2d) -> Tensor:
+    """Depthwise convolution of ``x [N, C, H, W]`` with kernels that ``predictor`` makes of ``hidden``.
+
+    Kernels of a 1x1 predictor are cheap enough to be predicted again for the gradient instead of being kept;
+    a 3x3 predictor is most of the block's arithmetic, so its kernels are.
+    """
+    if predictor.kernel_size == (1, 1):
+        assert predictor.bias is not None
+        return predicted_conv(x, hidden, predictor.weight, predictor.bias)
+    return spatially_varying_conv(x, predictor(hidden))
 
 
 class SpatiallyAdaptiveNorm(nn.Module):
@@ -86,13 +99,12 @@ class ConditionalBlock(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """``x [N, in, H, W]``, ``condition [N, S+n, H, W]`` -> ``[N, out, H, W]``."""
         hidden = self.hidden_features(condition)
-        w1, w2 = self.gen_weights1.last(hidden[0]), self.gen_weights2.last(hidden[1])
         g1 = torch.sigmoid(self.gen_se_weights1.last(hidden[2]))
         g2 = torch.sigmoid(self.gen_se_weights2.last(hidden[3]))
         shortcut = self.conv_s(self.norm_s(x, hidden[4])) if self.learned_shortcut else x
-        d = spatially_varying_conv(self.norm_1(x), w1)
+        d = conditional_conv(self.norm_1(x), hidden[0], self.gen_weights1.last)
         d = F.leaky_relu(self.conv_1(d) * g1, LEAKY_SLOPE)
-        d = spatially_varying_conv(self.norm_2(d), w2)
+        d = conditional_conv(self.norm_2(d), hidden[1], self.gen_weights2.last)
         d = F.leaky_relu(self.conv_3(d) * g2, LEAKY_SLOPE)
         return shortcut + d
 
