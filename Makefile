@@ -26,7 +26,7 @@ demo: setup
 	$(BIN)/layoutrt demo
 
 test: setup-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 bench: setup
 	$(BIN)/python -m layoutrt.runtime.bench

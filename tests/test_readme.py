@@ -14,7 +14,12 @@ from reference_case import Case, rule_state
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
-SMALLER = {"--steps 8000": "--steps 2", "--frames 240": "--frames 8"}
+SMALLER = {
+    "--steps 3100": "--steps 2",
+    "--steps 1500 --decay-steps 900": "--steps 1 --decay-steps 0",
+    "--steps 4000": "--steps 1 --batch 2",
+    "--frames 240": "--frames 8",
+}
 """What is run less often here than a user would."""
 
 
@@ -47,6 +52,7 @@ def test_commands_of_the_readme_run_one_after_the_other(folder) -> None:
     assert (folder / "published.safetensors").is_file()
     assert len(list((folder / "out" / "val").glob("*.png"))) == 2
     assert len(list((folder / "out" / "drive").glob("*.png"))) == 8
+    assert (folder / "out" / "street.jpg").is_file()
     assert (folder / "out" / "drive.mp4").stat().st_size > 1000
 
 
