@@ -109,7 +109,17 @@ def test_a_run_killed_at_any_moment_resumes_exactly(pairs, tmp_path) -> None:
 
 def test_losses_fall_on_data_that_can_be_learnt(pairs, tmp_path) -> None:
     torch.manual_seed(0)
-    config = replace(TINY, data=str(pairs), learning_rate=2e-3, generator_width=4, decay_steps=0, steps=40)
+    # Feature matching leads: an adversary as small as this one alone would lead anywhere.
+    config = replace(
+        TINY,
+        data=str(pairs),
+        learning_rate=2e-3,
+        generator_width=4,
+        discriminator_width=8,
+        feature_weight=100.0,
+        decay_steps=0,
+        steps=80,
+    )
     trainer = Trainer(config, label_set("camvid"))
     batch = blank_batch()
     images, labels = batch.image, batch.labels
@@ -117,12 +127,12 @@ def test_losses_fall_on_data_that_can_be_learnt(pairs, tmp_path) -> None:
     images[:, 0, 16:] = -0.8
     labels[:, 16:] = 3
     errors = []
-    for _ in range(40):
+    for _ in range(80):
         trainer.train_step(batch)
         with torch.no_grad():
             fake = trainer.generator(semantic_tensor(labels, 12))
         errors.append((fake - images).abs().mean().item())
-    assert min(errors[-5:]) < 0.85 * errors[0]
+    assert min(errors[-10:]) < 0.75 * errors[0]
 
 
 def test_two_time_scales_and_linear_decay() -> None:
