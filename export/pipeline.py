@@ -6,6 +6,8 @@ scaling to bytes are part of it. One subclass for each architecture.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +16,7 @@ from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.semantics import instance_edges
 
 
-class GeneratorPipeline(nn.Module):
+class GeneratorPipeline(nn.Module, ABC):
     """Labels (and instances, and a latent) to RGB bytes.
 
     Args:
@@ -47,9 +49,9 @@ class GeneratorPipeline(nn.Module):
         edges = instance_edges(instances) if instances is not None else None
         return self.synthesise(labels, edges, z)
 
+    @abstractmethod
     def synthesise(self, labels: Tensor, edges: Tensor | None, z: Tensor | None) -> Tensor:
         """The image, from labels below ``num_classes`` and the edge channel ``[N, 1, H, W]``, if any."""
-        raise NotImplementedError
 
 
 def to_bytes(image: Tensor) -> Tensor:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from layoutrt import __version__
 from layoutrt.errors import LayoutRTError
@@ -23,6 +24,9 @@ from layoutrt.train.networks.registry import AnyGenerator, build_generator
 from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
 
 FORMAT = 1
+
+Config = TypeVar("Config", GeneratorConfig, SegmenterConfig)
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], kind: str, metadata: dict[str, Any]) -> None:
@@ -107,12 +111,7 @@ def save_generator(
         labels: the label set it was trained on.
         provenance: how it was made; kept as it is.
     """
-    metadata = {
-        "config": config.to_dict(),
-        "label_set": json.loads(labels.to_json()),
-        "provenance": provenance,
-    }
-    save_tensors(Path(path), state, "generator", metadata)
+    save_tensors(Path(path), state, "generator", _network_metadata(config, labels, provenance))
 
 
 def load_generator(path: str | Path) -> tuple[AnyGenerator, LabelSet, dict[str, Any]]:
@@ -121,22 +120,7 @@ def load_generator(path: str | Path) -> tuple[AnyGenerator, LabelSet, dict[str, 
     Raises:
         LayoutRTError: the file is not a generator checkpoint that this version can load.
     """
-    tensors, metadata = load_tensors(path, "generator")
-    known = {field.name for field in fields(GeneratorConfig)}
-    unknown = sorted(set(metadata["config"]) - known)
-    if unknown:
-        raise LayoutRTError(f"{path} has unknown configuration fields {unknown}; upgrade layoutrt to load it")
-    generator = build_generator(GeneratorConfig(**metadata["config"]))
-    missing, unexpected = generator.load_state_dict(tensors, strict=False)
-    if missing or unexpected:
-        raise LayoutRTError(
-            f"{path} does not fit its own configuration ({(missing + unexpected)[0]}); it is damaged"
-        )
-    return (
-        generator.eval(),
-        LabelSet.from_json(json.dumps(metadata["label_set"])),
-        metadata.get("provenance", {}),
-    )
+    return _load_network(Path(path), "generator", GeneratorConfig, build_generator)
 
 
 def save_segmenter(
@@ -147,12 +131,7 @@ def save_segmenter(
     provenance: dict[str, Any],
 ) -> None:
     """Write a segmenter checkpoint; the arguments are those of `save_generator`."""
-    metadata = {
-        "config": config.to_dict(),
-        "label_set": json.loads(labels.to_json()),
-        "provenance": provenance,
-    }
-    save_tensors(Path(path), state, "segmenter", metadata)
+    save_tensors(Path(path), state, "segmenter", _network_metadata(config, labels, provenance))
 
 
 def load_segmenter(path: str | Path) -> tuple[Segmenter, LabelSet, dict[str, Any]]:
@@ -164,19 +143,34 @@ def load_segmenter(path: str | Path) -> tuple[Segmenter, LabelSet, dict[str, Any
     Raises:
         LayoutRTError: the file is not a segmenter checkpoint that this version can load.
     """
-    path = resolve_checkpoint(path)
-    tensors, metadata = load_tensors(path, "segmenter")
-    unknown = sorted(set(metadata["config"]) - {field.name for field in fields(SegmenterConfig)})
+    return _load_network(resolve_checkpoint(path), "segmenter", SegmenterConfig, Segmenter)
+
+
+def _network_metadata(
+    config: GeneratorConfig | SegmenterConfig, labels: LabelSet, provenance: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "config": config.to_dict(),
+        "label_set": json.loads(labels.to_json()),
+        "provenance": provenance,
+    }
+
+
+def _load_network(
+    path: Path, kind: str, configuration: type[Config], build: Callable[[Config], Network]
+) -> tuple[Network, LabelSet, dict[str, Any]]:
+    tensors, metadata = load_tensors(path, kind)
+    unknown = sorted(set(metadata["config"]) - {field.name for field in fields(configuration)})
     if unknown:
         raise LayoutRTError(f"{path} has unknown configuration fields {unknown}; upgrade layoutrt to load it")
-    segmenter = Segmenter(SegmenterConfig(**metadata["config"]))
-    missing, unexpected = segmenter.load_state_dict(tensors, strict=False)
+    network = build(configuration(**metadata["config"]))
+    missing, unexpected = network.load_state_dict(tensors, strict=False)
     if missing or unexpected:
         raise LayoutRTError(
             f"{path} does not fit its own configuration ({(missing + unexpected)[0]}); it is damaged"
         )
     return (
-        segmenter.eval(),
+        network.eval(),
         LabelSet.from_json(json.dumps(metadata["label_set"])),
         metadata.get("provenance", {}),
     )
