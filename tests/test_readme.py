@@ -52,7 +52,7 @@ def test_commands_of_the_readme_run_one_after_the_other(folder) -> None:
     assert (folder / "published.safetensors").is_file()
     assert len(list((folder / "out" / "val").glob("*.png"))) == 2
     assert len(list((folder / "out" / "drive").glob("*.png"))) == 8
-    assert (folder / "out" / "street.jpg").is_file()
+    assert (folder / "out" / "edge.jpg").is_file()
     assert (folder / "out" / "drive.mp4").stat().st_size > 1000
 
 
