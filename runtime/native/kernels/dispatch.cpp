@@ -31,7 +31,9 @@ namespace {
    isa::spatially_varying_conv_gradient,         \
    isa::layout_conv_gradient,                    \
    isa::predicted_conv_gradient_scratch,         \
-   isa::predicted_conv_gradient}
+   isa::predicted_conv_gradient,                 \
+   isa::predicted_conv_1x1_scratch,              \
+   isa::predicted_conv_1x1}
 
 #if defined(__aarch64__)
 constexpr KernelTable kBaseline = LRT_TABLE(baseline, "NEON");

@@ -22,5 +22,7 @@ void layout_conv_gradient(const LayoutConvGradient& conv, int64_t image, int64_t
 size_t predicted_conv_gradient_scratch(const PredictedConvGradient& conv, int64_t rows);
 void predicted_conv_gradient(const PredictedConvGradient& conv, int64_t image, int64_t row_begin,
                              int64_t row_end, int64_t part, float* scratch);
+size_t predicted_conv_1x1_scratch(const PredictedConv& conv, const PixelTile& tile);
+void predicted_conv_1x1(const PredictedConv& conv, int64_t image, const PixelTile& tile, float* scratch);
 
 }  // namespace layoutrt::kernels::LRT_ISA

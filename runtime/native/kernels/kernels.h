@@ -49,7 +49,7 @@ constexpr int64_t kChannelPadding = 64;
 struct PredictedConv {
   const float* x;       // [images, channels, height, width]
   const float* h;       // [images, features, height, width]
-  const float* weight;  // packed: [channels, features * p * p, 9]
+  const float* weight;  // p = 1: [channels, 9, features]; p = 3, packed: [channels, features * 9, 9]
   const float* bias;    // [channels, 9]
   const float* scale;   // [channels] or null
   const float* shift;   // [channels] or null
@@ -123,6 +123,12 @@ struct Tile {
   int64_t channel_begin, channel_end;
 };
 
+// A part of one image without columns of its own: pixels in row-major order, and output channels.
+struct PixelTile {
+  int64_t pixel_begin, pixel_end;
+  int64_t channel_begin, channel_end;
+};
+
 struct KernelTable {
   const char* name;
 
@@ -138,7 +144,7 @@ struct KernelTable {
   // sums[l, c] = what layout_conv gives where the whole window has label l, added up in the same order.
   void (*layout_conv_uniform_sums)(const LayoutConv&, float* sums);
 
-  // One tile of one image.
+  // One tile of one image, p = 3.
   size_t (*predicted_conv_scratch)(const PredictedConv&, const Tile&);
   void (*predicted_conv)(const PredictedConv&, int64_t image, const Tile&, float* scratch);
 
@@ -156,6 +162,10 @@ struct KernelTable {
   size_t (*predicted_conv_gradient_scratch)(const PredictedConvGradient&, int64_t rows);
   void (*predicted_conv_gradient)(const PredictedConvGradient&, int64_t image, int64_t row_begin,
                                   int64_t row_end, int64_t part, float* scratch);
+
+  // One tile of one image, p = 1.
+  size_t (*predicted_conv_1x1_scratch)(const PredictedConv&, const PixelTile&);
+  void (*predicted_conv_1x1)(const PredictedConv&, int64_t image, const PixelTile&, float* scratch);
 };
 constexpr int64_t kLayoutConvPixels = 512;
 

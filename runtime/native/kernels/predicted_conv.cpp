@@ -1,4 +1,5 @@
-// PredictedConv: a convolution whose outputs are the kernels of a SpatiallyVaryingConv, never stored.
+// PredictedConv with p = 3: a convolution whose outputs are the kernels of a SpatiallyVaryingConv, never
+// stored.
 //
 // A tile of h is copied into a padded strip, so that every tap of every pixel is a plain offset and rows
 // follow each other without edges: the few results at the pads are computed and dropped. For one channel and
@@ -35,13 +36,12 @@ Strip make_strip(const PredictedConv& conv, const Tile& tile) {
 }
 
 // to[1 + r * stride + j] = scale * from[first_row + r, first_column + j] + shift inside the image, 0 outside,
-// for the tile's rows and columns with a halo of one. Without halo_rows only the tile's own rows are filled.
-void pad_plane(const PredictedConv& conv, const Tile& tile, const Strip& strip, bool halo_rows,
-               const float* from, const float* scale, const float* shift, float* to) {
+// for the tile's rows and columns with a halo of one.
+void pad_plane(const PredictedConv& conv, const Tile& tile, const Strip& strip, const float* from,
+               const float* scale, const float* shift, float* to) {
   const int64_t left = tile.column_begin > 0 ? 1 : 0;
   const int64_t right = tile.column_end < conv.width ? 1 : 0;
-  const int64_t last = strip.rows + (halo_rows ? 1 : 0);
-  for (int64_t r = halo_rows ? 0 : 1; r <= last; ++r) {
+  for (int64_t r = 0; r < strip.rows + 2; ++r) {
     const int64_t row = tile.row_begin + r - 1;
     float* line = to + r * strip.stride;
     if (row < 0 || row >= conv.height) {
@@ -59,7 +59,7 @@ void pad_plane(const PredictedConv& conv, const Tile& tile, const Strip& strip, 
       for (int64_t j = 1 - left; j < strip.columns + 1 + right; ++j) line[j] = source[j];
     }
   }
-  for (int64_t p = last * strip.stride + strip.columns + 2; p < strip.plane; ++p) to[p] = 0.0f;
+  for (int64_t p = (strip.rows + 1) * strip.stride + strip.columns + 2; p < strip.plane; ++p) to[p] = 0.0f;
 }
 
 // Offset in a padded plane of tap (dy, dx) of a 3x3 window around pixel 0.
@@ -67,10 +67,10 @@ LRT_INLINE int64_t offset_of(int64_t stride, int tap) { return tap / 3 * stride 
 
 // sum[v] += predicted weight * x over the taps [first, first + T). h and x point to the first pixel in their
 // padded planes.
-template <int P, int T, int V>
+template <int T, int V>
 LRT_INLINE void run_taps(const PredictedConv& conv, const Strip& strip, int64_t channel, int first,
                          const float* h, const float* x, Vector (&sum)[V]) {
-  const float* weight = conv.weight + channel * conv.features * P * P * kTaps + first;
+  const float* weight = conv.weight + channel * conv.features * 9 * kTaps + first;
   const float* bias = conv.bias + channel * kTaps + first;
   const int64_t stride = strip.stride;
   Vector acc[T][V];
@@ -80,17 +80,12 @@ LRT_INLINE void run_taps(const PredictedConv& conv, const Strip& strip, int64_t 
     for (int v = 0; v < V; ++v) acc[t][v] = broadcast(bias[t]);
   }
   for (int64_t feature = 0; feature < conv.features; ++feature, h += strip.plane) {
-    if constexpr (P == 1) {
-      accumulate<T, V>(acc, h + offset_of(stride, 4), weight);
-      weight += kTaps;
-    } else {
-      const float* row = h;
-      // Unrolled, this loop needs more registers than there are.
+    const float* row = h;
+    // Unrolled, this loop needs more registers than there are.
 #pragma GCC unroll 1
-      for (int dy = 0; dy < 3; ++dy, row += stride) {
+    for (int dy = 0; dy < 3; ++dy, row += stride) {
 #pragma GCC unroll 1
-        for (int dx = 0; dx < 3; ++dx, weight += kTaps) accumulate<T, V>(acc, row + dx, weight);
-      }
+      for (int dx = 0; dx < 3; ++dx, weight += kTaps) accumulate<T, V>(acc, row + dx, weight);
     }
   }
 #pragma GCC unroll 9
@@ -102,47 +97,16 @@ LRT_INLINE void run_taps(const PredictedConv& conv, const Strip& strip, int64_t 
 }
 
 // V vectors of pixels of one channel.
-template <int P, int V>
+template <int V>
 void run_pixels(const PredictedConv& conv, const Strip& strip, int64_t channel, const float* h,
                 const float* x, float* y) {
   Vector sum[V] = {};
 #pragma GCC unroll 1
   for (int first = 0; first < kTaps; first += kTapsAtOnce) {
-    run_taps<P, kTapsAtOnce, V>(conv, strip, channel, first, h, x, sum);
+    run_taps<kTapsAtOnce, V>(conv, strip, channel, first, h, x, sum);
   }
 #pragma GCC unroll 3
   for (int v = 0; v < V; ++v) store(y + v * kLanes, sum[v]);
-}
-
-template <int P>
-void run(const PredictedConv& conv, int64_t image, const Tile& tile, float* scratch) {
-  const Strip strip = make_strip(conv, tile);
-  const int64_t plane_size = conv.height * conv.width;
-  float* h = scratch;
-  float* x = h + strip.features;
-  float* y = x + strip.plane;
-  for (int64_t feature = 0; feature < conv.features; ++feature) {
-    pad_plane(conv, tile, strip, P > 1, conv.h + (image * conv.features + feature) * plane_size, nullptr,
-              nullptr, h + feature * strip.plane);
-  }
-  for (int64_t c = tile.channel_begin; c < tile.channel_end; ++c) {
-    const int64_t plane = (image * conv.channels + c) * plane_size;
-    const bool affine = conv.scale != nullptr;
-    pad_plane(conv, tile, strip, true, conv.x + plane, affine ? conv.scale + c : nullptr,
-              affine ? conv.shift + c : nullptr, x);
-    int64_t p = 0;
-    for (; p + kVectors * kLanes <= strip.pixels; p += kVectors * kLanes) {
-      run_pixels<P, kVectors>(conv, strip, c, h + p, x + p, y + p);
-    }
-    for (; p + 2 * kLanes <= strip.pixels; p += 2 * kLanes) {
-      run_pixels<P, 2>(conv, strip, c, h + p, x + p, y + p);
-    }
-    for (; p < strip.pixels; p += kLanes) run_pixels<P, 1>(conv, strip, c, h + p, x + p, y + p);
-    for (int64_t r = 0; r < strip.rows; ++r) {
-      float* to = conv.y + plane + (tile.row_begin + r) * conv.width + tile.column_begin;
-      __builtin_memcpy(to, y + r * strip.stride, static_cast<size_t>(strip.columns) * sizeof(float));
-    }
-  }
 }
 
 }  // namespace
@@ -153,8 +117,33 @@ size_t predicted_conv_scratch(const PredictedConv& conv, const Tile& tile) {
 }
 
 void predicted_conv(const PredictedConv& conv, int64_t image, const Tile& tile, float* scratch) {
-  if (conv.predictor_size == 1) return run<1>(conv, image, tile, scratch);
-  run<3>(conv, image, tile, scratch);
+  const Strip strip = make_strip(conv, tile);
+  const int64_t plane_size = conv.height * conv.width;
+  float* h = scratch;
+  float* x = h + strip.features;
+  float* y = x + strip.plane;
+  for (int64_t feature = 0; feature < conv.features; ++feature) {
+    pad_plane(conv, tile, strip, conv.h + (image * conv.features + feature) * plane_size, nullptr, nullptr,
+              h + feature * strip.plane);
+  }
+  for (int64_t c = tile.channel_begin; c < tile.channel_end; ++c) {
+    const int64_t plane = (image * conv.channels + c) * plane_size;
+    const bool affine = conv.scale != nullptr;
+    pad_plane(conv, tile, strip, conv.x + plane, affine ? conv.scale + c : nullptr,
+              affine ? conv.shift + c : nullptr, x);
+    int64_t p = 0;
+    for (; p + kVectors * kLanes <= strip.pixels; p += kVectors * kLanes) {
+      run_pixels<kVectors>(conv, strip, c, h + p, x + p, y + p);
+    }
+    for (; p + 2 * kLanes <= strip.pixels; p += 2 * kLanes) {
+      run_pixels<2>(conv, strip, c, h + p, x + p, y + p);
+    }
+    for (; p < strip.pixels; p += kLanes) run_pixels<1>(conv, strip, c, h + p, x + p, y + p);
+    for (int64_t r = 0; r < strip.rows; ++r) {
+      float* to = conv.y + plane + (tile.row_begin + r) * conv.width + tile.column_begin;
+      __builtin_memcpy(to, y + r * strip.stride, static_cast<size_t>(strip.columns) * sizeof(float));
+    }
+  }
 }
 
 }  // namespace layoutrt::kernels::LRT_ISA

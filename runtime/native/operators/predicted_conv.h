@@ -19,8 +19,8 @@ class PredictedConv {
   static void infer(const ShapeInference& inference) { inference.set_output(inference.input(0)); }
 
  private:
-  Shape weight_shape_;
-  std::vector<float> packed_;  // where weight is a constant of the model
+  bool constant_ = false;      // weight is a constant of the model
+  std::vector<float> packed_;  // then, for p = 3
 };
 
 }  // namespace layoutrt::operators

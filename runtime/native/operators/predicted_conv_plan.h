@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "operators/kernel_context.h"
+#include "operators/pixel_tiles.h"
 
 namespace layoutrt::operators {
 
@@ -12,7 +14,12 @@ namespace layoutrt::operators {
 // side.
 std::vector<float> pack_predictor(const float* weight, int64_t channels, int64_t inner);
 
-// The parts: tiles of rows, columns and channels of one image.
+// Run it on `images` images. parallel_for(count, body) calls body(i) for every i in [0, count), on any
+// thread. p = 3 takes the packed weight, p = 1 the weight as it is.
+template <class ParallelFor>
+void run_predicted_conv(const kernels::PredictedConv& conv, int64_t images, const ParallelFor& parallel_for);
+
+// The parts for p = 3: tiles of rows, columns and channels of one image.
 class PredictedConvTiles {
  public:
   PredictedConvTiles(const kernels::PredictedConv& conv, int64_t images);
@@ -25,5 +32,24 @@ class PredictedConvTiles {
   int64_t tile_rows_, tile_columns_, tile_channels_;
   int64_t down_, across_, deep_;
 };
+
+template <class ParallelFor>
+void run_predicted_conv(const kernels::PredictedConv& conv, int64_t images, const ParallelFor& parallel_for) {
+  const auto& table = kernels::kernel_table();
+  if (conv.predictor_size == 1) {
+    const PixelTiles tiles(images, conv.channels, conv.height, conv.width, true);
+    return parallel_for(tiles.count(), [&](int64_t i) {
+      const kernels::PixelTile tile = tiles.tile(i);
+      table.predicted_conv_1x1(conv, tiles.image(i), tile,
+                               thread_scratch(table.predicted_conv_1x1_scratch(conv, tile)));
+    });
+  }
+  const PredictedConvTiles tiles(conv, images);
+  parallel_for(tiles.count(), [&](int64_t i) {
+    const kernels::Tile tile = tiles.tile(i);
+    table.predicted_conv(conv, tiles.image(i), tile,
+                         thread_scratch(table.predicted_conv_scratch(conv, tile)));
+  });
+}
 
 }  // namespace layoutrt::operators
