@@ -1,13 +1,10 @@
-// The C API: null checks, and exceptions turned into statuses and sentences.
+// The C API of sessions.
 
-#include <algorithm>
-#include <cstring>
 #include <iterator>
 #include <memory>
-#include <new>
 #include <string>
 
-#include "error.h"
+#include "api_guard.h"
 #include "kernels/kernels.h"
 #include "layoutrt/layoutrt.h"
 #include "onnxruntime/onnxruntime_engine.h"
@@ -21,51 +18,11 @@ struct lrt_session {
 namespace {
 
 using layoutrt::Error;
-
-std::string& last_error() {
-  thread_local std::string sentence;
-  return sentence;
-}
-
-lrt_status fail(lrt_status status, const char* sentence) noexcept {
-  try {
-    last_error() = sentence;
-  } catch (...) {
-    last_error().clear();
-  }
-  return status;
-}
-
-template <class Body>
-lrt_status guarded(const Body& body) noexcept {
-  try {
-    body();
-    return LRT_OK;
-  } catch (const Error& error) {
-    return fail(error.status(), error.what());
-  } catch (const std::bad_alloc&) {
-    return fail(LRT_OUT_OF_MEMORY, "out of memory");
-  } catch (const std::exception& error) {
-    return fail(LRT_RUNTIME_ERROR, error.what());
-  } catch (...) {
-    return fail(LRT_RUNTIME_ERROR, "unknown error");
-  }
-}
-
-void require(const void* pointer, const char* name) {
-  if (pointer == nullptr) throw Error(LRT_INVALID_ARGUMENT, std::string(name) + " is NULL");
-}
+using layoutrt::guarded;
+using layoutrt::require;
 
 lrt_session_options read_options(const lrt_session_options* options) {
-  lrt_session_options known{};
-  if (options != nullptr) {
-    if (options->struct_size < sizeof(size_t) || options->struct_size > 4096) {
-      throw Error(LRT_INVALID_ARGUMENT, "options->struct_size must be sizeof(lrt_session_options), got " +
-                                            std::to_string(options->struct_size));
-    }
-    // A caller built against another version may know fewer options, or more.
-    std::memcpy(&known, options, std::min(options->struct_size, sizeof(known)));
-  }
+  const auto known = layoutrt::read_options(options, "lrt_session_options");
   if (known.threads < 0) {
     throw Error(LRT_INVALID_ARGUMENT,
                 "options->threads must not be negative, got " + std::to_string(known.threads));
@@ -74,8 +31,6 @@ lrt_session_options read_options(const lrt_session_options* options) {
 }
 
 }  // namespace
-
-const char* lrt_last_error(void) { return last_error().c_str(); }
 
 const char* lrt_version(void) { return LRT_VERSION; }
 
