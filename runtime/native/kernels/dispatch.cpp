@@ -25,15 +25,17 @@ namespace {
    isa::layout_conv_scratch,                     \
    isa::layout_conv,                             \
    isa::layout_conv_uniform_sums,                \
-   isa::predicted_conv_scratch,                  \
-   isa::predicted_conv,                          \
+   isa::predicted_conv_3x3_scratch,              \
+   isa::predicted_conv_3x3,                      \
    isa::spatially_varying_conv_gradient_scratch, \
    isa::spatially_varying_conv_gradient,         \
    isa::layout_conv_gradient,                    \
    isa::predicted_conv_gradient_scratch,         \
    isa::predicted_conv_gradient,                 \
    isa::predicted_conv_1x1_scratch,              \
-   isa::predicted_conv_1x1}
+   isa::predicted_conv_1x1,                      \
+   isa::predicted_conv_winograd_scratch,         \
+   isa::predicted_conv_winograd}
 
 #if defined(__aarch64__)
 constexpr KernelTable kBaseline = LRT_TABLE(baseline, "NEON");

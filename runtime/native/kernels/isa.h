@@ -12,8 +12,8 @@ size_t layout_conv_scratch(const LayoutConv& conv);
 void layout_conv(const LayoutConv& conv, int64_t image, int64_t pixel_begin, int64_t pixel_end,
                  float* scratch);
 void layout_conv_uniform_sums(const LayoutConv& conv, float* sums);
-size_t predicted_conv_scratch(const PredictedConv& conv, const Tile& tile);
-void predicted_conv(const PredictedConv& conv, int64_t image, const Tile& tile, float* scratch);
+size_t predicted_conv_3x3_scratch(const PredictedConv& conv, const Tile& tile);
+void predicted_conv_3x3(const PredictedConv& conv, int64_t image, const Tile& tile, float* scratch);
 size_t spatially_varying_conv_gradient_scratch(const SpatiallyVaryingConvGradient& conv);
 void spatially_varying_conv_gradient(const SpatiallyVaryingConvGradient& conv, int64_t plane,
                                      int64_t row_begin, int64_t row_end, float* scratch);
@@ -24,5 +24,8 @@ void predicted_conv_gradient(const PredictedConvGradient& conv, int64_t image, i
                              int64_t row_end, int64_t part, float* scratch);
 size_t predicted_conv_1x1_scratch(const PredictedConv& conv, const PixelTile& tile);
 void predicted_conv_1x1(const PredictedConv& conv, int64_t image, const PixelTile& tile, float* scratch);
+size_t predicted_conv_winograd_scratch(const PredictedConv& conv, const TileRange& range);
+void predicted_conv_winograd(const PredictedConv& conv, int64_t image, const TileRange& range,
+                             float* scratch);
 
 }  // namespace layoutrt::kernels::LRT_ISA

@@ -49,7 +49,7 @@ constexpr int64_t kChannelPadding = 64;
 struct PredictedConv {
   const float* x;       // [images, channels, height, width]
   const float* h;       // [images, features, height, width]
-  const float* weight;  // p = 1: [channels, 9, features]; p = 3, packed: [channels, features * 9, 9]
+  const float* weight;  // [channels, 9, features, p, p]
   const float* bias;    // [channels, 9]
   const float* scale;   // [channels] or null
   const float* shift;   // [channels] or null
@@ -129,6 +129,12 @@ struct PixelTile {
   int64_t channel_begin, channel_end;
 };
 
+// A part of one image: tiles of 4x4 pixels, numbered row by row, and output channels.
+struct TileRange {
+  int64_t tile_begin, tile_end;
+  int64_t channel_begin, channel_end;
+};
+
 struct KernelTable {
   const char* name;
 
@@ -145,8 +151,8 @@ struct KernelTable {
   void (*layout_conv_uniform_sums)(const LayoutConv&, float* sums);
 
   // One tile of one image, p = 3.
-  size_t (*predicted_conv_scratch)(const PredictedConv&, const Tile&);
-  void (*predicted_conv)(const PredictedConv&, int64_t image, const Tile&, float* scratch);
+  size_t (*predicted_conv_3x3_scratch)(const PredictedConv&, const Tile&);
+  void (*predicted_conv_3x3)(const PredictedConv&, int64_t image, const Tile&, float* scratch);
 
   // Rows [row_begin, row_end) of one plane.
   size_t (*spatially_varying_conv_gradient_scratch)(const SpatiallyVaryingConvGradient&);
@@ -166,6 +172,10 @@ struct KernelTable {
   // One tile of one image, p = 1.
   size_t (*predicted_conv_1x1_scratch)(const PredictedConv&, const PixelTile&);
   void (*predicted_conv_1x1)(const PredictedConv&, int64_t image, const PixelTile&, float* scratch);
+
+  // Tiles of one image, p = 3.
+  size_t (*predicted_conv_winograd_scratch)(const PredictedConv&, const TileRange&);
+  void (*predicted_conv_winograd)(const PredictedConv&, int64_t image, const TileRange&, float* scratch);
 };
 constexpr int64_t kLayoutConvPixels = 512;
 

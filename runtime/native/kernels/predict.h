@@ -11,23 +11,23 @@ constexpr int kTaps = 9;
 constexpr int kVectors = 3;
 constexpr int kTapsAtOnce = kManyRegisters ? 9 : 3;
 
-// acc[t][v] += weight[t] * h[v]: one input feature at one offset.
+// acc[t][v] += weight[t * stride] * h[v]: one input feature at one offset.
 template <int T, int V>
-LRT_INLINE void accumulate(Vector (&acc)[T][V], const float* h, const float* weight) {
+LRT_INLINE void accumulate(Vector (&acc)[T][V], const float* h, const float* weight, int64_t stride) {
   if constexpr (T > V) {
     Vector value[V];
 #pragma GCC unroll 3
     for (int v = 0; v < V; ++v) value[v] = load(h + v * kLanes);
 #pragma GCC unroll 9
     for (int t = 0; t < T; ++t) {
-      const Vector w = broadcast(weight[t]);
+      const Vector w = broadcast(weight[t * stride]);
 #pragma GCC unroll 3
       for (int v = 0; v < V; ++v) acc[t][v] += w * value[v];
     }
   } else {
     Vector w[T];
 #pragma GCC unroll 9
-    for (int t = 0; t < T; ++t) w[t] = broadcast(weight[t]);
+    for (int t = 0; t < T; ++t) w[t] = broadcast(weight[t * stride]);
 #pragma GCC unroll 3
     for (int v = 0; v < V; ++v) {
       const Vector value = load(h + v * kLanes);

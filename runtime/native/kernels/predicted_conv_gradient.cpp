@@ -123,7 +123,7 @@ LRT_INLINE void predict_taps(const PredictedConvGradient& conv, const Plane& pla
     for (int v = 0; v < V; ++v) acc[t][v] = broadcast(bias[t]);
   }
   for (int64_t j = 0; j < conv.features; ++j, h += plane.size, weight += kTaps) {
-    accumulate<T, V>(acc, h, weight);
+    accumulate<T, V>(acc, h, weight, 1);
   }
 #pragma GCC unroll 3
   for (int v = 0; v < V; ++v) {

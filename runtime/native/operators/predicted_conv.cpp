@@ -9,26 +9,21 @@ namespace {
 
 constexpr int64_t kTaps = 9;
 
-// Refuses what the kernels do not compute. Empty for p = 1, whose kernels read the weight as it is.
-std::vector<float> pack(const Tensor& weight) {
-  require_shape(PredictedConv::kName, "weight", "[C*k*k, J, p, p]", {-1, -1, -1, -1}, weight.shape);
-  const int64_t p = weight.shape[2];
-  if (weight.shape[0] % kTaps != 0 || weight.shape[3] != p || (p != 1 && p != 3)) {
-    throw Error(LRT_INVALID_ARGUMENT,
-                "PredictedConv: weight must be [C*k*k, J, p, p] with k = 3 and p = 1 or 3, got " +
-                    to_string(weight.shape));
+// Refuses what the kernels do not compute.
+void check_weight(const Shape& shape) {
+  require_shape(PredictedConv::kName, "weight", "[C*k*k, J, p, p]", {-1, -1, -1, -1}, shape);
+  if (shape[0] % kTaps != 0 || shape[3] != shape[2] || (shape[2] != 1 && shape[2] != 3)) {
+    throw Error(
+        LRT_INVALID_ARGUMENT,
+        "PredictedConv: weight must be [C*k*k, J, p, p] with k = 3 and p = 1 or 3, got " + to_string(shape));
   }
-  if (p == 1) return {};
-  return pack_predictor(weight.as<float>(), weight.shape[0] / kTaps, weight.shape[1] * p * p);
 }
 
 }  // namespace
 
 PredictedConv::PredictedConv(const KernelInfo& info) {
   Tensor weight;
-  if (!info.constant_input(2, &weight)) return;
-  packed_ = pack(weight);
-  constant_ = true;
+  if (info.constant_input(2, &weight)) check_weight(weight.shape);
 }
 
 void PredictedConv::compute(const KernelContext& context) const {
@@ -42,8 +37,7 @@ void PredictedConv::compute(const KernelContext& context) const {
   require_shape(kName, "h", "[N, J, H, W]", {images, -1, height, width}, h.shape);
 
   const Tensor weight = context.input(2);
-  std::vector<float> packed_now;
-  if (!constant_) packed_now = pack(weight);
+  check_weight(weight.shape);
   require_shape(kName, "weight", "[C*k*k, J, p, p]",
                 {channels * kTaps, h.shape[1], weight.shape[2], weight.shape[3]}, weight.shape);
   const Tensor bias = context.input(3);
@@ -52,10 +46,9 @@ void PredictedConv::compute(const KernelContext& context) const {
   float* y = context.output(x.shape);
   if (element_count(x.shape) == 0) return;
 
-  const std::vector<float>& packed = constant_ ? packed_ : packed_now;
   const kernels::PredictedConv conv{x.as<float>(),
                                     h.as<float>(),
-                                    packed.empty() ? weight.as<float>() : packed.data(),
+                                    weight.as<float>(),
                                     bias.as<float>(),
                                     affine.scale,
                                     affine.shift,

@@ -2,8 +2,6 @@
 // bias).
 #pragma once
 
-#include <vector>
-
 #include "operators/custom_operator.h"
 
 namespace layoutrt::operators {
@@ -17,10 +15,6 @@ class PredictedConv {
   explicit PredictedConv(const KernelInfo& info);
   void compute(const KernelContext& context) const;
   static void infer(const ShapeInference& inference) { inference.set_output(inference.input(0)); }
-
- private:
-  bool constant_ = false;      // weight is a constant of the model
-  std::vector<float> packed_;  // then, for p = 3
 };
 
 }  // namespace layoutrt::operators

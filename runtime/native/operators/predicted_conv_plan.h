@@ -7,19 +7,20 @@
 #include "kernels/kernels.h"
 #include "operators/kernel_context.h"
 #include "operators/pixel_tiles.h"
+#include "operators/winograd_parts.h"
 
 namespace layoutrt::operators {
 
 // Weight [channels * 9, inner] as [channels, inner, 9]: the nine weights that meet one value of h side by
-// side.
+// side, as the gradient takes them.
 std::vector<float> pack_predictor(const float* weight, int64_t channels, int64_t inner);
 
 // Run it on `images` images. parallel_for(count, body) calls body(i) for every i in [0, count), on any
-// thread. p = 3 takes the packed weight, p = 1 the weight as it is.
+// thread.
 template <class ParallelFor>
 void run_predicted_conv(const kernels::PredictedConv& conv, int64_t images, const ParallelFor& parallel_for);
 
-// The parts for p = 3: tiles of rows, columns and channels of one image.
+// The parts for p = 3 without Winograd's algorithm: tiles of rows, columns and channels of one image.
 class PredictedConvTiles {
  public:
   PredictedConvTiles(const kernels::PredictedConv& conv, int64_t images);
@@ -44,11 +45,19 @@ void run_predicted_conv(const kernels::PredictedConv& conv, int64_t images, cons
                                thread_scratch(table.predicted_conv_1x1_scratch(conv, tile)));
     });
   }
+  if (winograd_pays(conv)) {
+    const WinogradParts parts(conv, images);
+    return parallel_for(parts.count(), [&](int64_t i) {
+      const kernels::TileRange range = parts.range(i);
+      table.predicted_conv_winograd(conv, parts.image(i), range,
+                                    thread_scratch(table.predicted_conv_winograd_scratch(conv, range)));
+    });
+  }
   const PredictedConvTiles tiles(conv, images);
   parallel_for(tiles.count(), [&](int64_t i) {
     const kernels::Tile tile = tiles.tile(i);
-    table.predicted_conv(conv, tiles.image(i), tile,
-                         thread_scratch(table.predicted_conv_scratch(conv, tile)));
+    table.predicted_conv_3x3(conv, tiles.image(i), tile,
+                             thread_scratch(table.predicted_conv_3x3_scratch(conv, tile)));
   });
 }
 

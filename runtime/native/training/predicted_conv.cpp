@@ -42,10 +42,7 @@ lrt_status lrt_train_predicted_conv(const float* x, const float* h, const float*
                                     int64_t features, int64_t height, int64_t width, int32_t p,
                                     int32_t threads) {
   return training::guarded([&] {
-    std::vector<float> packed;
-    if (p != 1) packed = operators::pack_predictor(weight, c, features * p * p);
-    const kernels::PredictedConv conv{
-        x, h, p == 1 ? weight : packed.data(), bias, scale, shift, y, c, features, height, width, p};
+    const kernels::PredictedConv conv{x, h, weight, bias, scale, shift, y, c, features, height, width, p};
     operators::run_predicted_conv(
         conv, n, [&](int64_t count, const auto& body) { training::parallel_for(threads, count, body); });
   });

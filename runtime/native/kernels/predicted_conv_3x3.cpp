@@ -70,7 +70,8 @@ LRT_INLINE int64_t offset_of(int64_t stride, int tap) { return tap / 3 * stride 
 template <int T, int V>
 LRT_INLINE void run_taps(const PredictedConv& conv, const Strip& strip, int64_t channel, int first,
                          const float* h, const float* x, Vector (&sum)[V]) {
-  const float* weight = conv.weight + channel * conv.features * 9 * kTaps + first;
+  const int64_t inner = conv.features * 9;
+  const float* weight = conv.weight + (channel * kTaps + first) * inner;
   const float* bias = conv.bias + channel * kTaps + first;
   const int64_t stride = strip.stride;
   Vector acc[T][V];
@@ -85,7 +86,7 @@ LRT_INLINE void run_taps(const PredictedConv& conv, const Strip& strip, int64_t 
 #pragma GCC unroll 1
     for (int dy = 0; dy < 3; ++dy, row += stride) {
 #pragma GCC unroll 1
-      for (int dx = 0; dx < 3; ++dx, weight += kTaps) accumulate<T, V>(acc, row + dx, weight);
+      for (int dx = 0; dx < 3; ++dx, ++weight) accumulate<T, V>(acc, row + dx, weight, inner);
     }
   }
 #pragma GCC unroll 9
@@ -111,12 +112,12 @@ void run_pixels(const PredictedConv& conv, const Strip& strip, int64_t channel, 
 
 }  // namespace
 
-size_t predicted_conv_scratch(const PredictedConv& conv, const Tile& tile) {
+size_t predicted_conv_3x3_scratch(const PredictedConv& conv, const Tile& tile) {
   const Strip strip = make_strip(conv, tile);
   return static_cast<size_t>(strip.features + strip.plane + strip.pixels) * sizeof(float);
 }
 
-void predicted_conv(const PredictedConv& conv, int64_t image, const Tile& tile, float* scratch) {
+void predicted_conv_3x3(const PredictedConv& conv, int64_t image, const Tile& tile, float* scratch) {
   const Strip strip = make_strip(conv, tile);
   const int64_t plane_size = conv.height * conv.width;
   float* h = scratch;

@@ -1,0 +1,46 @@
+// Four vectors to and from groups of four neighbours in memory.
+#pragma once
+
+#include "kernels/simd.h"
+#include "kernels/transpose.h"
+
+namespace layoutrt::kernels::LRT_ISA {
+
+// Lanes First, First + 2, ... of a and b joined.
+template <int First, int... Lane>
+LRT_INLINE Vector every_second(Vector a, Vector b, Lanes<Lane...>) {
+  return __builtin_shufflevector(a, b, (First + 2 * Lane)...);
+}
+
+// a[First], b[First], a[First + 1], b[First + 1], ...
+template <int First, int... Lane>
+LRT_INLINE Vector zip(Vector a, Vector b, Lanes<Lane...>) {
+  return __builtin_shufflevector(a, b, (First + Lane / 2 + (Lane % 2) * kLanes)...);
+}
+
+// to[s * stride + i] = from[4 * i + s] for one vector of i.
+LRT_INLINE void split_by_four(const float* from, float* to, int64_t stride) {
+  constexpr AllLanes all{};
+  const Vector a = load(from), b = load(from + kLanes);
+  const Vector c = load(from + 2 * kLanes), d = load(from + 3 * kLanes);
+  const Vector even_low = every_second<0>(a, b, all), even_high = every_second<0>(c, d, all);
+  const Vector odd_low = every_second<1>(a, b, all), odd_high = every_second<1>(c, d, all);
+  store(to, every_second<0>(even_low, even_high, all));
+  store(to + stride, every_second<0>(odd_low, odd_high, all));
+  store(to + 2 * stride, every_second<1>(even_low, even_high, all));
+  store(to + 3 * stride, every_second<1>(odd_low, odd_high, all));
+}
+
+// to[4 * i + s] = from[s][i].
+LRT_INLINE void join_by_four(const Vector* from, float* to) {
+  constexpr AllLanes all{};
+  constexpr int kHalf = kLanes / 2;
+  const Vector even_low = zip<0>(from[0], from[2], all), even_high = zip<kHalf>(from[0], from[2], all);
+  const Vector odd_low = zip<0>(from[1], from[3], all), odd_high = zip<kHalf>(from[1], from[3], all);
+  store(to, zip<0>(even_low, odd_low, all));
+  store(to + kLanes, zip<kHalf>(even_low, odd_low, all));
+  store(to + 2 * kLanes, zip<0>(even_high, odd_high, all));
+  store(to + 3 * kLanes, zip<kHalf>(even_high, odd_high, all));
+}
+
+}  // namespace layoutrt::kernels::LRT_ISA
