@@ -15,7 +15,9 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet, label_set
 from layoutrt.models import resolve_model, shipped_models
 from layoutrt.runtime.safetensors_header import read_safetensors_header
-from layoutrt.runtime.session import FORMAT
+
+FORMAT = 1
+"""The newest metadata format this version reads (metadata key ``layoutrt.format``)."""
 
 TRAINING_STATE = "training.safetensors"
 """The file that makes a folder a training run."""

@@ -25,6 +25,9 @@ class SessionOptions(ctypes.Structure):
         ("struct_size", ctypes.c_size_t),
         ("onnxruntime_path", ctypes.c_char_p),
         ("threads", ctypes.c_int32),
+        ("affinity", ctypes.c_char_p),
+        ("no_spinning", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
     ]
 
 
@@ -43,6 +46,7 @@ class SessionInfo(ctypes.Structure):
     """``lrt_session_info``."""
 
     _fields_ = [
+        ("struct_size", ctypes.c_size_t),
         ("input_count", ctypes.c_size_t),
         ("inputs", ctypes.POINTER(NativeTensorInfo)),
         ("output_count", ctypes.c_size_t),
@@ -61,6 +65,19 @@ class NativeTensor(ctypes.Structure):
         ("dims", ctypes.c_int64 * MAX_RANK),
         ("data", ctypes.c_void_p),
         ("size_bytes", ctypes.c_size_t),
+        ("strides", ctypes.c_int64 * MAX_RANK),
+    ]
+
+
+class NativeStageTimes(ctypes.Structure):
+    """``lrt_stage_times``."""
+
+    _fields_ = [
+        ("wait_ms", ctypes.c_double),
+        ("copy_in_ms", ctypes.c_double),
+        ("engine_ms", ctypes.c_double),
+        ("copy_out_ms", ctypes.c_double),
+        ("total_ms", ctypes.c_double),
     ]
 
 
@@ -68,23 +85,51 @@ class NativeTimings(ctypes.Structure):
     """``lrt_timings``."""
 
     _fields_ = [
-        ("total_ms", ctypes.c_double),
-        ("copy_in_ms", ctypes.c_double),
-        ("engine_ms", ctypes.c_double),
-        ("copy_out_ms", ctypes.c_double),
+        ("struct_size", ctypes.c_size_t),
         ("runs", ctypes.c_int64),
+        ("last", NativeStageTimes),
+        ("sum", NativeStageTimes),
     ]
+
+
+class NativeLabelSet(ctypes.Structure):
+    """``lrt_label_set``."""
+
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("name", ctypes.c_char_p),
+        ("count", ctypes.c_size_t),
+        ("dont_care", ctypes.c_int32),
+        ("names", ctypes.POINTER(ctypes.c_char_p)),
+        ("palette", ctypes.POINTER(ctypes.c_uint8)),
+        ("file_values", ctypes.POINTER(ctypes.c_uint8)),
+        ("things", ctypes.POINTER(ctypes.c_uint8)),
+    ]
+
+
+RunCallback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p)
+"""``lrt_run_callback``."""
 
 
 _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "lrt_last_error": (ctypes.c_char_p, []),
     "lrt_version": (ctypes.c_char_p, []),
+    "lrt_abi_version": (ctypes.c_int32, []),
     "lrt_simd": (ctypes.c_char_p, []),
     "lrt_session_create": (
         ctypes.c_int,
         [ctypes.c_char_p, ctypes.POINTER(SessionOptions), ctypes.POINTER(ctypes.c_void_p)],
     ),
-    "lrt_session_destroy": (None, [ctypes.c_void_p]),
+    "lrt_session_create_from_memory": (
+        ctypes.c_int,
+        [
+            ctypes.c_char_p,
+            ctypes.c_size_t,
+            ctypes.POINTER(SessionOptions),
+            ctypes.POINTER(ctypes.c_void_p),
+        ],
+    ),
+    "lrt_session_destroy": (ctypes.c_int, [ctypes.c_void_p]),
     "lrt_session_get_info": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(SessionInfo)]),
     "lrt_session_metadata_count": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(ctypes.c_size_t)]),
     "lrt_session_metadata_key": (
@@ -105,7 +150,23 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
             ctypes.c_size_t,
         ],
     ),
+    "lrt_session_run_async": (
+        ctypes.c_int,
+        [
+            ctypes.c_void_p,
+            ctypes.POINTER(NativeTensor),
+            ctypes.c_size_t,
+            ctypes.POINTER(NativeTensor),
+            ctypes.c_size_t,
+            RunCallback,
+            ctypes.c_void_p,
+            ctypes.POINTER(ctypes.c_uint64),
+        ],
+    ),
+    "lrt_session_wait": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int32]),
+    "lrt_session_label_set": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(NativeLabelSet)]),
     "lrt_session_timings": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(NativeTimings)]),
+    "lrt_session_reset_timings": (ctypes.c_int, [ctypes.c_void_p]),
 }
 
 

@@ -6,17 +6,16 @@ import ctypes
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.layouts import LabelSet
 from layoutrt.runtime import library as native
-
-#: The newest metadata format this version reads (metadata key ``layoutrt.format``).
-FORMAT = 1
 
 #: More threads than any machine has processors spin against each other, and a run never ends.
 MAX_THREADS = 256
@@ -54,14 +53,27 @@ class TensorInfo:
 
 
 @dataclass(frozen=True)
-class Timings:
-    """Where the time of the last run went, in ms, and how many runs there were."""
+class StageTimes:
+    """Where time went, in ms."""
 
-    total_ms: float
+    #: Until the session was free.
+    wait_ms: float
+    #: Inputs packed, or sent to a device.
     copy_in_ms: float
+    #: The computation itself.
     engine_ms: float
+    #: Outputs fetched from a device, or written with strides.
     copy_out_ms: float
+    #: All of it.
+    total_ms: float
+
+
+@dataclass(frozen=True)
+class Timings(StageTimes):
+    """Times of the last run, how many runs there were, and what they took together."""
+
     runs: int
+    sum: StageTimes
 
 
 class Session:
@@ -72,9 +84,13 @@ class Session:
     Args:
         model: path of an ``.onnx`` file.
         threads: threads of one run; None for one per processor.
+        affinity: processors of those threads, such as ``"0-3,8"``, numbered from 0. The first is left to the
+            thread that calls ``run``, which is not moved; the others are for the threads that help it.
+        spin: whether threads that wait for work spin, which is fastest, or sleep.
 
     Attributes:
         path: the model file.
+        label_set: what labels mean; None where the model names no label set.
         inputs: what ``run`` takes.
         outputs: what ``run`` returns.
         metadata: the custom metadata of the model file.
@@ -82,14 +98,17 @@ class Session:
             ``"ONNX Runtime 1.32.0 CPU, AVX-512 operators, 2 threads"``.
 
     Raises:
-        LayoutRTError: the file is missing or no model, was made by a newer layoutrt, or the native
-            library or ONNX Runtime is not installed.
+        LayoutRTError: the file is missing or no model, was made by a newer layoutrt, an option is wrong, or
+            the native library or ONNX Runtime is not installed.
     """
 
-    def __init__(self, model: str | Path, *, threads: int | None = None) -> None:
+    def __init__(
+        self, model: str | Path, *, threads: int | None = None, affinity: str = "", spin: bool = True
+    ) -> None:
         # Set first, so that a session that failed to open can be closed and collected.
         self._handle: ctypes.c_void_p | None = None
         self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
         if threads is not None and threads < 1:
             raise LayoutRTError(f"threads must be at least 1, got {threads}")
         if threads is not None and threads > MAX_THREADS:
@@ -101,6 +120,8 @@ class Session:
             ctypes.sizeof(native.SessionOptions),
             os.fsencode(onnxruntime) if onnxruntime else None,
             threads or 0,
+            affinity.encode(),
+            not spin,
         )
         handle = ctypes.c_void_p()
         native.check(
@@ -109,17 +130,14 @@ class Session:
             )
         )
         self._handle = handle
-        info = native.SessionInfo()
+        info = native.SessionInfo(ctypes.sizeof(native.SessionInfo))
         native.check(self._library.lrt_session_get_info(handle, ctypes.byref(info)))
         self.inputs = tuple(_tensor_info(info.inputs[i]) for i in range(info.input_count))
         self.outputs = tuple(_tensor_info(info.outputs[i]) for i in range(info.output_count))
         self.backend: str = info.backend.decode()
         self.metadata = self._read_metadata()
-        try:
-            _check_format(self.path, self.metadata)
-        except LayoutRTError:
-            self.close()
-            raise
+        label_set = self.metadata.get("layoutrt.label_set")
+        self.label_set = None if label_set is None else LabelSet.from_json(label_set)
 
     def run(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Run the model once.
@@ -170,18 +188,38 @@ class Session:
                 for info, array, tensor in zip(self.outputs, results, given, strict=True)
             }
 
+    def submit(self, **inputs: np.ndarray) -> Future[dict[str, np.ndarray]]:
+        """Start ``run`` on a thread of the session and return. Runs keep the order of their submission.
+
+        The arrays must not change until the result is there.
+
+        Returns:
+            What gives the outputs, or raises the error, of the run.
+
+        Raises:
+            LayoutRTError: the session is closed.
+        """
+        with self._lock:
+            self._open_handle()
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(1, "layoutrt")
+            return self._executor.submit(self.run, **inputs)
+
     @property
     def timings(self) -> Timings:
-        """Times of the last run, in ms."""
-        timings = native.NativeTimings()
+        """Times of the last run and of all runs, in ms."""
+        timings = native.NativeTimings(ctypes.sizeof(native.NativeTimings))
         with self._lock:
             native.check(self._library.lrt_session_timings(self._open_handle(), ctypes.byref(timings)))
-        return Timings(
-            timings.total_ms, timings.copy_in_ms, timings.engine_ms, timings.copy_out_ms, timings.runs
-        )
+        last, total = _stage_times(timings.last), _stage_times(timings.sum)
+        return Timings(**asdict(last), runs=timings.runs, sum=total)
 
     def close(self) -> None:
-        """Free the model. Allowed more than once."""
+        """Wait for what was submitted and free the model. Allowed more than once."""
+        with self._lock:
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown()
         with self._lock:
             if self._handle is not None:
                 self._library.lrt_session_destroy(self._handle)
@@ -199,6 +237,10 @@ class Session:
         self.close()
 
     def __del__(self) -> None:
+        # Nothing is pending: it would refer to the session. This may be the executor's own thread.
+        if self._executor is not None:
+            self._executor.shutdown(wait=False)
+            self._executor = None
         self.close()
 
     def _open_handle(self) -> ctypes.c_void_p:
@@ -214,8 +256,13 @@ class Session:
             key, value = ctypes.c_char_p(), ctypes.c_char_p()
             native.check(self._library.lrt_session_metadata_key(self._handle, index, ctypes.byref(key)))
             native.check(self._library.lrt_session_metadata(self._handle, key, ctypes.byref(value)))
-            metadata[(key.value or b"").decode()] = (value.value or b"").decode()
+            name, text = (part.value or b"" for part in (key, value))
+            metadata[name.decode(errors="replace")] = text.decode(errors="replace")
         return metadata
+
+
+def _stage_times(times: native.NativeStageTimes) -> StageTimes:
+    return StageTimes(times.wait_ms, times.copy_in_ms, times.engine_ms, times.copy_out_ms, times.total_ms)
 
 
 def _tensor_info(info: native.NativeTensorInfo) -> TensorInfo:
@@ -254,21 +301,3 @@ def _copy(tensor: native.NativeTensor) -> np.ndarray:
     if tensor.size_bytes:
         ctypes.memmove(array.ctypes.data, tensor.data, tensor.size_bytes)
     return array
-
-
-def _check_format(path: Path, metadata: dict[str, str]) -> None:
-    found = metadata.get("layoutrt.format")
-    if found is None:
-        return
-    try:
-        newer = int(found) > FORMAT
-    except ValueError:
-        raise LayoutRTError(
-            f"{path} has the metadata layoutrt.format = '{found}', which is not a number; export it again"
-        ) from None
-    if newer:
-        version = metadata.get("layoutrt.version", "unknown")
-        raise LayoutRTError(
-            f"{path} was made by a newer layoutrt (format {found}, version {version}); "
-            "upgrade with: pip install --upgrade layoutrt"
-        )

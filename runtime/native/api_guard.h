@@ -35,19 +35,42 @@ inline void require(const void* pointer, const char* name) {
   if (pointer == nullptr) throw Error(LRT_INVALID_ARGUMENT, std::string(name) + " is NULL");
 }
 
-// The caller's options, where NULL stands for zeros. A caller built against another version may know fewer
-// options, or more. `type` is the struct's name. Throws Error.
+// Structs of the API start with struct_size. A caller built against another version has one that is shorter
+// than ours, or longer.
+inline void check_struct_size(size_t size, const char* argument, const char* type) {
+  if (size >= sizeof(size_t) && size <= 4096) return;
+  throw Error(LRT_INVALID_ARGUMENT, std::string(argument) + "->struct_size must be sizeof(" + type +
+                                        "), got " + std::to_string(size));
+}
+
+// The caller's options, where NULL stands for zeros; those beyond what we know must be 0. `type` is the
+// struct's name. Throws Error.
 template <class Options>
 Options read_options(const Options* options, const char* type) {
   Options known{};
-  if (options != nullptr) {
-    if (options->struct_size < sizeof(size_t) || options->struct_size > 4096) {
-      throw Error(LRT_INVALID_ARGUMENT, std::string("options->struct_size must be sizeof(") + type +
-                                            "), got " + std::to_string(options->struct_size));
-    }
-    std::memcpy(&known, options, std::min(options->struct_size, sizeof(known)));
+  if (options == nullptr) return known;
+  const size_t size = options->struct_size;
+  check_struct_size(size, "options", type);
+  const auto* bytes = reinterpret_cast<const unsigned char*>(options);
+  if (size > sizeof(known) &&
+      std::any_of(bytes + sizeof(known), bytes + size, [](unsigned char byte) { return byte != 0; })) {
+    throw Error(LRT_INVALID_ARGUMENT, std::string("options has one that layoutrt ") + lrt_version() +
+                                          " does not know; leave it 0, or use a newer library");
   }
+  std::memcpy(&known, options, std::min(size, sizeof(known)));
   return known;
+}
+
+// Give the caller a struct: as much as theirs holds, and zeros in what it holds beyond. Throws Error.
+template <class Struct>
+void write_struct(const Struct& value, const char* argument, const char* type, Struct* target) {
+  require(target, argument);
+  const size_t size = target->struct_size;
+  check_struct_size(size, argument, type);
+  auto* bytes = reinterpret_cast<unsigned char*>(target);
+  std::memcpy(bytes, &value, std::min(size, sizeof(Struct)));
+  if (size > sizeof(Struct)) std::memset(bytes + sizeof(Struct), 0, size - sizeof(Struct));
+  target->struct_size = size;
 }
 
 }  // namespace layoutrt

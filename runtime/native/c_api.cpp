@@ -3,36 +3,57 @@
 #include <iterator>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "api_guard.h"
+#include "call.h"
 #include "kernels/kernels.h"
 #include "layoutrt/layoutrt.h"
 #include "onnxruntime/onnxruntime_engine.h"
-#include "session.h"
+#include "processors.h"
+#include "session_handles.h"
 
-struct lrt_session {
-  explicit lrt_session(std::unique_ptr<layoutrt::Engine> engine) : session(std::move(engine)) {}
-  layoutrt::Session session;
-};
+#define LRT_TEXT_OF(number) #number
+#define LRT_TEXT(number) LRT_TEXT_OF(number)
 
 namespace {
 
+using layoutrt::Call;
 using layoutrt::Error;
 using layoutrt::guarded;
 using layoutrt::require;
+using layoutrt::write_struct;
 
 lrt_session_options read_options(const lrt_session_options* options) {
   const auto known = layoutrt::read_options(options, "lrt_session_options");
-  if (known.threads < 0) {
+  const auto refuse = [](const char* name, const char* range, int32_t got) {
     throw Error(LRT_INVALID_ARGUMENT,
-                "options->threads must not be negative, got " + std::to_string(known.threads));
+                std::string("options->") + name + " must be " + range + ", got " + std::to_string(got));
+  };
+  if (known.threads < 0 || known.threads > LRT_MAX_THREADS) {
+    refuse("threads", "0 to " LRT_TEXT(LRT_MAX_THREADS), known.threads);
   }
+  if (known.no_spinning != 0 && known.no_spinning != 1) {
+    refuse("no_spinning", "0 or 1", known.no_spinning);
+  }
+  if (known.reserved != 0) refuse("reserved", "0", known.reserved);
   return known;
+}
+
+lrt_session* open_session(std::unique_ptr<layoutrt::Engine> engine, const std::string& name,
+                          const lrt_session_options& options) {
+  const std::vector<int> processors = layoutrt::parse_processors(options.affinity);
+  return layoutrt::add_session(std::make_unique<layoutrt::OpenSession>(
+      std::move(engine), name, processors.empty() ? -1 : processors.front()));
 }
 
 }  // namespace
 
-const char* lrt_version(void) { return LRT_VERSION; }
+const char* lrt_version(void) {
+  return LRT_TEXT(LRT_VERSION_MAJOR) "." LRT_TEXT(LRT_VERSION_MINOR) "." LRT_TEXT(LRT_VERSION_PATCH);
+}
+
+int32_t lrt_abi_version(void) { return LRT_ABI_VERSION; }
 
 const char* lrt_simd(void) { return layoutrt::kernels::kernel_table().name; }
 
@@ -42,8 +63,9 @@ lrt_status lrt_session_create(const char* model_path, const lrt_session_options*
   return guarded([&] {
     require(model_path, "model_path");
     require(session, "session");
-    *session = std::make_unique<lrt_session>(layoutrt::open_onnxruntime(model_path, read_options(options)))
-                   .release();
+    const lrt_session_options known = read_options(options);
+    *session = open_session(layoutrt::open_onnxruntime(model_path, known),
+                            std::string("'") + model_path + "'", known);
   });
 }
 
@@ -53,28 +75,41 @@ lrt_status lrt_session_create_from_memory(const void* data, size_t size, const l
   return guarded([&] {
     require(data, "data");
     require(session, "session");
-    *session = std::make_unique<lrt_session>(layoutrt::open_onnxruntime(data, size, read_options(options)))
-                   .release();
+    const lrt_session_options known = read_options(options);
+    *session = open_session(layoutrt::open_onnxruntime(data, size, known), "the model in memory", known);
   });
 }
 
-void lrt_session_destroy(lrt_session* session) { std::unique_ptr<lrt_session> owner(session); }
+lrt_status lrt_session_destroy(lrt_session* session) {
+  if (session == nullptr) return LRT_OK;
+  return guarded([&] { layoutrt::destroy_session(session); });
+}
 
 lrt_status lrt_session_get_info(const lrt_session* session, lrt_session_info* info) {
   return guarded([&] {
-    require(session, "session");
-    require(info, "info");
-    *info = session->session.info();
+    const Call call(session);
+    write_struct(call->session.info(), "info", "lrt_session_info", info);
+  });
+}
+
+lrt_status lrt_session_label_set(const lrt_session* session, lrt_label_set* label_set) {
+  return guarded([&] {
+    const Call call(session);
+    const layoutrt::LabelSet* found = call->session.label_set();
+    if (found == nullptr) {
+      throw Error(LRT_NOT_FOUND, "the model names no label set; export it with layoutrt export");
+    }
+    write_struct(found->view(), "label_set", "lrt_label_set", label_set);
   });
 }
 
 lrt_status lrt_session_metadata(const lrt_session* session, const char* key, const char** value) {
   return guarded([&] {
-    require(session, "session");
+    const Call call(session);
     require(key, "key");
     require(value, "value");
     *value = nullptr;
-    const auto& metadata = session->session.metadata();
+    const auto& metadata = call->session.metadata();
     const auto found = metadata.find(key);
     if (found == metadata.end()) {
       throw Error(LRT_NOT_FOUND, std::string("the model has no metadata '") + key + "'");
@@ -85,18 +120,18 @@ lrt_status lrt_session_metadata(const lrt_session* session, const char* key, con
 
 lrt_status lrt_session_metadata_count(const lrt_session* session, size_t* count) {
   return guarded([&] {
-    require(session, "session");
+    const Call call(session);
     require(count, "count");
-    *count = session->session.metadata().size();
+    *count = call->session.metadata().size();
   });
 }
 
 lrt_status lrt_session_metadata_key(const lrt_session* session, size_t index, const char** key) {
   return guarded([&] {
-    require(session, "session");
+    const Call call(session);
     require(key, "key");
     *key = nullptr;
-    const auto& metadata = session->session.metadata();
+    const auto& metadata = call->session.metadata();
     if (index >= metadata.size()) {
       throw Error(LRT_NOT_FOUND, "the model has " + std::to_string(metadata.size()) +
                                      " metadata keys; there is no number " + std::to_string(index));
@@ -108,15 +143,40 @@ lrt_status lrt_session_metadata_key(const lrt_session* session, size_t index, co
 lrt_status lrt_session_run(lrt_session* session, const lrt_tensor* inputs, size_t input_count,
                            lrt_tensor* outputs, size_t output_count) {
   return guarded([&] {
-    require(session, "session");
-    session->session.run(inputs, input_count, outputs, output_count);
+    const Call call(session);
+    call->session.run(inputs, input_count, outputs, output_count);
+  });
+}
+
+lrt_status lrt_session_run_async(lrt_session* session, const lrt_tensor* inputs, size_t input_count,
+                                 const lrt_tensor* outputs, size_t output_count, lrt_run_callback callback,
+                                 void* user_data, uint64_t* ticket) {
+  return guarded([&] {
+    Call call(session);
+    layoutrt::RunQueue& queue = call->queue;
+    const uint64_t given =
+        queue.submit(std::move(call), inputs, input_count, outputs, output_count, callback, user_data);
+    if (ticket != nullptr) *ticket = given;
+  });
+}
+
+lrt_status lrt_session_wait(lrt_session* session, uint64_t ticket, int32_t timeout_ms) {
+  return guarded([&] {
+    const Call call(session);
+    call->queue.wait(ticket, timeout_ms);
   });
 }
 
 lrt_status lrt_session_timings(const lrt_session* session, lrt_timings* timings) {
   return guarded([&] {
-    require(session, "session");
-    require(timings, "timings");
-    *timings = session->session.timings();
+    const Call call(session);
+    write_struct(call->session.timings(), "timings", "lrt_timings", timings);
+  });
+}
+
+lrt_status lrt_session_reset_timings(lrt_session* session) {
+  return guarded([&] {
+    const Call call(session);
+    call->session.reset_timings();
   });
 }

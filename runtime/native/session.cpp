@@ -1,26 +1,18 @@
 #include "session.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cstring>
-#include <limits>
+#include <charconv>
+#include <stdexcept>
 
 #include "dtype.h"
 #include "error.h"
+#include "strides.h"
 
 namespace layoutrt {
 namespace {
 
-[[noreturn]] void refuse(const std::string& sentence) { throw Error(LRT_INVALID_ARGUMENT, sentence); }
-
-std::string describe(lrt_dtype dtype, const int64_t* dims, int32_t rank) {
-  std::string text = std::string(traits(dtype).name) + " [";
-  for (int32_t i = 0; i < rank; ++i) {
-    if (i > 0) text += ", ";
-    text += dims[i] < 0 ? "?" : std::to_string(dims[i]);
-  }
-  return text + "]";
-}
+// The newest metadata format this version reads (metadata key layoutrt.format).
+constexpr int kFormat = 1;
 
 std::vector<lrt_tensor_info> describe_all(const std::vector<TensorInfo>& tensors) {
   std::vector<lrt_tensor_info> infos;
@@ -38,101 +30,150 @@ std::vector<lrt_tensor_info> describe_all(const std::vector<TensorInfo>& tensors
   return infos;
 }
 
-size_t find(const std::vector<lrt_tensor_info>& infos, const char* kind, const lrt_tensor& tensor) {
-  if (tensor.name == nullptr) refuse(std::string("an ") + kind + " has no name");
-  std::string names;
-  for (size_t i = 0; i < infos.size(); ++i) {
-    if (std::strcmp(infos[i].name, tensor.name) == 0) return i;
-    names += std::string(i > 0 ? ", " : "") + "'" + infos[i].name + "'";
+void check_format(const std::map<std::string, std::string>& metadata, const std::string& name) {
+  const auto found = metadata.find("layoutrt.format");
+  if (found == metadata.end()) return;
+  const std::string& text = found->second;
+  int format = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), format);
+  if (read.ec == std::errc::invalid_argument || read.ptr != text.data() + text.size()) {
+    throw Error(LRT_INVALID_MODEL, name + " has the metadata layoutrt.format = '" + text +
+                                       "', which is not a number; export it again");
   }
-  refuse(std::string("the model has no ") + kind + " '" + tensor.name + "'; it has " + names);
-}
-
-void check_fits(const lrt_tensor_info& info, const char* kind, const lrt_tensor& tensor) {
-  const std::string name = std::string(kind) + " '" + info.name + "'";
-  if (tensor.rank < 0 || tensor.rank > LRT_MAX_RANK) {
-    refuse(name + " has a rank of " + std::to_string(tensor.rank) + "; it may be 0 to 8");
-  }
-  bool fits = tensor.dtype == info.dtype && tensor.rank == info.rank;
-  for (int32_t i = 0; fits && i < info.rank; ++i) {
-    fits = tensor.dims[i] >= 0 && (info.dims[i] < 0 || info.dims[i] == tensor.dims[i]);
-  }
-  if (!fits) {
-    refuse(name + " must be " + describe(info.dtype, info.dims, info.rank) + ", got " +
-           describe(tensor.dtype, tensor.dims, tensor.rank));
-  }
-  size_t bytes = traits(tensor.dtype).bytes;
-  for (int32_t i = 0; i < tensor.rank; ++i) {
-    const auto dim = static_cast<size_t>(tensor.dims[i]);
-    if (dim != 0 && bytes > std::numeric_limits<int64_t>::max() / dim) refuse(name + " is too large");
-    bytes *= dim;
-  }
-  if (tensor.size_bytes != bytes) {
-    refuse(name + " " + describe(tensor.dtype, tensor.dims, tensor.rank) + " has " + std::to_string(bytes) +
-           " bytes, got a buffer of " + std::to_string(tensor.size_bytes));
+  if (format > kFormat || read.ec != std::errc()) {
+    const auto version = metadata.find("layoutrt.version");
+    throw Error(LRT_INVALID_MODEL, name + " was made by a newer layoutrt (format " + text + ", version " +
+                                       (version == metadata.end() ? "unknown" : version->second) +
+                                       "); upgrade with: pip install --upgrade layoutrt");
   }
 }
 
-double milliseconds(std::chrono::steady_clock::duration duration) {
+double milliseconds(Session::Clock::duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
+}
+
+void add(const lrt_stage_times& times, lrt_stage_times* sum) {
+  sum->wait_ms += times.wait_ms;
+  sum->copy_in_ms += times.copy_in_ms;
+  sum->engine_ms += times.engine_ms;
+  sum->copy_out_ms += times.copy_out_ms;
+  sum->total_ms += times.total_ms;
 }
 
 }  // namespace
 
-Session::Session(std::unique_ptr<Engine> engine)
+Session::Session(std::unique_ptr<Engine> engine, const std::string& name)
     : engine_(std::move(engine)),
       backend_(engine_->backend()),
       inputs_(describe_all(engine_->inputs())),
-      outputs_(describe_all(engine_->outputs())) {}
+      outputs_(describe_all(engine_->outputs())),
+      input_buffers_(inputs_.size()),
+      output_buffers_(outputs_.size()) {
+  check_format(metadata(), name);
+  const auto found = metadata().find("layoutrt.label_set");
+  if (found != metadata().end()) {
+    try {
+      label_set_.emplace(found->second);
+    } catch (const std::invalid_argument& error) {
+      throw Error(LRT_INVALID_MODEL, name + " has a label set in its metadata that cannot be read (" +
+                                         error.what() + "); export it again");
+    }
+  }
+}
 
 lrt_session_info Session::info() const {
-  return {inputs_.size(), inputs_.data(), outputs_.size(), outputs_.data(), backend_.c_str()};
+  return {sizeof(lrt_session_info), inputs_.size(),  inputs_.data(),
+          outputs_.size(),          outputs_.data(), backend_.c_str()};
+}
+
+void Session::check(const lrt_tensor* inputs, size_t input_count, const lrt_tensor* outputs,
+                    size_t output_count, Request* request) const {
+  check_inputs(inputs_, inputs, input_count, &request->inputs);
+  check_outputs(outputs_, outputs, output_count, &request->outputs);
 }
 
 void Session::run(const lrt_tensor* inputs, size_t input_count, lrt_tensor* outputs, size_t output_count) {
-  if (input_count > 0 && inputs == nullptr) refuse("inputs is NULL");
-  if (output_count == 0 || outputs == nullptr) refuse("no output was asked for");
-
-  std::vector<const lrt_tensor*> ordered(inputs_.size());
-  for (size_t i = 0; i < input_count; ++i) {
-    const size_t index = find(inputs_, "input", inputs[i]);
-    if (ordered[index] != nullptr) refuse(std::string("input '") + inputs[i].name + "' is given twice");
-    check_fits(inputs_[index], "input", inputs[i]);
-    if (inputs[i].data == nullptr && inputs[i].size_bytes > 0) {
-      refuse(std::string("input '") + inputs[i].name + "' has no data");
-    }
-    ordered[index] = &inputs[i];
-  }
-  for (size_t i = 0; i < ordered.size(); ++i) {
-    if (ordered[i] == nullptr) {
-      const lrt_tensor_info& info = inputs_[i];
-      refuse(std::string("input '") + info.name + "' is missing; it is " +
-             describe(info.dtype, info.dims, info.rank));
-    }
-  }
-  std::vector<lrt_tensor*> wanted;
-  std::vector<bool> seen(outputs_.size());
+  const auto asked = Clock::now();
+  const std::lock_guard<std::mutex> lock(running_);
+  check(inputs, input_count, outputs, output_count, &request_);
+  run_locked(&request_, asked);
   for (size_t i = 0; i < output_count; ++i) {
-    const size_t index = find(outputs_, "output", outputs[i]);
-    if (seen[index]) refuse(std::string("output '") + outputs[i].name + "' is asked for twice");
-    seen[index] = true;
-    if (outputs[i].data != nullptr) check_fits(outputs_[index], "output", outputs[i]);
-    wanted.push_back(&outputs[i]);
+    if (outputs[i].data != nullptr) continue;
+    const char* name = outputs[i].name;
+    outputs[i] = request_.outputs[i];
+    outputs[i].name = name;
   }
+}
 
-  const std::lock_guard<std::mutex> lock(mutex_);
-  const auto start = std::chrono::steady_clock::now();
-  const EngineTimings spent = engine_->run(ordered, wanted);
-  timings_.total_ms = milliseconds(std::chrono::steady_clock::now() - start);
-  timings_.copy_in_ms = spent.copy_in_ms;
-  timings_.engine_ms = spent.engine_ms;
-  timings_.copy_out_ms = spent.copy_out_ms;
+void Session::run(Request* request, Clock::time_point asked) {
+  const std::lock_guard<std::mutex> lock(running_);
+  run_locked(request, asked);
+}
+
+lrt_tensor Session::contiguous(const lrt_tensor& tensor, Buffer* buffer) const {
+  const auto address = reinterpret_cast<uintptr_t>(tensor.data);
+  const size_t element = traits(tensor.dtype).bytes;
+  lrt_tensor result = tensor;
+  if (!has_strides(tensor) && (element == 0 || address % element == 0)) return result;
+  result.size_bytes = contiguous_bytes(tensor);
+  std::fill_n(result.strides, LRT_MAX_RANK, 0);
+  if (buffer->size() < result.size_bytes) buffer->resize(result.size_bytes);
+  result.data = buffer->data();
+  return result;
+}
+
+void Session::run_locked(Request* request, Clock::time_point asked) {
+  const auto start = Clock::now();
+  contiguous_inputs_.clear();
+  input_pointers_.clear();
+  for (size_t i = 0; i < request->inputs.size(); ++i) {
+    contiguous_inputs_.push_back(contiguous(request->inputs[i], &input_buffers_[i]));
+    if (contiguous_inputs_[i].data != request->inputs[i].data) {
+      pack(request->inputs[i], contiguous_inputs_[i].data);
+    }
+  }
+  contiguous_outputs_.clear();
+  output_pointers_.clear();
+  for (size_t i = 0; i < request->outputs.size(); ++i) {
+    contiguous_outputs_.push_back(contiguous(request->outputs[i], &output_buffers_[i]));
+  }
+  for (const lrt_tensor& tensor : contiguous_inputs_) input_pointers_.push_back(&tensor);
+  for (lrt_tensor& tensor : contiguous_outputs_) output_pointers_.push_back(&tensor);
+
+  const auto packed = Clock::now();
+  const EngineTimings spent = engine_->run(input_pointers_, output_pointers_);
+  const auto computed = Clock::now();
+  for (size_t i = 0; i < request->outputs.size(); ++i) {
+    lrt_tensor& output = request->outputs[i];
+    const lrt_tensor& result = contiguous_outputs_[i];
+    if (output.data == nullptr) {
+      output = result;
+    } else if (output.data != result.data) {
+      unpack(result.data, output);
+    }
+  }
+  const auto end = Clock::now();
+
+  lrt_stage_times times{};
+  times.wait_ms = milliseconds(start - asked);
+  times.copy_in_ms = spent.copy_in_ms + milliseconds(packed - start);
+  times.engine_ms = spent.engine_ms;
+  times.copy_out_ms = spent.copy_out_ms + milliseconds(end - computed);
+  times.total_ms = milliseconds(end - asked);
+  const std::lock_guard<std::mutex> lock(timing_);
   ++timings_.runs;
+  timings_.last = times;
+  add(times, &timings_.sum);
 }
 
 lrt_timings Session::timings() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<std::mutex> lock(timing_);
   return timings_;
+}
+
+void Session::reset_timings() {
+  const std::lock_guard<std::mutex> lock(timing_);
+  timings_ = {};
 }
 
 }  // namespace layoutrt

@@ -1,31 +1,66 @@
 // A model that is ready to run: checks what the caller gives, hands it to the engine, and keeps time.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine.h"
+#include "label_set.h"
+#include "request.h"
 
 namespace layoutrt {
 
 class Session {
  public:
-  explicit Session(std::unique_ptr<Engine> engine);
+  using Clock = std::chrono::steady_clock;
+
+  // `name` is the model's in sentences, such as "'model.onnx'". Throws Error: the metadata is damaged, or of
+  // a newer version.
+  Session(std::unique_ptr<Engine> engine, const std::string& name);
 
   lrt_session_info info() const;
   const std::map<std::string, std::string>& metadata() const { return engine_->metadata(); }
-  // Throws Error.
+  const LabelSet* label_set() const { return label_set_ ? &*label_set_ : nullptr; }  // null: it names none
+
+  // Check what is given without running. Throws Error.
+  void check(const lrt_tensor* inputs, size_t input_count, const lrt_tensor* outputs, size_t output_count,
+             Request* request) const;
+
+  // Check and run. Describes the outputs that have no data. Throws Error.
   void run(const lrt_tensor* inputs, size_t input_count, lrt_tensor* outputs, size_t output_count);
+  // Run what was checked. `asked` is when the caller asked for it. Throws Error.
+  void run(Request* request, Clock::time_point asked);
+
   lrt_timings timings() const;
+  void reset_timings();
 
  private:
+  using Buffer = std::vector<unsigned char>;
+
+  void run_locked(Request* request, Clock::time_point asked);
+  // The tensor as the engine gets it: the caller's memory, or a copy without gaps in `buffer`.
+  lrt_tensor contiguous(const lrt_tensor& tensor, Buffer* buffer) const;
+
   std::unique_ptr<Engine> engine_;
   std::string backend_;
   std::vector<lrt_tensor_info> inputs_;
   std::vector<lrt_tensor_info> outputs_;
-  mutable std::mutex mutex_;  // of everything below, and of the engine's run
+  std::optional<LabelSet> label_set_;
+
+  std::mutex running_;  // held by a run; guards the engine and what is kept between runs:
+  Request request_;
+  std::vector<Buffer> input_buffers_;
+  std::vector<Buffer> output_buffers_;
+  std::vector<lrt_tensor> contiguous_inputs_;
+  std::vector<lrt_tensor> contiguous_outputs_;
+  std::vector<const lrt_tensor*> input_pointers_;
+  std::vector<lrt_tensor*> output_pointers_;
+
+  mutable std::mutex timing_;
   lrt_timings timings_{};
 };
 

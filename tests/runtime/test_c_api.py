@@ -35,12 +35,12 @@ static void expect(int line, lrt_status got, lrt_status want, const char* senten
 
 int main(int argc, char** argv) {
   const char* model = argv[1];
-  lrt_session_options options = {sizeof options, argc > 2 ? argv[2] : NULL, 1};
-  lrt_session_options unsized = {0, NULL, 0};
-  lrt_session_options negative = {sizeof negative, NULL, -1};
+  lrt_session_options options = {sizeof options, argc > 2 ? argv[2] : NULL, 1, NULL, 0, 0};
+  lrt_session_options unsized = {.struct_size = 0};
+  lrt_session_options negative = {.struct_size = sizeof negative, .threads = -1};
   lrt_session* session = (lrt_session*)&options;
-  lrt_session_info info;
-  lrt_timings timings;
+  lrt_session_info info = {.struct_size = sizeof info};
+  lrt_timings timings = {.struct_size = sizeof timings};
   const char* text = NULL;
   size_t count = 0;
   float a[6] = {1, 2, 3, 4, 5, 6}, y[6] = {0};
@@ -78,8 +78,8 @@ int main(int argc, char** argv) {
   if (strcmp(text, "test")) ++failures;
   EXPECT(lrt_session_metadata(session, "none", &text), LRT_NOT_FOUND, "none");
 
-  lrt_tensor in = {"a", LRT_FLOAT32, 2, {2, 3}, a, sizeof a}, bad;
-  lrt_tensor out = {"y", LRT_FLOAT32, 2, {2, 3}, y, sizeof y};
+  lrt_tensor in = {"a", LRT_FLOAT32, 2, {2, 3}, a, sizeof a, {0}}, bad;
+  lrt_tensor out = {"y", LRT_FLOAT32, 2, {2, 3}, y, sizeof y, {0}};
   lrt_tensor twice[2] = {in, in};
   EXPECT(lrt_session_run(session, NULL, 1, &out, 1), LRT_INVALID_ARGUMENT, "inputs is NULL");
   EXPECT(lrt_session_run(session, &in, 1, NULL, 1), LRT_INVALID_ARGUMENT, "no output");
@@ -123,7 +123,7 @@ int main(int argc, char** argv) {
     ++failures;
   }
   EXPECT(lrt_session_timings(session, &timings), LRT_OK, NULL);
-  if (timings.runs != 2 || timings.total_ms < timings.engine_ms) ++failures;
+  if (timings.runs != 2 || timings.last.total_ms < timings.last.engine_ms) ++failures;
   lrt_session_destroy(session);
   printf("%s %s %d failures\n", lrt_version(), lrt_simd(), failures);
   return failures != 0;

@@ -134,7 +134,7 @@ def test_a_model_of_a_newer_layoutrt_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LayoutRTError) as caught:
         Session(path)
     assert str(caught.value) == (
-        f"{path} was made by a newer layoutrt (format 2, version 7.1); "
+        f"'{path}' was made by a newer layoutrt (format 2, version 7.1); "
         "upgrade with: pip install --upgrade layoutrt"
     )
 

@@ -109,6 +109,7 @@ enum ElementType : int { kFloat = 1, kUint8 = 2 };
   X(118, void, ReleaseModelMetadata, (OrtModelMetadata*))                                                    \
   X(123, OrtStatus*, ModelMetadataGetCustomMetadataMapKeys,                                                  \
     (const OrtModelMetadata*, OrtAllocator*, char*** keys, int64_t* count))                                  \
+  X(130, OrtStatus*, AddSessionConfigEntry, (OrtSessionOptions*, const char* key, const char* value))        \
   X(163, OrtStatus*, KernelInfoGetAttributeArray_int64,                                                      \
     (const OrtKernelInfo*, const char* name, int64_t* values, size_t* count))                                \
   X(249, OrtStatus*, KernelInfoGetConstantInput_tensor,                                                      \

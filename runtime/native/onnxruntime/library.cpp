@@ -32,10 +32,10 @@ void* open_handle(const char* path) {
 
 Library load(void* handle) {
   const auto get_base = reinterpret_cast<const OrtApiBase* (*)()>(dlsym(handle, "OrtGetApiBase"));
-  if (get_base == nullptr) {
+  const OrtApiBase* base = get_base == nullptr ? nullptr : get_base();
+  if (base == nullptr) {
     throw Error(LRT_NOT_FOUND, std::string("the library that was opened is not ONNX Runtime") + kHint);
   }
-  const OrtApiBase* base = get_base();
   const std::string version = base->GetVersionString();
   const OrtApi* table = base->GetApi(kApiVersion);
   if (table == nullptr) {

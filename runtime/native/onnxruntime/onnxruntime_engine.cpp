@@ -1,6 +1,5 @@
 #include "onnxruntime/onnxruntime_engine.h"
 
-#include <sched.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -8,13 +7,13 @@
 #include <chrono>
 #include <cstring>
 #include <functional>
-#include <thread>
 
 #include "dtype.h"
 #include "kernels/kernels.h"
 #include "onnxruntime/library.h"
 #include "onnxruntime/status.h"
 #include "operators/registration.h"
+#include "processors.h"
 
 namespace layoutrt {
 namespace {
@@ -27,12 +26,20 @@ using Owned = std::unique_ptr<T, void (*)(T*)>;
 constexpr int kDeviceAllocator = 0;
 constexpr int kDefaultMemory = 0;
 
-int thread_count(int32_t wanted) {
+int thread_count(int32_t wanted, const std::vector<int>& processors) {
   if (wanted > 0) return wanted;
-  // The processors this process may use, which in a container are fewer than the machine has.
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0) return std::max(CPU_COUNT(&allowed), 1);
-  return std::max(static_cast<int>(std::thread::hardware_concurrency()), 1);
+  return processors.empty() ? usable_processors()
+                            : std::min(static_cast<int>(processors.size()), LRT_MAX_THREADS);
+}
+
+// ONNX Runtime's own threads: all but the one that calls Run. It numbers processors from 1.
+std::string helper_affinities(int threads, const std::vector<int>& processors) {
+  std::string list;
+  for (int thread = 1; thread < threads; ++thread) {
+    if (thread > 1) list += ';';
+    list += std::to_string(processors[static_cast<size_t>(thread) % processors.size()] + 1);
+  }
+  return list;
 }
 
 void require_file(const char* path) {
@@ -56,7 +63,8 @@ class OnnxRuntimeEngine : public Engine {
   OnnxRuntimeEngine(const std::string& name, const lrt_session_options& options, const CreateSession& create)
       : library_(ort::open_library(options.onnxruntime_path)),
         api_(library_.api),
-        threads_(thread_count(options.threads)),
+        processors_(parse_processors(options.affinity)),
+        threads_(thread_count(options.threads, processors_)),
         session_(nullptr, api_.ReleaseSession),
         memory_(nullptr, api_.ReleaseMemoryInfo) {
     check(api_, api_.GetAllocatorWithDefaultOptions(&allocator_));
@@ -71,6 +79,13 @@ class OnnxRuntimeEngine : public Engine {
     check(api_, api_.SetInterOpNumThreads(made, 1));
     check(api_, api_.SetSessionGraphOptimizationLevel(made, ort::kOptimizeAll));
     check(api_, api_.SetSessionLogSeverityLevel(made, ort::kLogError));
+    if (options.no_spinning != 0) {
+      check(api_, api_.AddSessionConfigEntry(made, "session.intra_op.allow_spinning", "0"));
+    }
+    if (!processors_.empty() && threads_ > 1) {
+      check(api_, api_.AddSessionConfigEntry(made, "session.intra_op_thread_affinities",
+                                             helper_affinities(threads_, processors_).c_str()));
+    }
     operators::add_to(made, library_.table);
 
     OrtSession* session = nullptr;
@@ -94,42 +109,47 @@ class OnnxRuntimeEngine : public Engine {
   EngineTimings run(const std::vector<const lrt_tensor*>& inputs,
                     const std::vector<lrt_tensor*>& outputs) override {
     results_.clear();
-    std::vector<Owned<OrtValue>> owners;
-    std::vector<const char*> input_names;
-    std::vector<const OrtValue*> input_values;
+    input_names_.clear();
+    input_values_.clear();
+    input_memory_.resize(inputs.size());
     for (size_t i = 0; i < inputs.size(); ++i) {
-      owners.push_back(wrap(*inputs[i]));
-      input_names.push_back(inputs_[i].name.c_str());
-      input_values.push_back(owners.back().get());
+      input_names_.push_back(inputs_[i].name.c_str());
+      input_values_.push_back(wrap(*inputs[i], &input_memory_[i]));
     }
-    std::vector<const char*> output_names;
-    std::vector<OrtValue*> output_values;
-    for (const lrt_tensor* output : outputs) {
-      output_names.push_back(output->name);
-      if (output->data != nullptr) owners.push_back(wrap(*output));
-      output_values.push_back(output->data != nullptr ? owners.back().get() : nullptr);
+    output_names_.clear();
+    output_values_.clear();
+    output_memory_.resize(outputs.size());
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      output_names_.push_back(outputs[i]->name);
+      output_values_.push_back(outputs[i]->data != nullptr ? wrap(*outputs[i], &output_memory_[i]) : nullptr);
     }
 
     const auto start = std::chrono::steady_clock::now();
     OrtStatus* status =
-        api_.Run(session_.get(), nullptr, input_names.data(), input_values.data(), input_values.size(),
-                 output_names.data(), output_names.size(), output_values.data());
+        api_.Run(session_.get(), nullptr, input_names_.data(), input_values_.data(), input_values_.size(),
+                 output_names_.data(), output_names_.size(), output_values_.data());
     EngineTimings timings;
     timings.engine_ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     for (size_t i = 0; i < outputs.size(); ++i) {
-      if (outputs[i]->data == nullptr && output_values[i] != nullptr) {
-        results_.emplace_back(output_values[i], api_.ReleaseValue);
+      if (outputs[i]->data == nullptr && output_values_[i] != nullptr) {
+        results_.emplace_back(output_values_[i], api_.ReleaseValue);
       }
     }
     check(api_, status);
     for (size_t i = 0; i < outputs.size(); ++i) {
-      if (outputs[i]->data == nullptr) describe(output_values[i], outputs[i]);
+      if (outputs[i]->data == nullptr) describe(output_values_[i], outputs[i]);
     }
     return timings;
   }
 
  private:
+  // Memory of a caller as ONNX Runtime knows it. Most runs have the buffers of the run before.
+  struct CallerMemory {
+    lrt_tensor tensor{};
+    Owned<OrtValue> value{nullptr, nullptr};
+  };
+
   using Count = OrtStatus* (*)(const OrtSession*, size_t*);
   using Name = OrtStatus* (*)(const OrtSession*, size_t, OrtAllocator*, char**);
   using Type = OrtStatus* (*)(const OrtSession*, size_t, OrtTypeInfo**);
@@ -201,12 +221,20 @@ class OnnxRuntimeEngine : public Engine {
     if (keys != nullptr) check(api_, api_.AllocatorFree(allocator_, keys));
   }
 
-  Owned<OrtValue> wrap(const lrt_tensor& tensor) const {
-    OrtValue* value = nullptr;
-    check(api_,
-          api_.CreateTensorWithDataAsOrtValue(memory_.get(), tensor.data, tensor.size_bytes, tensor.dims,
-                                              static_cast<size_t>(tensor.rank), tensor.dtype, &value));
-    return Owned<OrtValue>(value, api_.ReleaseValue);
+  OrtValue* wrap(const lrt_tensor& tensor, CallerMemory* memory) const {
+    const lrt_tensor& known = memory->tensor;
+    const bool same = memory->value != nullptr && known.dtype == tensor.dtype && known.rank == tensor.rank &&
+                      known.data == tensor.data && known.size_bytes == tensor.size_bytes &&
+                      std::equal(tensor.dims, tensor.dims + tensor.rank, known.dims);
+    if (!same) {
+      OrtValue* value = nullptr;
+      check(api_,
+            api_.CreateTensorWithDataAsOrtValue(memory_.get(), tensor.data, tensor.size_bytes, tensor.dims,
+                                                static_cast<size_t>(tensor.rank), tensor.dtype, &value));
+      memory->value = Owned<OrtValue>(value, api_.ReleaseValue);
+      memory->tensor = tensor;
+    }
+    return memory->value.get();
   }
 
   void describe(OrtValue* value, lrt_tensor* tensor) const {
@@ -229,6 +257,7 @@ class OnnxRuntimeEngine : public Engine {
 
   const ort::Library& library_;
   const ort::Functions& api_;
+  const std::vector<int> processors_;
   const int threads_;
   OrtAllocator* allocator_ = nullptr;  // ONNX Runtime's own, never freed
   Owned<OrtSession> session_;
@@ -237,6 +266,13 @@ class OnnxRuntimeEngine : public Engine {
   std::vector<TensorInfo> outputs_;
   std::map<std::string, std::string> metadata_;
   std::vector<Owned<OrtValue>> results_;  // of the last run, where the caller gave no memory
+  // Lists of a run, kept for the next.
+  std::vector<CallerMemory> input_memory_;
+  std::vector<CallerMemory> output_memory_;
+  std::vector<const char*> input_names_;
+  std::vector<const char*> output_names_;
+  std::vector<const OrtValue*> input_values_;
+  std::vector<OrtValue*> output_values_;
 };
 
 }  // namespace

@@ -1,0 +1,95 @@
+#include "session_handles.h"
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <unordered_map>
+
+#include "call.h"
+#include "error.h"
+
+namespace layoutrt {
+namespace {
+
+struct Entry {
+  std::unique_ptr<OpenSession> session;
+  size_t calls = 0;
+  bool closing = false;
+  bool abandoned = false;  // nobody waits for the last call: it frees the session
+};
+
+struct Table {
+  std::mutex mutex;
+  std::condition_variable last_call_ended;
+  std::unordered_map<const lrt_session*, Entry> entries;
+  uintptr_t next = 0;
+};
+
+// Never destroyed: a program may end while sessions run.
+Table& table() {
+  static auto& made = *std::make_unique<Table>().release();
+  return made;
+}
+
+Entry& find(Table& table, const lrt_session* handle) {
+  if (handle == nullptr) throw Error(LRT_INVALID_ARGUMENT, "session is NULL");
+  const auto found = table.entries.find(handle);
+  if (found == table.entries.end() || found->second.closing) {
+    throw Error(LRT_INVALID_ARGUMENT, "session is not open: it was destroyed, or never created");
+  }
+  return found->second;
+}
+
+}  // namespace
+
+lrt_session* add_session(std::unique_ptr<OpenSession> session) {
+  Table& all = table();
+  const std::lock_guard<std::mutex> lock(all.mutex);
+  all.next += 16;
+  auto* const handle = reinterpret_cast<lrt_session*>(all.next);
+  all.entries[handle].session = std::move(session);
+  return handle;
+}
+
+void destroy_session(lrt_session* handle) {
+  Table& all = table();
+  std::unique_ptr<OpenSession> owner;  // freed after the lock
+  std::unique_lock<std::mutex> lock(all.mutex);
+  Entry& entry = find(all, handle);
+  entry.closing = true;
+  if (entry.session->queue.on_own_thread()) {
+    entry.abandoned = true;
+    return;
+  }
+  all.last_call_ended.wait(lock, [&] { return entry.calls == 0; });
+  owner = std::move(entry.session);
+  all.entries.erase(handle);
+  lock.unlock();
+}
+
+Call::Call(const lrt_session* handle) {
+  Table& all = table();
+  const std::lock_guard<std::mutex> lock(all.mutex);
+  Entry& entry = find(all, handle);
+  ++entry.calls;
+  handle_ = handle;
+  session_ = entry.session.get();
+}
+
+Call::~Call() {
+  if (session_ == nullptr) return;
+  Table& all = table();
+  std::unique_ptr<OpenSession> owner;  // freed after the lock
+  const std::lock_guard<std::mutex> lock(all.mutex);
+  const auto found = all.entries.find(handle_);
+  Entry& entry = found->second;
+  if (--entry.calls > 0 || !entry.closing) return;
+  if (entry.abandoned) {
+    owner = std::move(entry.session);
+    all.entries.erase(found);
+  } else {
+    all.last_call_ended.notify_all();
+  }
+}
+
+}  // namespace layoutrt
