@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from layoutrt import __version__
 from layoutrt.errors import LayoutRTError, require
 from layoutrt.export.cost import Cost, graph_cost
+from layoutrt.export.layout_cache import Halves, render_path, require_latent, split_model
 from layoutrt.export.pipelines import inference_pipeline
 from layoutrt.export.segmenter_pipeline import SegmenterPipeline
 from layoutrt.files import replacing
@@ -51,6 +52,21 @@ class ExportReport:
     cost: Cost
     straight: Cost | None
     """Cost of exporting the training network as it is, one-hot tensor in; None where not asked for."""
+    halves: HalvesReport | None = None
+    """Of a model that was split; None for one file."""
+
+
+@dataclass(frozen=True)
+class HalvesReport:
+    """The two graphs of a model that keeps what it computes of a layout."""
+
+    render_path: Path
+    layout: Cost
+    """Once for every layout."""
+    render: Cost
+    """For every image."""
+    cached_bytes: int
+    """Memory for what the layout half computes."""
 
 
 def export_onnx(
@@ -61,6 +77,7 @@ def export_onnx(
     dynamic: bool = False,
     batch: int = 1,
     precision: str = "fp32",
+    cache_layout: bool = False,
     compare: bool = True,
 ) -> ExportReport:
     """Export a generator or a segmenter.
@@ -72,6 +89,9 @@ def export_onnx(
         dynamic: leave batch, height and width open instead.
         batch: images per run of a graph with a fixed size.
         precision: ``"fp32"``.
+        cache_layout: write two graphs, ``out`` for what depends on the layout alone and a second file beside
+            it for the rest, so that more images of one layout cost little; for generators with a latent. See
+            `layoutrt.export.layout_cache`, also for the memory that it takes.
         compare: also export a generator's training network as it is and count its cost.
 
     Raises:
@@ -82,6 +102,8 @@ def export_onnx(
     segmenter = checkpoint_kind(checkpoint) == "segmenter"
     network, labels, provenance = (load_segmenter if segmenter else load_generator)(checkpoint)
     config = network.config
+    if cache_layout:
+        require_latent(getattr(config, "latent", 0) > 0)
     size = size or (config.image_height, config.image_width)
     config.check_size(*size)
     straight = None
@@ -105,9 +127,25 @@ def export_onnx(
             "layoutrt.size": f"{size[0]}x{size[1]}",
         },
     )
-    with replacing(out) as temporary:
-        onnx.save(model, temporary)
-    return ExportReport(Path(out), size, graph_cost(model, size), straight)
+    if not cache_layout:
+        with replacing(out) as temporary:
+            onnx.save(model, temporary)
+        return ExportReport(Path(out), size, graph_cost(model, size), straight)
+    halves = split_model(model, out)
+    # The layout half is what a user opens, so it appears last.
+    with replacing(out) as layout_file, replacing(render_path(out)) as render_file:
+        onnx.save(halves.layout, layout_file)
+        onnx.save(halves.render, render_file)
+    return ExportReport(Path(out), size, graph_cost(model, size), straight, _halves_report(halves, out, size))
+
+
+def _halves_report(halves: Halves, out: str | Path, size: tuple[int, int]) -> HalvesReport:
+    return HalvesReport(
+        render_path(out),
+        graph_cost(halves.layout, size),
+        graph_cost(halves.render, size),
+        halves.cached_bytes,
+    )
 
 
 def _check_latent(
