@@ -6,7 +6,7 @@ import onnx
 import onnx.parser
 from onnx.defs import OpSchema
 
-from layoutrt.operators import BODY_OPSET, DOMAIN
+from layoutrt.operators import BODY_OPSET, DOMAIN, VERSION
 
 FLOATING_POINT = ("T", ["tensor(float)", "tensor(float16)"], "Floating point.")
 """Type constraint of the operators' real-valued tensors."""
@@ -25,12 +25,16 @@ def parse_function(
 ) -> onnx.FunctionProto:
     """Build the ``FunctionProto`` of the operator ``name`` from nodes in the ONNX textual syntax.
 
-    The syntax is that of ``onnx.parser``: ``y = Add(a, b)``, ``i = Constant <value_ints = [1, 2]> ()``.
+    The syntax is that of ``onnx.parser``: ``y = Add(a, b)``, ``i = Constant <value_ints = [1, 2]> ()``. A
+    node may call another operator of the domain, ``y = layoutrt.PredictedConv(x, h, w, b)``.
     """
+    opsets = f'"" : {BODY_OPSET}'
+    if any(f"{DOMAIN}." in node for node in nodes):
+        opsets += f', "{DOMAIN}" : {VERSION}'
     signature = f"{name} <{', '.join(attributes)}>" if attributes else name
     text = "\n".join(
         [
-            f'<domain: "{DOMAIN}", opset_import: ["" : {BODY_OPSET}]>',
+            f'<domain: "{DOMAIN}", opset_import: [{opsets}]>',
             f"{signature} ({', '.join(inputs)}) => ({output})",
             "{",
             *(f"  {node}" for node in nodes),

@@ -13,6 +13,9 @@
 #define LRT_ISA avx512
 #include "kernels/isa.h"
 #undef LRT_ISA
+#define LRT_ISA avx512vnni
+#include "kernels/isa.h"
+#undef LRT_ISA
 #endif
 
 namespace layoutrt::kernels {
@@ -27,6 +30,9 @@ namespace {
    isa::layout_conv_uniform_sums,                \
    isa::predicted_conv_3x3_scratch,              \
    isa::predicted_conv_3x3,                      \
+   isa::quantized_predicted_conv_scratch,        \
+   isa::quantized_predicted_conv,                \
+   isa::dot_format,                              \
    isa::spatially_varying_conv_gradient_scratch, \
    isa::spatially_varying_conv_gradient,         \
    isa::layout_conv_gradient,                    \
@@ -43,6 +49,7 @@ constexpr KernelTable kBaseline = LRT_TABLE(baseline, "NEON");
 constexpr KernelTable kBaseline = LRT_TABLE(baseline, "SSE2");
 constexpr KernelTable kAvx2 = LRT_TABLE(avx2, "AVX2");
 constexpr KernelTable kAvx512 = LRT_TABLE(avx512, "AVX-512");
+constexpr KernelTable kAvx512Vnni = LRT_TABLE(avx512vnni, "AVX-512 VNNI");
 #else
 constexpr KernelTable kBaseline = LRT_TABLE(baseline, "generic");
 #endif
@@ -53,12 +60,12 @@ const KernelTable& choose() {
   const auto allowed = [wanted](const char* name) {
     return wanted == nullptr || *wanted == '\0' || std::strcmp(wanted, name) == 0;
   };
-  if (allowed("avx512") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) {
-    return kAvx512;
-  }
-  // A machine that lacks the AVX-512 it was asked for gets the next best.
-  if ((allowed("avx2") || allowed("avx512")) && __builtin_cpu_supports("avx2") &&
+  const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+  if (allowed("avx512vnni") && has_avx512 && __builtin_cpu_supports("avx512vnni")) return kAvx512Vnni;
+  // A machine that lacks what it was asked for gets the next best.
+  if ((allowed("avx512") || allowed("avx512vnni")) && has_avx512) return kAvx512;
+  if ((allowed("avx2") || allowed("avx512") || allowed("avx512vnni")) && __builtin_cpu_supports("avx2") &&
       __builtin_cpu_supports("fma")) {
     return kAvx2;
   }

@@ -61,6 +61,36 @@ struct PredictedConv {
   int predictor_size;  // p: 1 or 3
 };
 
+// PredictedConv of quantised features: with q = clamp(round_half_even(h / h_scale) + h_zero_point, 0, 255)
+// the predicted weights are step[c] * (offset + q . weight + bias). Features and weights meet in words, as
+// many at a time as the instruction set multiplies.
+struct QuantizedPredictedConv {
+  const float* x;         // [images, channels, height, width]
+  const float* h;         // [images, features, height, width]
+  const int32_t* weight;  // words: [channels, ceil(features / DotFormat::values), p * p, 9]
+  const int32_t* offset;  // [channels, 9]: (DotFormat::origin - h_zero_point) * sum of the weights
+  const float* bias;      // [channels, 9], in steps
+  const float* step;      // [channels]: h_scale * the scale of the channel's weights
+  const float* scale;     // [channels] or null
+  const float* shift;     // [channels] or null
+  float* y;               // [images, channels, height, width]
+  int64_t channels;
+  int64_t features;
+  int64_t height;
+  int64_t width;
+  int predictor_size;  // p: 1 or 3; features * p * p <= kQuantizedSumLimit
+  float h_scale;
+  int h_zero_point;
+};
+constexpr int64_t kQuantizedSumLimit = 32768;  // products of bytes that an int32 has room for
+
+// How an instruction set holds quantised values: `values` of them in 32 bits, the first lowest, features less
+// the origin.
+struct DotFormat {
+  int values;
+  int origin;
+};
+
 // Gradients of SpatiallyVaryingConv; k = 1, 3, 5 or 7. A row of grad_x gathers from the rows of w and grad
 // around it, so that rows can be computed apart.
 struct SpatiallyVaryingConvGradient {
@@ -154,6 +184,11 @@ struct KernelTable {
   size_t (*predicted_conv_3x3_scratch)(const PredictedConv&, const Tile&);
   void (*predicted_conv_3x3)(const PredictedConv&, int64_t image, const Tile&, float* scratch);
 
+  // One tile of one image.
+  size_t (*quantized_predicted_conv_scratch)(const QuantizedPredictedConv&, const Tile&);
+  void (*quantized_predicted_conv)(const QuantizedPredictedConv&, int64_t image, const Tile&, float* scratch);
+  DotFormat (*dot_format)();
+
   // Rows [row_begin, row_end) of one plane.
   size_t (*spatially_varying_conv_gradient_scratch)(const SpatiallyVaryingConvGradient&);
   void (*spatially_varying_conv_gradient)(const SpatiallyVaryingConvGradient&, int64_t plane,
@@ -180,7 +215,8 @@ struct KernelTable {
 constexpr int64_t kLayoutConvPixels = 512;
 
 // The kernels for this machine, chosen once: the widest instruction set it has, or the one that the
-// environment variable LAYOUTRT_ISA names (baseline, avx2 or avx512), as far as the machine has it.
+// environment variable LAYOUTRT_ISA names (baseline, avx2, avx512 or avx512vnni), as far as the machine has
+// it.
 const KernelTable& kernel_table();
 
 }  // namespace layoutrt::kernels

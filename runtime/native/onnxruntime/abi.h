@@ -47,7 +47,7 @@ enum ErrorCode : int {
 enum LoggingLevel : int { kLogError = 3 };
 enum GraphOptimization : int { kOptimizeAll = 99 };
 enum AttributeType : int { kAttributeInts = 2 };
-enum ElementType : int { kFloat = 1, kUint8 = 2 };
+enum ElementType : int { kFloat = 1, kUint8 = 2, kInt8 = 3 };
 
 // X(slot, result, name, parameters)
 #define LRT_ORT_FUNCTIONS(X)                                                                                 \
@@ -92,6 +92,8 @@ enum ElementType : int { kFloat = 1, kUint8 = 2 };
   X(69, OrtStatus*, CreateCpuMemoryInfo, (int allocator_type, int memory_type, OrtMemoryInfo**))             \
   X(76, OrtStatus*, AllocatorFree, (OrtAllocator*, void*))                                                   \
   X(78, OrtStatus*, GetAllocatorWithDefaultOptions, (OrtAllocator**))                                        \
+  X(85, OrtStatus*, KernelInfoGetAttribute_float, (const OrtKernelInfo*, const char* name, float* value))    \
+  X(86, OrtStatus*, KernelInfoGetAttribute_int64, (const OrtKernelInfo*, const char* name, int64_t* value))  \
   X(88, OrtStatus*, KernelContext_GetInputCount, (const OrtKernelContext*, size_t*))                         \
   X(90, OrtStatus*, KernelContext_GetInput, (const OrtKernelContext*, size_t index, const OrtValue**))       \
   X(91, OrtStatus*, KernelContext_GetOutput,                                                                 \
@@ -110,6 +112,8 @@ enum ElementType : int { kFloat = 1, kUint8 = 2 };
   X(123, OrtStatus*, ModelMetadataGetCustomMetadataMapKeys,                                                  \
     (const OrtModelMetadata*, OrtAllocator*, char*** keys, int64_t* count))                                  \
   X(130, OrtStatus*, AddSessionConfigEntry, (OrtSessionOptions*, const char* key, const char* value))        \
+  X(162, OrtStatus*, KernelInfoGetAttributeArray_float,                                                      \
+    (const OrtKernelInfo*, const char* name, float* values, size_t* count))                                  \
   X(163, OrtStatus*, KernelInfoGetAttributeArray_int64,                                                      \
     (const OrtKernelInfo*, const char* name, int64_t* values, size_t* count))                                \
   X(249, OrtStatus*, KernelInfoGetConstantInput_tensor,                                                      \

@@ -109,6 +109,33 @@ std::vector<int64_t> KernelInfo::ints(const char* name) const {
   return values;
 }
 
+std::vector<float> KernelInfo::floats(const char* name) const {
+  size_t count = 0;
+  if (OrtStatus* absent = api_.KernelInfoGetAttributeArray_float(info_, name, nullptr, &count)) {
+    api_.ReleaseStatus(absent);
+    return {};
+  }
+  std::vector<float> values(count);
+  if (count > 0) ort::check(api_, api_.KernelInfoGetAttributeArray_float(info_, name, values.data(), &count));
+  return values;
+}
+
+std::optional<int64_t> KernelInfo::integer(const char* name) const {
+  int64_t value = 0;
+  OrtStatus* absent = api_.KernelInfoGetAttribute_int64(info_, name, &value);
+  if (absent == nullptr) return value;
+  api_.ReleaseStatus(absent);
+  return std::nullopt;
+}
+
+std::optional<float> KernelInfo::number(const char* name) const {
+  float value = 0.0f;
+  OrtStatus* absent = api_.KernelInfoGetAttribute_float(info_, name, &value);
+  if (absent == nullptr) return value;
+  api_.ReleaseStatus(absent);
+  return std::nullopt;
+}
+
 float* thread_scratch(size_t bytes) {
   struct Free {
     void operator()(void* memory) const { std::free(memory); }

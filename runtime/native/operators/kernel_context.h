@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -77,6 +78,10 @@ class KernelInfo {
   bool constant_input(size_t index, Tensor* tensor) const;
   // The attribute, or an empty vector.
   std::vector<int64_t> ints(const char* name) const;
+  std::vector<float> floats(const char* name) const;
+  // The attribute, or nothing.
+  std::optional<int64_t> integer(const char* name) const;
+  std::optional<float> number(const char* name) const;
 
  private:
   const ort::Functions& api_;

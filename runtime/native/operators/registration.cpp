@@ -7,6 +7,7 @@
 #include "operators/custom_operator.h"
 #include "operators/layout_conv.h"
 #include "operators/predicted_conv.h"
+#include "operators/quantized_predicted_conv.h"
 #include "operators/spatially_varying_conv.h"
 
 namespace layoutrt::operators {
@@ -17,11 +18,16 @@ namespace {
 class Registration {
  public:
   explicit Registration(const OrtApi* table)
-      : api(table), spatially_varying_conv_(api), layout_conv_(api), predicted_conv_(api) {
+      : api(table),
+        spatially_varying_conv_(api),
+        layout_conv_(api),
+        predicted_conv_(api),
+        quantized_predicted_conv_(api) {
     ort::check(api, api.CreateCustomOpDomain("layoutrt", &domain));
     ort::check(api, api.CustomOpDomain_Add(domain, &spatially_varying_conv_));
     ort::check(api, api.CustomOpDomain_Add(domain, &layout_conv_));
     ort::check(api, api.CustomOpDomain_Add(domain, &predicted_conv_));
+    ort::check(api, api.CustomOpDomain_Add(domain, &quantized_predicted_conv_));
   }
 
   const ort::Functions api;
@@ -31,6 +37,7 @@ class Registration {
   CustomOperator<SpatiallyVaryingConv> spatially_varying_conv_;
   CustomOperator<LayoutConv> layout_conv_;
   CustomOperator<PredictedConv> predicted_conv_;
+  CustomOperator<QuantizedPredictedConv> quantized_predicted_conv_;
 };
 
 Registration& registration_for(const OrtApi* table) {

@@ -1,0 +1,38 @@
+// QuantizedPredictedConv(x, h, weight, bias, scale?, shift?) -> y: PredictedConv with 8-bit features and
+// weights.
+#pragma once
+
+#include <vector>
+
+#include "operators/custom_operator.h"
+#include "operators/quantized_weight.h"
+
+namespace layoutrt::operators {
+
+class QuantizedPredictedConv {
+ public:
+  static constexpr const char* kName = "QuantizedPredictedConv";
+  static constexpr Input kInputs[] = {{ort::kFloat, false}, {ort::kFloat, false}, {ort::kInt8, false},
+                                      {ort::kFloat, false}, {ort::kFloat, true},  {ort::kFloat, true}};
+
+  explicit QuantizedPredictedConv(const KernelInfo& info);
+  void compute(const KernelContext& context) const;
+  static void infer(const ShapeInference& inference) { inference.set_output(inference.input(0)); }
+
+ private:
+  // The predictor as the kernels read it.
+  struct Predictor {
+    Shape weight_shape;
+    std::vector<int32_t> words;
+    std::vector<int32_t> offset;
+    std::vector<float> bias;  // in steps
+  };
+  Predictor prepare(const Tensor& weight, const Tensor& bias) const;
+
+  Quantization h_;
+  std::vector<float> weight_scale_;
+  std::vector<float> step_;
+  Predictor constant_;  // where weight and bias are constants of the model
+};
+
+}  // namespace layoutrt::operators

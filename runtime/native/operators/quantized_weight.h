@@ -1,0 +1,34 @@
+// Weights and attributes of the quantised operators, checked and brought into the order that kernels read.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "operators/kernel_context.h"
+
+namespace layoutrt::operators {
+
+// value = (q - zero_point) * scale, with q in 0..255.
+struct Quantization {
+  float scale;
+  int zero_point;
+};
+
+// Attributes <name>_scale and <name>_zero_point. Throws Error if they are missing or out of range.
+Quantization read_quantization(const KernelInfo& info, const char* op, const std::string& name);
+
+// The attribute, one positive number for each channel. Throws Error.
+std::vector<float> read_scales(const KernelInfo& info, const char* op, const char* name);
+
+// int8 weights [blocks * rows, features, inner] as words [blocks, ceil(features / values), inner, rows],
+// zeros after the last feature: the weights of `rows` outputs that meet one word of features lie side by
+// side.
+std::vector<int32_t> pack_words(const int8_t* weight, int64_t blocks, int64_t rows, int64_t features,
+                                int64_t inner, const kernels::DotFormat& format);
+
+// What the sums of words must start from to be sums over q - zero_point: one for each output.
+std::vector<int32_t> dot_offsets(const int8_t* weight, int64_t outputs, int64_t products, int zero_point,
+                                 const kernels::DotFormat& format);
+
+}  // namespace layoutrt::operators

@@ -1,0 +1,120 @@
+"""The quantised operators' references, bodies and kernels give the same numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import helper, numpy_helper
+from torch import Tensor
+
+from layoutrt.operators import BODY_OPSET, DOMAIN, predicted_conv, quantized_predicted_conv
+from layoutrt.runtime.library import operator_library
+
+SHAPES = [(1, 1, 1, 1), (1, 3, 7, 1), (2, 5, 6, 8), (3, 17, 5, 11), (1, 2, 3, 70)]
+
+
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def bytes_drawn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randint(-128, 128, shape, generator=torch.Generator().manual_seed(seed), dtype=torch.int8)
+
+
+def predicted_case(
+    shape: tuple[int, ...], p: int, with_affine: bool
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    n, c, height, width = shape
+    inputs = {
+        "x": draw(*shape),
+        "h": draw(n, 6, height, width, seed=2),
+        "weight": bytes_drawn(c * 9, 6, p, p, seed=3),
+        "bias": draw(c * 9, seed=4),
+    }
+    if with_affine:
+        inputs |= {"scale": draw(c, seed=5), "shift": draw(c, seed=6)}
+    weight_scale = (torch.arange(c) % 5 + 1) * 0.003
+    return inputs, {"h_scale": 0.017, "h_zero_point": 120, "weight_scale": weight_scale.tolist()}
+
+
+def run(
+    name: str,
+    inputs: dict[str, Tensor],
+    attributes: dict[str, Any],
+    functions: list[onnx.FunctionProto],
+    *,
+    with_library: bool,
+) -> np.ndarray:
+    arrays = {key: value.numpy() for key, value in inputs.items()}
+    node = helper.make_node(name, list(arrays), ["y"], domain=DOMAIN, **attributes)
+    graph = helper.make_graph(
+        [node],
+        "one_operator",
+        [
+            helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+            for key, a in arrays.items()
+            if key != "weight"
+        ],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["N", "C", "H", "W"])],
+        [numpy_helper.from_array(arrays.pop("weight"), "weight")],
+    )
+    model = helper.make_model(
+        graph,
+        functions=functions,
+        opset_imports=[helper.make_opsetid("", BODY_OPSET), helper.make_opsetid(DOMAIN, 1)],
+        ir_version=10,
+    )
+    if functions:
+        onnx.checker.check_model(model)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if with_library:
+        options.register_custom_ops_library(str(operator_library()))
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, arrays)[0]
+
+
+@pytest.mark.parametrize("with_affine", [False, True])
+@pytest.mark.parametrize("p", [1, 3])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_body_and_kernel_equal_the_reference(shape: tuple[int, ...], p: int, with_affine: bool) -> None:
+    inputs, attributes = predicted_case(shape, p, with_affine)
+    exact = {key: value.double() if value.is_floating_point() else value for key, value in inputs.items()}
+    expected = quantized_predicted_conv.reference(**exact, **attributes).numpy()
+    bodies = [
+        quantized_predicted_conv.function_body(with_affine),
+        predicted_conv.function_body(3, p, with_affine),
+    ]
+    kernel = run(quantized_predicted_conv.NAME, inputs, attributes, [], with_library=True)
+    body = run(quantized_predicted_conv.NAME, inputs, attributes, bodies, with_library=False)
+    tolerance = 1e-5 * np.abs(expected).max()
+    np.testing.assert_allclose(kernel, expected, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(body, expected, rtol=0, atol=tolerance)
+
+
+def test_reference_rounds_as_quantize_linear_does() -> None:
+    # Halves of a level, and quotients that only the division's own rounding takes to one.
+    value = torch.cat([torch.arange(-300, 300) * 0.5 * 0.1, draw(20000, seed=1) * 30])
+    node = helper.make_node("QuantizeLinear", ["v", "s", "z"], ["q"])
+    back = helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"])
+    graph = helper.make_graph(
+        [node, back],
+        "rounding",
+        [helper.make_tensor_value_info("v", onnx.TensorProto.FLOAT, value.shape)],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, value.shape)],
+        [
+            numpy_helper.from_array(np.array(0.1, np.float32), "s"),
+            numpy_helper.from_array(np.array(100, np.uint8), "z"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", BODY_OPSET)], ir_version=10)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    theirs = session.run(None, {"v": value.numpy()})[0]
+    assert np.array_equal(quantized_predicted_conv.quantize(value, 0.1, 100).numpy(), theirs)
