@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from layoutrt.export.folded_layers import Conditioned, FoldedConv, FoldedPredictor, nearest
+from layoutrt.export.folded_layers import Conditioned, FoldedConv, FoldedPredictor, conditioned, nearest
 from layoutrt.export.folding import baked_weight, batch_norm_affine, fold_normed_conv
 from layoutrt.export.pipeline import GeneratorPipeline
 from layoutrt.layouts import LabelSet
@@ -15,17 +15,14 @@ from layoutrt.train.networks.generator import Generator
 
 
 class InferenceBlock(nn.Module):
-    """`ConditionalBlock` with its norms folded and the convolutions that share an input merged."""
+    """`ConditionalBlock` with its norms folded.
+
+    The convolutions that read the condition stay apart: merged, their features would exist all at once.
+    """
 
     def __init__(self, block: ConditionalBlock, num_classes: int) -> None:
         super().__init__()
-        firsts = block.first_convs()
-        self.parts = len(firsts)
-        self.hidden = Conditioned(
-            torch.cat([conv.weight for conv in firsts]),
-            torch.cat([conv.bias for conv in firsts if conv.bias is not None]),
-            num_classes,
-        )
+        self.hidden = nn.ModuleList(conditioned(conv, num_classes) for conv in block.first_convs())
         self.conditional_1 = FoldedPredictor(block.norm_1, block.gen_weights1.last)
         self.conditional_2 = FoldedPredictor(block.norm_2, block.gen_weights2.last)
         self.gate_1 = FoldedConv(block.gen_se_weights1.last.weight, block.gen_se_weights1.last.bias)
@@ -49,7 +46,7 @@ class InferenceBlock(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor, condition: Tensor) -> Tensor:
         """``x [N, in, H, W]``, labels and the rest of the condition at that size -> ``[N, out, H, W]``."""
-        hidden = F.relu(self.hidden(labels, condition)).chunk(self.parts, 1)
+        hidden = [F.relu(conv(labels, condition)) for conv in self.hidden]
         if self.learned_shortcut:
             gamma, beta = self.modulation(hidden[4]).chunk(2, 1)
             shortcut = self.project((x * self.scale + self.shift) * gamma + beta)

@@ -19,9 +19,9 @@ from layoutrt import __version__
 from layoutrt.errors import LayoutRTError, require
 from layoutrt.export.cost import Cost, graph_cost
 from layoutrt.export.layout_cache import Halves, render_path, require_latent, split_model
+from layoutrt.export.onnx_file import save_model
 from layoutrt.export.pipelines import inference_pipeline
 from layoutrt.export.segmenter_pipeline import SegmenterPipeline
-from layoutrt.files import replacing
 from layoutrt.layouts import LabelSet
 from layoutrt.operators import (
     BODY_OPSET,
@@ -84,7 +84,7 @@ def export_onnx(
 
     Args:
         checkpoint: its safetensors file.
-        out: the ONNX file to write.
+        out: the ONNX file to write; `layoutrt.export.onnx_file` says when weights go to a file beside it.
         size: height and width of the graph; the training size by default.
         dynamic: leave batch, height and width open instead.
         batch: images per run of a graph with a fixed size.
@@ -127,16 +127,16 @@ def export_onnx(
             "layoutrt.size": f"{size[0]}x{size[1]}",
         },
     )
+    cost = graph_cost(model, size)
     if not cache_layout:
-        with replacing(out) as temporary:
-            onnx.save(model, temporary)
-        return ExportReport(Path(out), size, graph_cost(model, size), straight)
+        save_model(model, out)
+        return ExportReport(Path(out), size, cost, straight)
     halves = split_model(model, out)
+    report = _halves_report(halves, out, size)
     # The layout half is what a user opens, so it appears last.
-    with replacing(out) as layout_file, replacing(render_path(out)) as render_file:
-        onnx.save(halves.layout, layout_file)
-        onnx.save(halves.render, render_file)
-    return ExportReport(Path(out), size, graph_cost(model, size), straight, _halves_report(halves, out, size))
+    save_model(halves.render, render_path(out))
+    save_model(halves.layout, out)
+    return ExportReport(Path(out), size, cost, straight, report)
 
 
 def _halves_report(halves: Halves, out: str | Path, size: tuple[int, int]) -> HalvesReport:
