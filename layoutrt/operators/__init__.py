@@ -15,5 +15,11 @@ VERSION = 1
 BODY_OPSET = 20
 """Version of the standard operators that the function bodies use."""
 
-MODULES = ("layout_conv", "predicted_conv", "quantized_predicted_conv", "spatially_varying_conv")
+MODULES = (
+    "gated_predicted_conv",
+    "layout_conv",
+    "predicted_conv",
+    "quantized_predicted_conv",
+    "spatially_varying_conv",
+)
 """Modules of this package that define an operator."""

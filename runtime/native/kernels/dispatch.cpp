@@ -41,7 +41,9 @@ namespace {
    isa::predicted_conv_1x1_scratch,              \
    isa::predicted_conv_1x1,                      \
    isa::predicted_conv_winograd_scratch,         \
-   isa::predicted_conv_winograd}
+   isa::predicted_conv_winograd,                 \
+   isa::gated_predicted_conv_scratch,            \
+   isa::gated_predicted_conv}
 
 #if defined(__aarch64__)
 constexpr KernelTable kBaseline = LRT_TABLE(baseline, "NEON");

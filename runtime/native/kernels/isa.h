@@ -31,5 +31,8 @@ void predicted_conv_1x1(const PredictedConv& conv, int64_t image, const PixelTil
 size_t predicted_conv_winograd_scratch(const PredictedConv& conv, const TileRange& range);
 void predicted_conv_winograd(const PredictedConv& conv, int64_t image, const TileRange& range,
                              float* scratch);
+size_t gated_predicted_conv_scratch(const GatedPredictedConv& conv, const PixelTile& tile);
+void gated_predicted_conv(const GatedPredictedConv& conv, int64_t image, const PixelTile& tile,
+                          float* scratch);
 
 }  // namespace layoutrt::kernels::LRT_ISA

@@ -165,6 +165,23 @@ struct TileRange {
   int64_t channel_begin, channel_end;
 };
 
+// residual + leaky_relu((mix * d + mix_bias) * sigmoid(gate_weight * gate_h + gate_bias), alpha) with d from
+// PredictedConv, p = 1.
+struct GatedPredictedConv {
+  PredictedConv predicted;   // its y is not written
+  const float* mix;          // [out_channels, channels]
+  const float* mix_bias;     // [out_channels]
+  const float* gate_h;       // [images, gate_features, height, width]; may be the same memory as h
+  const float* gate_weight;  // [out_channels, gate_features]
+  const float* gate_bias;    // [out_channels]
+  const float* residual;     // [images, out_channels, height, width], or one number
+  float* y;                  // [images, out_channels, height, width]
+  int64_t out_channels;
+  int64_t gate_features;
+  bool residual_is_number;
+  float alpha;
+};
+
 struct KernelTable {
   const char* name;
 
@@ -211,6 +228,10 @@ struct KernelTable {
   // Tiles of one image, p = 3.
   size_t (*predicted_conv_winograd_scratch)(const PredictedConv&, const TileRange&);
   void (*predicted_conv_winograd)(const PredictedConv&, int64_t image, const TileRange&, float* scratch);
+
+  // All channels of a range of pixels of one image.
+  size_t (*gated_predicted_conv_scratch)(const GatedPredictedConv&, const PixelTile&);
+  void (*gated_predicted_conv)(const GatedPredictedConv&, int64_t image, const PixelTile&, float* scratch);
 };
 constexpr int64_t kLayoutConvPixels = 512;
 

@@ -106,7 +106,7 @@ LRT_INLINE void prefetch_pixels(const float* plane, int64_t first, int64_t plane
   constexpr int64_t kLine = 64 / sizeof(float);
 #pragma GCC unroll 3
   for (int64_t p = first; p < first + kBlockPixels; p += kLine) {
-    if (p < plane_size) __builtin_prefetch(plane + p, Write);
+    if (p >= 0 && p < plane_size) __builtin_prefetch(plane + p, Write);
   }
 }
 

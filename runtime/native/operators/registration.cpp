@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "operators/custom_operator.h"
+#include "operators/gated_predicted_conv.h"
 #include "operators/layout_conv.h"
 #include "operators/predicted_conv.h"
 #include "operators/quantized_predicted_conv.h"
@@ -22,12 +23,14 @@ class Registration {
         spatially_varying_conv_(api),
         layout_conv_(api),
         predicted_conv_(api),
-        quantized_predicted_conv_(api) {
+        quantized_predicted_conv_(api),
+        gated_predicted_conv_(api) {
     ort::check(api, api.CreateCustomOpDomain("layoutrt", &domain));
     ort::check(api, api.CustomOpDomain_Add(domain, &spatially_varying_conv_));
     ort::check(api, api.CustomOpDomain_Add(domain, &layout_conv_));
     ort::check(api, api.CustomOpDomain_Add(domain, &predicted_conv_));
     ort::check(api, api.CustomOpDomain_Add(domain, &quantized_predicted_conv_));
+    ort::check(api, api.CustomOpDomain_Add(domain, &gated_predicted_conv_));
   }
 
   const ort::Functions api;
@@ -38,6 +41,7 @@ class Registration {
   CustomOperator<LayoutConv> layout_conv_;
   CustomOperator<PredictedConv> predicted_conv_;
   CustomOperator<QuantizedPredictedConv> quantized_predicted_conv_;
+  CustomOperator<GatedPredictedConv> gated_predicted_conv_;
 };
 
 Registration& registration_for(const OrtApi* table) {
