@@ -1,4 +1,4 @@
-// Four vectors to and from groups of four neighbours in memory.
+// Vectors to and from groups of neighbours in memory.
 #pragma once
 
 #include "kernels/simd.h"
@@ -18,17 +18,34 @@ LRT_INLINE Vector zip(Vector a, Vector b, Lanes<Lane...>) {
   return __builtin_shufflevector(a, b, (First + Lane / 2 + (Lane % 2) * kLanes)...);
 }
 
-// to[s * stride + i] = from[4 * i + s] for one vector of i.
-LRT_INLINE void split_by_four(const float* from, float* to, int64_t stride) {
+// to[s][i] = from[4 * i + s].
+LRT_INLINE void split_by_four(const float* from, Vector (&to)[4]) {
   constexpr AllLanes all{};
   const Vector a = load(from), b = load(from + kLanes);
   const Vector c = load(from + 2 * kLanes), d = load(from + 3 * kLanes);
   const Vector even_low = every_second<0>(a, b, all), even_high = every_second<0>(c, d, all);
   const Vector odd_low = every_second<1>(a, b, all), odd_high = every_second<1>(c, d, all);
-  store(to, every_second<0>(even_low, even_high, all));
-  store(to + stride, every_second<0>(odd_low, odd_high, all));
-  store(to + 2 * stride, every_second<1>(even_low, even_high, all));
-  store(to + 3 * stride, every_second<1>(odd_low, odd_high, all));
+  to[0] = every_second<0>(even_low, even_high, all);
+  to[1] = every_second<0>(odd_low, odd_high, all);
+  to[2] = every_second<1>(even_low, even_high, all);
+  to[3] = every_second<1>(odd_low, odd_high, all);
+}
+
+template <int First, int... Lane>
+LRT_INLINE Vector every_third(Vector a, Vector b, Vector c, Lanes<Lane...>) {
+  constexpr int kEnd = 2 * kLanes;
+  const Vector of_two =
+      __builtin_shufflevector(a, b, (First + 3 * Lane < kEnd ? First + 3 * Lane : 0)...);
+  return __builtin_shufflevector(of_two, c,
+                                 (First + 3 * Lane < kEnd ? Lane : First + 3 * Lane - kLanes)...);
+}
+
+// out[s][i] = value 3 * i + s of a, b and c joined.
+LRT_INLINE void split_by_three(Vector a, Vector b, Vector c, Vector (&out)[3]) {
+  constexpr AllLanes all{};
+  out[0] = every_third<0>(a, b, c, all);
+  out[1] = every_third<1>(a, b, c, all);
+  out[2] = every_third<2>(a, b, c, all);
 }
 
 // to[4 * i + s] = from[s][i].

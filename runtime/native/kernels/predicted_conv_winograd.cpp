@@ -5,15 +5,15 @@
 // block of tiles: a small matrix product whose features stay in the first-level cache while the channels
 // pass. The nine predicted kernels of a tile are transformed back and applied to x on the spot.
 //
-// In float32, with 128 features, results differ from exact ones by up to 5e-6 of the largest, or 3e-7 of the
-// sum of the magnitudes that they add up; the transforms add and subtract with factors of up to 8 (Lavin &
-// Gray 2015, arXiv 1509.09308, section 5.3, measure the same).
+// The algorithm and its matrices are those of Lavin & Gray (2015, arXiv 1509.09308). In float32, with 128
+// features, results differ from exact ones by up to 5e-6 of the largest, or 3e-7 of the sum of the magnitudes
+// that they add up.
 
+#include "kernels/interleave.h"
 #include "kernels/kernels.h"
 #include "kernels/predict.h"
 #include "kernels/simd.h"
 #include "kernels/tile_patches.h"
-#include "kernels/transpose.h"
 #include "kernels/winograd.h"
 
 namespace layoutrt::kernels::LRT_ISA {
@@ -23,11 +23,13 @@ constexpr int64_t kGroup = 2;       // channels that pass over one component of 
 constexpr int64_t kOddLines = 16;   // floats between components, so that they fall into different cache sets
 constexpr int kKernelSize = kTaps;  // values of a 3x3 kernel of the predictor
 
+// Floats of the transformed kernels of kLanes features of one channel: [36, 9, kLanes].
+constexpr int64_t kKernelBlock = kComponents * kTaps * kLanes;
+
 struct Layout {
   TileGrid grid;
   int64_t features;
   int64_t feature_blocks;  // of kLanes features
-  int64_t component;       // floats of one component of one channel's kernels: [feature_blocks, 9, kLanes]
   int64_t kernels;         // floats of one channel's kernels
   int64_t products;        // floats of one channel's products of a block: [kVectors, 9, 36, kLanes]
   int64_t transformed;     // floats of the transformed h
@@ -49,8 +51,7 @@ Layout make_layout(const PredictedConv& conv, const TileRange& range) {
   layout.grid = make_grid(conv.height, conv.width, range.tile_begin, range.tile_end);
   layout.features = conv.features;
   layout.feature_blocks = (conv.features + kLanes - 1) / kLanes;
-  layout.component = layout.feature_blocks * kTaps * kLanes;
-  layout.kernels = kComponents * layout.component;
+  layout.kernels = layout.feature_blocks * kKernelBlock;
   layout.products = kVectors * kTaps * kComponents * kLanes;
   layout.transformed = 0;
   for (int64_t v = 0; v < layout.grid.vectors;) {
@@ -62,11 +63,10 @@ Layout make_layout(const PredictedConv& conv, const TileRange& range) {
 }
 
 // to[block][component][feature][lane] of all features of one image.
-void transform_features(const Layout& layout, const float* h, float* line, float* strip, float* patch,
-                        float* to) {
+void transform_features(const Layout& layout, const float* h, float* strip, float* copy, float* to) {
   const TileGrid& grid = layout.grid;
   for (int64_t feature = 0; feature < layout.features; ++feature) {
-    split_plane(grid, h + feature * grid.height * grid.width, nullptr, nullptr, line, strip);
+    split_plane<false>(grid, h + feature * grid.height * grid.width, 1.0f, 0.0f, strip);
     float* block = to;
     for (int64_t first = 0; first < grid.vectors;) {
       const int vectors = block_vectors(grid.vectors - first);
@@ -74,12 +74,12 @@ void transform_features(const Layout& layout, const float* h, float* line, float
       for (int v = 0; v < vectors; ++v) {
         TileRun runs[kLanes];
         const int count = find_runs(grid, first + v, runs);
-        copy_patch(grid, strip, runs, count, patch);
+        const Patch patch = find_patch(grid, strip, runs, count, copy);
         Vector rows[kPatchSize][kPatchSize];
 #pragma GCC unroll 6
         for (int b = 0; b < kPatchSize; ++b) {
           Vector in[kPatchSize], out[kPatchSize];
-          for (int a = 0; a < kPatchSize; ++a) in[a] = load(patch + (a * kPatchSize + b) * kLanes);
+          for (int a = 0; a < kPatchSize; ++a) in[a] = load(patch.at(a, b));
           transform_input(in, out);
           for (int a = 0; a < kPatchSize; ++a) rows[a][b] = out[a];
         }
@@ -97,57 +97,51 @@ void transform_features(const Layout& layout, const float* h, float* line, float
   }
 }
 
-// g[k] = value k of kLanes kernels that lie one after the other. Up to kLanes floats after them are read.
-LRT_INLINE void split_kernels(const float* from, Vector (&g)[kKernelSize]) {
-  int k = 0;
-  if constexpr (kLanes > kKernelSize) {
-    Vector rows[kLanes];
-    for (int i = 0; i < kLanes; ++i) rows[i] = load(from + i * kKernelSize);
-    transpose(rows);
-    for (; k < kKernelSize; ++k) g[k] = rows[k];
-  } else {
-#pragma GCC unroll 2
-    for (; k + kLanes <= kKernelSize; k += kLanes) {
-      Vector rows[kLanes];
-      for (int i = 0; i < kLanes; ++i) rows[i] = load(from + i * kKernelSize + k);
-      transpose(rows);
-      for (int i = 0; i < kLanes; ++i) g[k + i] = rows[i];
-    }
-    static_assert(kLanes > kKernelSize || kKernelSize % kLanes == 1, "one value is left");
-    for (int i = 0; i < kLanes; ++i) g[kKernelSize - 1][i] = from[i * kKernelSize + kKernelSize - 1];
+// g[dy][dx][i] = from[i][dy][dx] for kLanes kernels.
+LRT_INLINE void split_kernels(const float* from, Vector (&g)[3][3]) {
+  Vector columns[3][3];  // [third of the kernels][dx]
+#pragma GCC unroll 3
+  for (int i = 0; i < 3; ++i, from += 3 * kLanes) {
+    split_by_three(load(from), load(from + kLanes), load(from + 2 * kLanes), columns[i]);
+  }
+#pragma GCC unroll 3
+  for (int dx = 0; dx < 3; ++dx) {
+    Vector rows[3];
+    split_by_three(columns[0][dx], columns[1][dx], columns[2][dx], rows);
+    for (int dy = 0; dy < 3; ++dy) g[dy][dx] = rows[dy];
   }
 }
 
-// to[component][block of features][tap][feature in block] of one channel.
+// to[block of features][component][tap][feature in block] of one channel.
 void transform_kernels(const Layout& layout, const float* weight, float* to) {
-  for (int tap = 0; tap < kTaps; ++tap, weight += layout.features * kKernelSize) {
-    for (int64_t block = 0; block < layout.feature_blocks; ++block) {
-      const float* from = weight + block * kLanes * kKernelSize;
-      // The last kernels are copied: nothing must be read after them.
-      float last[(kKernelSize + 1) * kLanes];
-      if (block + 1 == layout.feature_blocks) {
-        const int64_t count = (layout.features - block * kLanes) * kKernelSize;
+  for (int64_t block = 0; block < layout.feature_blocks; ++block, to += kKernelBlock) {
+    const int64_t first = block * kLanes;
+    const int64_t count = smaller<int64_t>(layout.features - first, kLanes) * kKernelSize;
+    for (int tap = 0; tap < kTaps; ++tap) {
+      const float* from = weight + (tap * layout.features + first) * kKernelSize;
+      float last[kKernelSize * kLanes];
+      if (count < kKernelSize * kLanes) {
         for (int64_t i = 0; i < count; ++i) last[i] = from[i];
-        for (int64_t i = count; i < (kKernelSize + 1) * kLanes; ++i) last[i] = 0.0f;
+        for (int64_t i = count; i < kKernelSize * kLanes; ++i) last[i] = 0.0f;
         from = last;
       }
-      Vector g[kKernelSize];
+      Vector g[3][3];
       split_kernels(from, g);
       Vector rows[kPatchSize][3];
 #pragma GCC unroll 3
       for (int b = 0; b < 3; ++b) {
-        const Vector in[3] = {g[b], g[3 + b], g[6 + b]};
+        const Vector in[3] = {g[0][b], g[1][b], g[2][b]};
         Vector out[kPatchSize];
         transform_kernel(in, out);
         for (int a = 0; a < kPatchSize; ++a) rows[a][b] = out[a];
       }
-      float* target = to + (block * kTaps + tap) * kLanes;
+      float* target = to + tap * kLanes;
 #pragma GCC unroll 6
       for (int a = 0; a < kPatchSize; ++a) {
         Vector out[kPatchSize];
         transform_kernel(rows[a], out);
         for (int b = 0; b < kPatchSize; ++b) {
-          store(target + (a * kPatchSize + b) * layout.component, out[b]);
+          store(target + (a * kPatchSize + b) * kTaps * kLanes, out[b]);
         }
       }
     }
@@ -158,7 +152,7 @@ void transform_kernels(const Layout& layout, const float* weight, float* to) {
 template <int T, int V>
 LRT_INLINE void multiply_taps(int64_t features, const float* h, const float* kernels, float* products) {
   Vector acc[T][V] = {};
-  for (; features > 0; features -= kLanes, kernels += kTaps * kLanes) {
+  for (; features > 0; features -= kLanes, kernels += kKernelBlock) {
     const int64_t count = smaller<int64_t>(features, kLanes);
 #pragma GCC unroll 1
     for (int64_t i = 0; i < count; ++i, h += V * kLanes) accumulate<T, V>(acc, h, kernels + i, kLanes);
@@ -180,7 +174,7 @@ void multiply(int64_t features, const float* h, const float* kernels, float* pro
 }
 
 // y[i][j][lane] = sum over taps of (predicted weight + bias) * x for the 16 pixels of one vector of tiles.
-void apply(const float* products, const float* bias, const float* patch, Vector (&y)[kTileSize][kTileSize]) {
+void apply(const float* products, const float* bias, const Patch& patch, Vector (&y)[kTileSize][kTileSize]) {
   for (auto& row : y) {
     for (Vector& pixel : row) pixel = Vector{};
   }
@@ -195,12 +189,13 @@ void apply(const float* products, const float* bias, const float* patch, Vector 
       for (int i = 0; i < kTileSize; ++i) rows[i][b] = out[i];
     }
     const Vector added = broadcast(bias[tap]);
-    const float* x = patch + (tap / 3 * kPatchSize + tap % 3) * kLanes;
+    const int dy = tap / 3;
+    const int dx = tap % 3;
 #pragma GCC unroll 4
     for (int i = 0; i < kTileSize; ++i) {
       Vector out[kTileSize];
       transform_output(rows[i], added, out);
-      for (int j = 0; j < kTileSize; ++j) y[i][j] += out[j] * load(x + (i * kPatchSize + j) * kLanes);
+      for (int j = 0; j < kTileSize; ++j) y[i][j] += out[j] * load(patch.at(i + dy, j + dx));
     }
   }
 }
@@ -223,8 +218,7 @@ void write_tiles(const TileGrid& grid, const TileRun* runs, int count,
 }
 
 struct Scratch {
-  float* line;
-  float* patch;
+  float* copy;      // of a patch
   float* strips;    // of kGroup planes
   float* products;  // of kGroup channels
   float* kernels;   // of kGroup channels
@@ -240,8 +234,7 @@ Scratch divide(const Layout& layout, float* memory) {
     used += static_cast<size_t>(round_up(floats, kOddLines));
     return from;
   };
-  scratch.line = take(layout.grid.line_size());
-  scratch.patch = take((kComponents + 1) * kLanes);
+  scratch.copy = take(kPatchCopy);
   scratch.strips = take(kGroup * layout.grid.strip_size());
   scratch.products = take(kGroup * layout.products);
   scratch.kernels = take(kGroup * layout.kernels);
@@ -262,15 +255,18 @@ void predicted_conv_winograd(const PredictedConv& conv, int64_t image, const Til
   const Scratch scratch = divide(layout, memory);
   const TileGrid& grid = layout.grid;
   const int64_t plane_size = conv.height * conv.width;
-  const bool affine = conv.scale != nullptr;
-  transform_features(layout, conv.h + image * conv.features * plane_size, scratch.line, scratch.strips,
-                     scratch.patch, scratch.features);
+  transform_features(layout, conv.h + image * conv.features * plane_size, scratch.strips, scratch.copy,
+                     scratch.features);
   for (int64_t c = range.channel_begin; c < range.channel_end; c += kGroup) {
     const int64_t group = smaller(kGroup, range.channel_end - c);
     for (int64_t i = 0; i < group; ++i) {
-      split_plane(grid, conv.x + (image * conv.channels + c + i) * plane_size,
-                  affine ? conv.scale + c + i : nullptr, affine ? conv.shift + c + i : nullptr, scratch.line,
-                  scratch.strips + i * grid.strip_size());
+      const float* x = conv.x + (image * conv.channels + c + i) * plane_size;
+      float* strip = scratch.strips + i * grid.strip_size();
+      if (conv.scale != nullptr) {
+        split_plane<true>(grid, x, conv.scale[c + i], conv.shift[c + i], strip);
+      } else {
+        split_plane<false>(grid, x, 1.0f, 0.0f, strip);
+      }
       transform_kernels(layout, conv.weight + (c + i) * kTaps * conv.features * kKernelSize,
                         scratch.kernels + i * layout.kernels);
     }
@@ -280,7 +276,7 @@ void predicted_conv_winograd(const PredictedConv& conv, int64_t image, const Til
       const auto multiply_block = vectors == 3 ? multiply<3> : vectors == 2 ? multiply<2> : multiply<1>;
       for (int e = 0; e < kComponents; ++e, h += slab_size(conv.features, vectors)) {
         for (int64_t i = 0; i < group; ++i) {
-          multiply_block(conv.features, h, scratch.kernels + i * layout.kernels + e * layout.component,
+          multiply_block(conv.features, h, scratch.kernels + i * layout.kernels + e * kTaps * kLanes,
                          scratch.products + i * layout.products + e * kLanes);
         }
       }
@@ -288,10 +284,10 @@ void predicted_conv_winograd(const PredictedConv& conv, int64_t image, const Til
         TileRun runs[kLanes];
         const int count = find_runs(grid, first + v, runs);
         for (int64_t i = 0; i < group; ++i) {
-          copy_patch(grid, scratch.strips + i * grid.strip_size(), runs, count, scratch.patch);
+          const Patch x = find_patch(grid, scratch.strips + i * grid.strip_size(), runs, count, scratch.copy);
           Vector y[kTileSize][kTileSize];
           apply(scratch.products + i * layout.products + v * kTaps * kComponents * kLanes,
-                conv.bias + (c + i) * kTaps, scratch.patch, y);
+                conv.bias + (c + i) * kTaps, x, y);
           write_tiles(grid, runs, count, y, conv.y + (image * conv.channels + c + i) * plane_size);
         }
       }

@@ -25,11 +25,12 @@ struct TileGrid {
   int64_t begin, end;
   int64_t first_row;  // of tiles
   int64_t rows;       // of tiles
-  int64_t pitch;      // of a row of one phase: whole vectors may be read from any tile on
+  int64_t pitch;      // of a row of one phase
   int64_t vectors;
 
   int64_t strip_rows() const { return kTileSize * rows + kPatchSize - kTileSize; }
-  int64_t strip_size() const { return strip_rows() * kTileSize * pitch; }
+  // From any tile on a whole vector may be read.
+  int64_t strip_size() const { return strip_rows() * kTileSize * pitch + kLanes; }
   int64_t line_size() const { return kTileSize * pitch; }
 };
 
@@ -42,7 +43,7 @@ LRT_INLINE TileGrid make_grid(int64_t height, int64_t width, int64_t begin, int6
   grid.end = end;
   grid.first_row = begin / grid.columns;
   grid.rows = (end - 1) / grid.columns + 1 - grid.first_row;
-  grid.pitch = round_up(grid.columns + 1, kLanes) + kLanes;
+  grid.pitch = round_up(grid.columns + 1, kLanes);
   grid.vectors = (end - begin + kLanes - 1) / kLanes;
   return grid;
 }
@@ -64,44 +65,72 @@ LRT_INLINE int find_runs(const TileGrid& grid, int64_t vector, TileRun (&runs)[k
 }
 
 // strip[r][s][i] = scale * plane[4 * first_row - 1 + r, 4 * i - 1 + s] + shift inside the image, 0 outside.
-// `line` holds TileGrid::line_size() floats.
-LRT_INLINE void split_plane(const TileGrid& grid, const float* plane, const float* scale, const float* shift,
-                            float* line, float* strip) {
-  const int64_t size = grid.line_size();
-  for (int64_t i = 0; i < size; ++i) line[i] = 0.0f;
-  for (int64_t r = 0; r < grid.strip_rows(); ++r) {
-    float* to = strip + r * size;
+template <bool Affine>
+void split_plane(const TileGrid& grid, const float* plane, float scale, float shift, float* strip) {
+  store(strip + grid.strip_rows() * grid.line_size(), Vector{});
+  for (int64_t r = 0; r < grid.strip_rows(); ++r, strip += grid.line_size()) {
     const int64_t row = kTileSize * grid.first_row - 1 + r;
     if (row < 0 || row >= grid.height) {
-      for (int64_t i = 0; i < size; ++i) to[i] = 0.0f;
+      for (int64_t i = 0; i < grid.line_size(); i += kLanes) store(strip + i, Vector{});
       continue;
     }
-    const float* from = plane + row * grid.width;
-    if (scale != nullptr) {
-      const float a = *scale;
-      const float b = *shift;
-      for (int64_t j = 0; j < grid.width; ++j) line[1 + j] = a * from[j] + b;
-    } else {
-      for (int64_t j = 0; j < grid.width; ++j) line[1 + j] = from[j];
-    }
-    for (int64_t i = 0; i < grid.pitch; i += kLanes) split_by_four(line + kTileSize * i, to + i, grid.pitch);
-  }
-}
-
-// patch[a][b][lane] for a, b in [0, 6): 36 vectors, and room for one more. Lanes without a tile hold
-// anything.
-LRT_INLINE void copy_patch(const TileGrid& grid, const float* strip, const TileRun* runs, int count,
-                           float* patch) {
-  for (int a = 0; a < kPatchSize; ++a) {
-    for (int b = 0; b < kPatchSize; ++b, patch += kLanes) {
-      // Whole vectors: what a run writes too much, the next run or the next pixel overwrites.
-      for (int i = 0; i < count; ++i) {
-        const int64_t row = kTileSize * (runs[i].row - grid.first_row) + a;
-        const float* from = strip + (row * kTileSize + b % kTileSize) * grid.pitch + b / kTileSize;
-        store(patch + runs[i].lane, load(from + runs[i].column));
+    const float* line = plane + row * grid.width;
+    for (int64_t i = 0; i < grid.pitch; i += kLanes) {
+      const int64_t first = kTileSize * i - 1;
+      const float* from = line + first;
+      float edge[kTileSize * kLanes];
+      if (first < 0 || first + kTileSize * kLanes > grid.width) {
+        for (int s = 0; s < kTileSize; ++s) store(edge + s * kLanes, Vector{});
+        const int64_t begin = first < 0 ? 1 : 0;
+        const int64_t end = smaller<int64_t>(grid.width - first, kTileSize * kLanes);
+        for (int64_t j = begin; j < end; ++j) edge[j] = Affine ? scale * from[j] + shift : from[j];
+        from = edge;
+      }
+      Vector phases[kTileSize];
+      split_by_four(from, phases);
+      for (int s = 0; s < kTileSize; ++s) {
+        if (Affine && from != edge) phases[s] = scale * phases[s] + shift;
+        store(strip + s * grid.pitch + i, phases[s]);
       }
     }
   }
+}
+
+// The patches of one vector of tiles: pixel (a, b), with a and b in [0, 6), is the vector at
+// pixels + a * row + column[b].
+struct Patch {
+  const float* pixels;
+  int64_t row;
+  int64_t column[kPatchSize];
+
+  const float* at(int a, int b) const { return pixels + a * row + column[b]; }
+};
+
+constexpr int64_t kPatchCopy = (kPatchSize * kPatchSize + 1) * kLanes;  // floats
+
+// Tiles of one run are read from the strip; several runs are put together in `copy`, of kPatchCopy floats.
+// Lanes without a tile hold anything.
+LRT_INLINE Patch find_patch(const TileGrid& grid, const float* strip, const TileRun* runs, int count,
+                            float* copy) {
+  Patch patch;
+  patch.pixels = strip + (runs[0].row - grid.first_row) * kTileSize * grid.line_size() + runs[0].column;
+  patch.row = grid.line_size();
+  for (int b = 0; b < kPatchSize; ++b) patch.column[b] = b % kTileSize * grid.pitch + b / kTileSize;
+  if (count == 1) return patch;
+  float* to = copy;
+  for (int a = 0; a < kPatchSize; ++a) {
+    for (int b = 0; b < kPatchSize; ++b, to += kLanes) {
+      // Whole vectors: what a run writes too much, the next run or the next pixel overwrites.
+      for (int i = 0; i < count; ++i) {
+        const int64_t down = (runs[i].row - runs[0].row) * kTileSize * patch.row;
+        store(to + runs[i].lane, load(patch.at(a, b) + down + runs[i].column - runs[0].column));
+      }
+    }
+  }
+  patch.pixels = copy;
+  patch.row = kPatchSize * kLanes;
+  for (int b = 0; b < kPatchSize; ++b) patch.column[b] = b * kLanes;
+  return patch;
 }
 
 }  // namespace layoutrt::kernels::LRT_ISA
