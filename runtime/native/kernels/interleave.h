@@ -34,10 +34,8 @@ LRT_INLINE void split_by_four(const float* from, Vector (&to)[4]) {
 template <int First, int... Lane>
 LRT_INLINE Vector every_third(Vector a, Vector b, Vector c, Lanes<Lane...>) {
   constexpr int kEnd = 2 * kLanes;
-  const Vector of_two =
-      __builtin_shufflevector(a, b, (First + 3 * Lane < kEnd ? First + 3 * Lane : 0)...);
-  return __builtin_shufflevector(of_two, c,
-                                 (First + 3 * Lane < kEnd ? Lane : First + 3 * Lane - kLanes)...);
+  const Vector of_two = __builtin_shufflevector(a, b, (First + 3 * Lane < kEnd ? First + 3 * Lane : 0)...);
+  return __builtin_shufflevector(of_two, c, (First + 3 * Lane < kEnd ? Lane : First + 3 * Lane - kLanes)...);
 }
 
 // out[s][i] = value 3 * i + s of a, b and c joined.

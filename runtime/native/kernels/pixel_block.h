@@ -16,8 +16,6 @@ constexpr int64_t kBlockPixels = kBlockVectors * kLanes;
 // Rows of a product that are added up at a time: with kBlockVectors each they fill the registers.
 constexpr int kProductRows = kManyRegisters ? 8 : 3;
 
-using Bits = int32_t __attribute__((vector_size(kLanes * sizeof(int32_t))));
-
 // acc[r][v] += sum_j weight[r * row_stride + j] * block[j][v], for j < depth.
 template <int R, int V>
 LRT_INLINE void add_product(Vector (&acc)[R][V], const float* weight, int64_t row_stride, const float* block,
@@ -94,10 +92,6 @@ inline void mask_columns(int64_t first_pixel, int64_t width, ColumnMasks* masks)
   for (int64_t p = width - 1 - column; p < kBlockPixels; p += width) {
     masks->right[p / kLanes][p % kLanes] = 0;
   }
-}
-
-LRT_INLINE Vector masked(Vector value, Bits mask) {
-  return reinterpret_cast<Vector>(reinterpret_cast<Bits>(value) & mask);
 }
 
 // Fetches kBlockPixels of a plane from `first` on into the first-level cache, as far as there are any.

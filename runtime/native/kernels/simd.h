@@ -32,6 +32,7 @@ constexpr bool kManyRegisters = false;
 #endif
 
 using Vector = float __attribute__((vector_size(kLanes * sizeof(float))));
+using Bits = int32_t __attribute__((vector_size(kLanes * sizeof(int32_t))));
 
 LRT_INLINE Vector load(const float* from) {
   Vector value;
@@ -42,6 +43,10 @@ LRT_INLINE Vector load(const float* from) {
 LRT_INLINE void store(float* to, Vector value) { __builtin_memcpy(to, &value, sizeof(value)); }
 
 LRT_INLINE Vector broadcast(float value) { return value - Vector{}; }
+
+LRT_INLINE Vector masked(Vector value, Bits mask) {
+  return reinterpret_cast<Vector>(reinterpret_cast<Bits>(value) & mask);
+}
 
 template <typename T>
 LRT_INLINE T smaller(T a, T b) {

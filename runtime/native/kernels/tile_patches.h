@@ -67,6 +67,11 @@ LRT_INLINE int find_runs(const TileGrid& grid, int64_t vector, TileRun (&runs)[k
 // strip[r][s][i] = scale * plane[4 * first_row - 1 + r, 4 * i - 1 + s] + shift inside the image, 0 outside.
 template <bool Affine>
 void split_plane(const TileGrid& grid, const float* plane, float scale, float shift, float* strip) {
+  Bits columns[kTileSize];  // of the image, in each phase of a vector of tiles
+  for (int s = 0; s < kTileSize; ++s) {
+    for (int i = 0; i < kLanes; ++i) columns[s][i] = kTileSize * i + s - 1;
+  }
+  const int64_t size = grid.height * grid.width;
   store(strip + grid.strip_rows() * grid.line_size(), Vector{});
   for (int64_t r = 0; r < grid.strip_rows(); ++r, strip += grid.line_size()) {
     const int64_t row = kTileSize * grid.first_row - 1 + r;
@@ -74,22 +79,26 @@ void split_plane(const TileGrid& grid, const float* plane, float scale, float sh
       for (int64_t i = 0; i < grid.line_size(); i += kLanes) store(strip + i, Vector{});
       continue;
     }
-    const float* line = plane + row * grid.width;
     for (int64_t i = 0; i < grid.pitch; i += kLanes) {
-      const int64_t first = kTileSize * i - 1;
-      const float* from = line + first;
+      const int64_t column = kTileSize * i - 1;
+      const int64_t first = row * grid.width + column;
+      const float* from = plane + first;
+      // Beyond its row a pixel is masked away below; beyond the plane it must not even be read.
       float edge[kTileSize * kLanes];
-      if (first < 0 || first + kTileSize * kLanes > grid.width) {
-        for (int s = 0; s < kTileSize; ++s) store(edge + s * kLanes, Vector{});
-        const int64_t begin = first < 0 ? 1 : 0;
-        const int64_t end = smaller<int64_t>(grid.width - first, kTileSize * kLanes);
-        for (int64_t j = begin; j < end; ++j) edge[j] = Affine ? scale * from[j] + shift : from[j];
+      if (first < 0 || first + kTileSize * kLanes > size) {
+        for (int j = 0; j < kTileSize * kLanes; ++j) {
+          edge[j] = first + j >= 0 && first + j < size ? from[j] : 0.0f;
+        }
         from = edge;
       }
       Vector phases[kTileSize];
       split_by_four(from, phases);
+      const bool inside = column >= 0 && column + kTileSize * kLanes <= grid.width;
+      const auto offset = static_cast<int32_t>(kTileSize * i);
+      const auto left = static_cast<int32_t>(grid.width) - offset;
       for (int s = 0; s < kTileSize; ++s) {
-        if (Affine && from != edge) phases[s] = scale * phases[s] + shift;
+        if (Affine) phases[s] = scale * phases[s] + shift;
+        if (!inside) phases[s] = masked(phases[s], (columns[s] >= -offset) & (columns[s] < left));
         store(strip + s * grid.pitch + i, phases[s]);
       }
     }
