@@ -243,6 +243,11 @@ class Session:
             self._executor = None
         self.close()
 
+    @property
+    def handle(self) -> ctypes.c_void_p:
+        """The ``lrt_session``, for native functions that take one."""
+        return self._open_handle()
+
     def _open_handle(self) -> ctypes.c_void_p:
         if self._handle is None:
             raise LayoutRTError(f"the session of {self.path} is closed; open it again")

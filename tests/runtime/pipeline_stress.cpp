@@ -196,6 +196,10 @@ lrt_status lrt_session_get_info(const lrt_session* session, lrt_session_info* in
   return LRT_OK;
 }
 
+lrt_status lrt_session_label_set(const lrt_session*, lrt_label_set*) { return LRT_NOT_FOUND; }
+
+const char* lrt_version(void) { return "made up"; }
+
 lrt_status lrt_session_metadata(const lrt_session*, const char*, const char**) { return LRT_NOT_FOUND; }
 
 lrt_status lrt_session_run(lrt_session* session, const lrt_tensor* inputs, size_t, lrt_tensor* outputs,

@@ -119,12 +119,9 @@ lrt_status lrt_pipeline_flush(lrt_pipeline* pipeline) {
 lrt_status lrt_pipeline_get_stats(const lrt_pipeline* pipeline, lrt_pipeline_stats* stats) {
   return guarded([&] {
     const auto found = handles().find(pipeline);
-    require(stats, "stats");
-    const auto size = layoutrt::read_options(stats, "lrt_pipeline_stats").struct_size;
-    lrt_pipeline_stats known{};
-    known.struct_size = size;
-    found->read(&known);
-    std::memcpy(stats, &known, std::min(size, sizeof(known)));
+    lrt_pipeline_stats now{};
+    found->read(&now);
+    layoutrt::write_struct(now, "stats", "lrt_pipeline_stats", stats);
   });
 }
 

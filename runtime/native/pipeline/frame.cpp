@@ -75,6 +75,7 @@ void Frame::fail(lrt_status status, const char* stage, const char* sentence) noe
   result_.status = status;
   try {
     error_ = std::string(stage) + " failed on frame " + std::to_string(result_.sequence) + ": " + sentence;
+    error_.erase(error_.find_last_not_of('\n') + 1);
     result_.error = error_.c_str();
   } catch (...) {
     result_.error = "out of memory";

@@ -135,6 +135,7 @@ void Ledger::read(lrt_pipeline_stats* stats) const {
     stats->unread = unread_;
     stats->segment_busy_ms = segment_busy_ms_;
     stats->synthesis_busy_ms = synthesis_busy_ms_;
+    stats->capturing = capturing_ ? 1 : 0;
     stats->results_waiting = static_cast<int32_t>(results_.size());
     const size_t window = std::min(static_cast<size_t>(done_), kWindow);
     latencies.assign(latencies_ms_.begin(), latencies_ms_.begin() + static_cast<std::ptrdiff_t>(window));

@@ -14,6 +14,7 @@ namespace {
 
 lrt_session_info read_info(const lrt_session* session) {
   lrt_session_info info{};
+  info.struct_size = sizeof(info);
   const lrt_status status = lrt_session_get_info(session, &info);
   if (status != LRT_OK) throw Error(status, lrt_last_error());
   return info;
@@ -100,11 +101,24 @@ void check_size(const lrt_tensor_info& input, const Role& role, Size size) {
          "; export it for the pipeline's size, or give the pipeline its size");
 }
 
+// False: the model names none.
+bool read_label_set(const lrt_session* session, lrt_label_set* labels) {
+  labels->struct_size = sizeof(*labels);
+  const lrt_status status = lrt_session_label_set(session, labels);
+  if (status != LRT_OK && status != LRT_NOT_FOUND) throw Error(status, lrt_last_error());
+  return status == LRT_OK;
+}
+
 void check_label_sets(const lrt_session* segmenter, const lrt_session* generator) {
-  const std::string written = read_metadata(segmenter, "layoutrt.label_set");
-  const std::string read = read_metadata(generator, "layoutrt.label_set");
-  if (written.empty() || read.empty() || written == read) return;
-  refuse("the segmenter and the generator are of different label sets; give models of the same one");
+  lrt_label_set written{};
+  lrt_label_set read{};
+  if (!read_label_set(segmenter, &written) || !read_label_set(generator, &read)) return;
+  bool same = written.count == read.count;
+  for (size_t i = 0; same && i < read.count; ++i) same = std::strcmp(written.names[i], read.names[i]) == 0;
+  if (same) return;
+  refuse("the segmenter writes " + std::to_string(written.count) + " labels of '" + written.name +
+         "', but the generator reads " + std::to_string(read.count) + " labels of '" + read.name +
+         "'; give models of the same label set");
 }
 
 }  // namespace

@@ -136,6 +136,8 @@ void Pipeline::read(lrt_pipeline_stats* stats) const {
   ledger_.read(stats);
   stats->frames_waiting = static_cast<int32_t>(input_.size());
   stats->labels_waiting = labels_ ? static_cast<int32_t>(labels_->size()) : 0;
+  stats->height = size_.height;
+  stats->width = size_.width;
   stats->buffers = static_cast<int32_t>(frames_.size());
   stats->buffer_bytes = static_cast<int64_t>(frames_.size() * frames_.front()->bytes());
 }

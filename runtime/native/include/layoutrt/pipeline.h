@@ -135,7 +135,9 @@ typedef struct lrt_pipeline_stats {
   double latency_p95_ms;
   double latency_max_ms;
   int32_t buffers; /* frames that there is memory for, fixed when the pipeline was made */
-  int32_t reserved;
+  int32_t height;  /* of the frames */
+  int32_t width;
+  int32_t capturing;    /* 1: lrt_pipeline_run is at work */
   int64_t buffer_bytes; /* of all of them */
 } lrt_pipeline_stats;
 

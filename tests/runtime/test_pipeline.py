@@ -1,0 +1,554 @@
+"""The video pipeline: order, policies, failures and ends, on tiny exact models and on the shipped ones."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.layouts import label_set
+from layoutrt.models import resolve_model
+from layoutrt.runtime import pipeline_library as native
+from layoutrt.runtime.library import check
+from layoutrt.runtime.pipeline import Pipeline, Policy, Result
+from layoutrt.runtime.session import Session
+
+NATIVE = Path(__file__).resolve().parents[2] / "runtime" / "native"
+H, W = 8, 12
+KNOWN = 100
+"""The tiny generator fails on labels from here up."""
+
+
+def _save(
+    path: Path, nodes: list, constants: dict[str, np.ndarray], given: tuple, made: tuple, **metadata: str
+):
+    graph = helper.make_graph(
+        nodes,
+        path.stem,
+        [helper.make_tensor_value_info(given[0], TensorProto.UINT8, given[1])],
+        [helper.make_tensor_value_info(made[0], TensorProto.UINT8, made[1])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    helper.set_model_props(model, {f"layoutrt.{key}": value for key, value in metadata.items()})
+    onnx.save(model, path)
+    return Session(path, threads=1)
+
+
+def tiny_segmenter(folder: Path, **metadata: str) -> Session:
+    """labels = the red channel."""
+    red = helper.make_node("Gather", ["frame", "zero"], ["labels"], axis=3)
+    constants = {"zero": np.array(0, np.int64)}
+    size = [1, H, W]
+    return _save(folder / "seg.onnx", [red], constants, ("frame", [*size, 3]), ("labels", size), **metadata)
+
+
+def tiny_generator(folder: Path, *, convolutions: int = 0, **metadata: str) -> Session:
+    """image = (label, label + 1, label + 2); fails on a label of KNOWN or more; convolutions make it slow."""
+    table = np.arange(KNOWN, dtype=np.uint8)[:, None] + np.arange(3, dtype=np.uint8)
+    constants: dict[str, np.ndarray] = {"table": table}
+    colours = "image" if not convolutions else "colours"
+    nodes = [
+        helper.make_node("Cast", ["labels"], ["index"], to=TensorProto.INT32),
+        helper.make_node("Gather", ["table", "index"], [colours]),
+    ]
+    if convolutions:
+        constants |= {
+            "shape": np.array([1, 64, 96, 96], np.int64),
+            "weight": np.zeros((64, 64, 3, 3), np.float32),
+        }
+        nodes += [
+            helper.make_node("Cast", ["labels"], ["real"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMax", ["real"], ["largest"], keepdims=0),
+            helper.make_node("Expand", ["largest", "shape"], ["x0"]),
+            *(
+                helper.make_node("Conv", [f"x{i}", "weight"], [f"x{i + 1}"], pads=[1, 1, 1, 1])
+                for i in range(convolutions)
+            ),
+            helper.make_node("ReduceMax", [f"x{convolutions}"], ["nothing"], keepdims=0),
+            helper.make_node("Cast", ["nothing"], ["zero"], to=TensorProto.UINT8),
+            helper.make_node("Add", ["colours", "zero"], ["image"]),
+        ]
+    size = [1, H, W]
+    return _save(folder / "gen.onnx", nodes, constants, ("labels", size), ("image", [*size, 3]), **metadata)
+
+
+def numbered(number: int) -> np.ndarray:
+    """A frame whose labels are the number."""
+    frame = np.full((H, W, 3), 200, np.uint8)
+    frame[..., 0] = number
+    return frame
+
+
+def is_numbered(result: Result, number: int) -> bool:
+    return bool(
+        result.error is None
+        and (result.frame == numbered(number)).all()
+        and (result.labels == number).all()
+        and (result.image == number + np.arange(3)).all()
+    )
+
+
+@pytest.fixture
+def segmenter(tmp_path: Path) -> Session:
+    return tiny_segmenter(tmp_path)
+
+
+@pytest.fixture
+def generator(tmp_path: Path) -> Session:
+    return tiny_generator(tmp_path)
+
+
+@pytest.fixture
+def slow_generator(tmp_path: Path) -> Session:
+    return tiny_generator(tmp_path, convolutions=4)
+
+
+class GatedPipeline:
+    """A pipeline through the C API, without segmenter, whose result callback waits to be let on."""
+
+    def __init__(self, generator: Session, policy: Policy, capacity: int = 1) -> None:
+        self.library = native.load()
+        self.indices: list[int] = []
+        self.reached = threading.Event()
+        self.gate = threading.Event()
+        self._generator = generator
+        self._on_result = native.ResultFunction(self._take)
+        options = native.PipelineOptions(
+            ctypes.sizeof(native.PipelineOptions), H, W, capacity, policy.value, self._on_result
+        )
+        self.handle = ctypes.c_void_p()
+        check(
+            self.library.lrt_pipeline_create(
+                None, generator.handle, ctypes.byref(options), ctypes.byref(self.handle)
+            )
+        )
+
+    def _take(self, _: object, result: ctypes._Pointer) -> None:
+        self.indices.append(result.contents.sequence)
+        self.reached.set()
+        self.gate.wait(30)
+
+    def push(self, timeout_ms: int = -1) -> int:
+        labels = np.zeros((H, W), np.uint8)
+        return self.library.lrt_pipeline_push(self.handle, labels.ctypes.data, 0, 0, timeout_ms)
+
+    def block(self) -> None:
+        """Push a frame and wait until its result is held up."""
+        check(self.push())
+        assert self.reached.wait(30)
+
+    def flush(self) -> None:
+        self.gate.set()
+        check(self.library.lrt_pipeline_flush(self.handle))
+
+    def stats(self) -> native.NativeStats:
+        stats = native.NativeStats(ctypes.sizeof(native.NativeStats))
+        check(self.library.lrt_pipeline_get_stats(self.handle, ctypes.byref(stats)))
+        return stats
+
+
+@pytest.fixture
+def gated(generator: Session) -> Iterator[Callable[..., GatedPipeline]]:
+    made: list[GatedPipeline] = []
+
+    def make(policy: Policy, capacity: int = 1) -> GatedPipeline:
+        made.append(GatedPipeline(generator, policy, capacity))
+        return made[-1]
+
+    yield make
+    for pipeline in made:
+        pipeline.gate.set()
+        pipeline.library.lrt_pipeline_destroy(pipeline.handle)
+
+
+@pytest.mark.parametrize("capacity", [1, 3])
+def test_every_frame_comes_out_in_order(segmenter: Session, generator: Session, capacity: int) -> None:
+    with Pipeline(segmenter, generator, policy=Policy.EVERY_FRAME, capacity=capacity) as pipeline:
+        results = list(pipeline.run(numbered(number) for number in range(60)))
+        stats = pipeline.stats()
+    assert [result.index for result in results] == list(range(60))
+    assert all(is_numbered(result, result.index) for result in results)
+    assert (stats.pushed, stats.done, stats.failed, stats.dropped, stats.inside) == (60, 60, 0, 0, 0)
+    assert stats.window == 60
+    assert 0 < stats.latency_p50_ms <= stats.latency_p95_ms <= stats.latency_max_ms
+
+
+def test_a_full_queue_drops_its_oldest_frame_for_the_latest(gated: Callable[..., GatedPipeline]) -> None:
+    pipeline = gated(Policy.LATEST_FRAME_WINS, capacity=2)
+    pipeline.block()
+    for _ in range(20):
+        check(pipeline.push())
+    stats = pipeline.stats()
+    assert (stats.pushed, stats.dropped, stats.inside, stats.frames_waiting) == (21, 18, 3, 2)
+    pipeline.flush()
+    assert pipeline.indices == [0, 19, 20]
+
+
+def test_the_producer_waits_where_no_frame_may_be_lost(gated: Callable[..., GatedPipeline]) -> None:
+    pipeline = gated(Policy.EVERY_FRAME)
+    pipeline.block()
+    assert pipeline.push() == native.OK
+    assert pipeline.push(timeout_ms=20) == native.TIMEOUT
+    waiting = threading.Thread(target=pipeline.push)
+    waiting.start()
+    pipeline.gate.set()
+    waiting.join(30)
+    pipeline.flush()
+    assert pipeline.indices == [0, 1, 2]
+    assert pipeline.stats().pushed == 3
+
+
+def test_flush_waits_for_the_callback(gated: Callable[..., GatedPipeline]) -> None:
+    pipeline = gated(Policy.EVERY_FRAME)
+    pipeline.block()
+    flushed = threading.Event()
+
+    def flush() -> None:
+        check(pipeline.library.lrt_pipeline_flush(pipeline.handle))
+        flushed.set()
+
+    thread = threading.Thread(target=flush)
+    thread.start()
+    assert not flushed.wait(0.05)
+    pipeline.gate.set()
+    assert flushed.wait(30)
+    thread.join()
+
+
+def test_the_latest_frame_wins_before_a_slow_generator(segmenter: Session, slow_generator: Session) -> None:
+    with Pipeline(segmenter, slow_generator) as pipeline:
+        for number in range(50):
+            assert pipeline.push(numbered(number))
+            assert pipeline.stats().inside <= pipeline.stats().buffers
+        pipeline.flush()
+        (result,) = pipeline
+        stats = pipeline.stats()
+    assert is_numbered(result, 49)
+    assert stats.dropped > 0
+    assert stats.unread == stats.done - 1
+    assert stats.done + stats.dropped == 50
+
+
+def test_buffers_are_made_once(segmenter: Session, generator: Session) -> None:
+    with Pipeline(segmenter, generator, capacity=2) as pipeline:
+        before = pipeline.stats()
+        for number in range(KNOWN):
+            pipeline.push(numbered(number))
+        pipeline.flush()
+        after = pipeline.stats()
+    # Three queues and what stands behind each, and the frame that is being brought.
+    assert before.buffers == after.buffers == 10
+    assert before.buffer_bytes == after.buffer_bytes == 10 * H * W * 7
+
+
+def test_a_failed_frame_is_reported_and_the_next_goes_on(segmenter: Session, generator: Session) -> None:
+    numbers = [1, KNOWN + 1, 2, 255, 3]
+    with Pipeline(segmenter, generator, policy=Policy.EVERY_FRAME) as pipeline:
+        results = list(pipeline.run(numbered(number) for number in numbers))
+        stats = pipeline.stats()
+    assert [result.index for result in results] == list(range(5))
+    for result, number in zip(results, numbers, strict=True):
+        if number < KNOWN:
+            assert is_numbered(result, number)
+        else:
+            assert result.image is None
+            assert result.error is not None
+            assert result.error.startswith(f"the generator failed on frame {result.index}: ")
+            assert result.latency_ms == 0
+            assert (result.labels == number).all()
+    assert (stats.done, stats.failed, stats.window) == (3, 2, 3)
+
+
+def test_times_follow_each_other(segmenter: Session, slow_generator: Session) -> None:
+    with Pipeline(segmenter, slow_generator, policy=Policy.EVERY_FRAME) as pipeline:
+        results = list(pipeline.run(numbered(number) for number in range(5)))
+        stats = pipeline.stats()
+    for result in results:
+        parts = (result.segment_wait_ms, result.segment_ms, result.synthesis_wait_ms, result.synthesis_ms)
+        assert all(part >= 0 for part in parts)
+        assert result.latency_ms == pytest.approx(sum(parts))
+        assert result.latency_ms > result.synthesis_ms > 0
+    assert all(a.captured_ns < b.captured_ns for a, b in itertools.pairwise(results))
+    assert stats.segment_busy_ms == pytest.approx(sum(result.segment_ms for result in results))
+    assert stats.synthesis_busy_ms == pytest.approx(sum(result.synthesis_ms for result in results))
+
+
+def test_a_pipeline_ends_in_the_middle_of_its_work(segmenter: Session, slow_generator: Session) -> None:
+    pipeline = Pipeline(segmenter, slow_generator, policy=Policy.EVERY_FRAME, capacity=8)
+    errors: list[str] = []
+
+    def read() -> None:
+        try:
+            while True:
+                pipeline.next(timeout_ms=10_000)
+        except LayoutRTError as error:
+            errors.append(str(error))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(8):
+        pipeline.push(numbered(number))
+    pipeline.close()
+    pipeline.close()
+    reader.join(30)
+    assert len(errors) == 1
+    assert "destroyed" in errors[0]
+    for call in (lambda: pipeline.push(numbered(0)), pipeline.next, pipeline.flush, pipeline.stats):
+        with pytest.raises(LayoutRTError, match="destroyed"):
+            call()
+
+
+def test_one_thread_can_push_and_read_without_losing_a_frame(segmenter: Session, generator: Session) -> None:
+    results = []
+    with Pipeline(segmenter, generator, policy=Policy.EVERY_FRAME) as pipeline:
+        for number in range(40):
+            while not pipeline.push(numbered(number), timeout_ms=0):
+                results.append(pipeline.next())
+        results += pipeline
+    assert [result.index for result in results if result is not None] == list(range(40))
+
+
+def test_frames_with_distant_rows_are_copied_right(segmenter: Session, generator: Session) -> None:
+    wide = np.random.default_rng(0).integers(0, KNOWN, (H, W + 5, 3), np.uint8)
+    views = [wide[:, 2 : 2 + W], wide[:, 5:][:, ::-1], wide[::-1, :W]]
+    with Pipeline(segmenter, generator, policy=Policy.EVERY_FRAME) as pipeline:
+        results = list(pipeline.run(views))
+        for view in views:
+            pipeline.push(view)
+            results.append(pipeline.next())
+    for result, view in zip(results, views + views, strict=True):
+        assert result is not None
+        assert result.frame is not None
+        np.testing.assert_array_equal(result.frame, view)
+
+
+def test_what_the_source_raises_comes_after_the_results_before_it(
+    segmenter: Session, generator: Session
+) -> None:
+    def frames() -> Iterator[np.ndarray]:
+        yield numbered(0)
+        yield numbered(1)
+        raise ValueError("the camera is gone")
+
+    seen: list[int] = []
+
+    def take(results: Iterator[Result]) -> None:
+        for result in results:
+            seen.append(result.index)
+
+    with Pipeline(segmenter, generator, policy=Policy.EVERY_FRAME) as pipeline:
+        with pytest.raises(ValueError, match="the camera is gone"):
+            take(pipeline.run(frames()))
+        assert seen == [0, 1]
+        with pytest.raises(LayoutRTError, match=r"uint8 \[8, 12, 3\], got uint8 \[8, 12\]"):
+            list(pipeline.run([numbered(0)[..., 0]]))
+        with pytest.raises(LayoutRTError, match=r"got float32"):
+            pipeline.push(numbered(0).astype(np.float32))  # type: ignore[arg-type]
+        # It goes on, and an iteration that is left early ends the source.
+        endless = (numbered(5) for _ in itertools.count())
+        for result in pipeline.run(endless):
+            assert is_numbered(result, 5)
+            break
+        assert [result.index for result in pipeline.run([numbered(9)])] == [pipeline.stats().pushed - 1]
+
+
+def test_frames_cannot_be_pushed_during_a_capture(segmenter: Session, generator: Session) -> None:
+    with Pipeline(segmenter, generator, policy=Policy.EVERY_FRAME) as pipeline:
+        results = pipeline.run(numbered(number) for number in range(30))
+        next(results)
+        with pytest.raises(LayoutRTError, match="while the pipeline captures"):
+            pipeline.push(numbered(0))
+        with pytest.raises(LayoutRTError, match="captures frames already"):
+            next(pipeline.run([]))
+        assert len(list(results)) == 29
+
+
+def test_a_capture_function_that_fails_gives_one_last_result(generator: Session) -> None:
+    library = native.load()
+    returns = iter([1, -5])
+    capture = native.CaptureFunction(lambda *_: next(returns))
+    with Pipeline(None, generator, policy=Policy.EVERY_FRAME) as pipeline:
+        check(library.lrt_pipeline_run(pipeline._handle, capture, None))
+        first, second = pipeline
+    assert first.error is None
+    assert second.error == (
+        "the capture function failed on frame 1: it returned -5; 1 means a frame, 0 the end"
+    )
+
+
+def test_labels_can_be_given_without_a_segmenter(generator: Session) -> None:
+    with Pipeline(None, generator, policy=Policy.EVERY_FRAME) as pipeline:
+        (result,) = pipeline.run([np.full((H, W), 7, np.uint8)])
+    assert result.frame is None
+    assert result.labels is not None
+    assert result.image is not None
+    assert (result.labels == 7).all()
+    assert (result.image == [7, 8, 9]).all()
+
+
+def test_models_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    camvid, cityscapes = label_set("camvid").to_json(), label_set("cityscapes").to_json()
+    segmenter = tiny_segmenter(tmp_path, label_set=cityscapes)
+    generator = tiny_generator(tmp_path, label_set=camvid)
+    with pytest.raises(LayoutRTError, match=r"labels of 'cityscapes', but the generator .* of 'camvid'"):
+        Pipeline(segmenter, generator)
+    with pytest.raises(LayoutRTError, match=r"the generator of a pipeline has the one input 'labels'"):
+        Pipeline(None, segmenter)
+    with pytest.raises(LayoutRTError, match=r"the segmenter of a pipeline has the one input 'frame'"):
+        Pipeline(generator, generator)
+    with pytest.raises(LayoutRTError, match="takes frames of 8x12, not 16x16"):
+        Pipeline(None, generator, size=(16, 16))
+    for wrong in ({"size": (0, 3)}, {"size": (20_000, 3)}, {"capacity": 0}, {"capacity": 65}):
+        with pytest.raises(LayoutRTError, match="give"):
+            Pipeline(None, generator, **wrong)
+
+
+def test_misuse_of_the_c_api_is_told(gated: Callable[..., GatedPipeline]) -> None:
+    pipeline = gated(Policy.LATEST_FRAME_WINS)
+    library, handle = pipeline.library, pipeline.handle
+    result = ctypes.POINTER(native.NativeResult)()
+    with pytest.raises(LayoutRTError, match="pipeline is NULL"):
+        check(library.lrt_pipeline_flush(None))
+    with pytest.raises(LayoutRTError, match="frame is NULL"):
+        check(library.lrt_pipeline_push(handle, None, 0, 0, 0))
+    with pytest.raises(LayoutRTError, match="a row of the frame has 12"):
+        check(library.lrt_pipeline_push(handle, bytes(H * W), 11, 0, 0))
+    with pytest.raises(LayoutRTError, match="capture is NULL"):
+        check(library.lrt_pipeline_run(handle, native.CaptureFunction(), None))
+    with pytest.raises(LayoutRTError, match="go to options->on_result"):
+        check(library.lrt_pipeline_next(handle, ctypes.byref(result), 0))
+    with pytest.raises(LayoutRTError, match="struct_size"):
+        check(library.lrt_pipeline_get_stats(handle, ctypes.byref(native.NativeStats())))
+    check(library.lrt_pipeline_destroy(handle))
+    check(library.lrt_pipeline_destroy(None))
+    with pytest.raises(LayoutRTError, match="was destroyed"):
+        check(library.lrt_pipeline_destroy(handle))
+
+
+def test_a_callback_cannot_wait_for_its_own_pipeline(generator: Session) -> None:
+    library, handle, told = native.load(), ctypes.c_void_p(), []
+
+    def on_result(*_: object) -> None:
+        for call in (library.lrt_pipeline_flush, library.lrt_pipeline_destroy):
+            with pytest.raises(LayoutRTError) as refused:
+                check(call(handle))
+            told.append(str(refused.value))
+
+    callback = native.ResultFunction(on_result)
+    options = native.PipelineOptions(ctypes.sizeof(native.PipelineOptions), H, W, 0, 0, callback)
+    check(library.lrt_pipeline_create(None, generator.handle, ctypes.byref(options), ctypes.byref(handle)))
+    check(library.lrt_pipeline_push(handle, bytes(H * W), 0, 0, 0))
+    check(library.lrt_pipeline_flush(handle))
+    check(library.lrt_pipeline_destroy(handle))
+    assert len(told) == 2
+    assert all("cannot be called by a callback of the same pipeline" in sentence for sentence in told)
+
+
+def test_two_pipelines_of_the_shipped_models_equal_sequential_runs() -> None:
+    size = (64, 64)
+    rng = np.random.default_rng(1)
+    frames = [rng.integers(0, 256, (*size, 3), np.uint8) for _ in range(6)]
+    segmenter = Session(resolve_model("camvid-seg"), threads=1)
+    generator = Session(resolve_model("camvid-edge"), threads=1)
+    expected = []
+    for frame in frames:
+        labels = segmenter.run(frame=frame[None])["labels"]
+        expected.append((labels[0], generator.run(labels=labels)["image"][0]))
+    results: dict[str, list[Result]] = {}
+
+    def render(name: str) -> None:
+        with Pipeline(segmenter, generator, policy=Policy.EVERY_FRAME, size=size) as pipeline:
+            results[name] = list(pipeline.run(frames))
+
+    threads = [threading.Thread(target=render, args=(name,)) for name in ("one", "other")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for made in (results["one"], results["other"]):
+        assert [result.index for result in made] == list(range(6))
+        for result, (labels, image) in zip(made, expected, strict=True):
+            np.testing.assert_array_equal(result.labels, labels)
+            np.testing.assert_array_equal(result.image, image)
+
+
+def test_a_size_that_a_model_cannot_make_is_reported_with_each_frame() -> None:
+    segmenter = Session(resolve_model("camvid-seg"), threads=1)
+    generator = Session(resolve_model("camvid-edge"), threads=1)
+    with Pipeline(segmenter, generator) as pipeline:
+        assert pipeline.size == (192, 256)
+    with Pipeline(segmenter, generator, policy=Policy.EVERY_FRAME, size=(60, 60)) as pipeline:
+        results = list(pipeline.run([np.zeros((60, 60, 3), np.uint8)] * 2))
+    assert [result.index for result in results] == [0, 1]
+    assert all((result.error or "").startswith("the segmenter failed on frame") for result in results)
+
+
+@pytest.fixture(scope="module")
+def compiler() -> str:
+    found = shutil.which("g++") or shutil.which("c++")
+    if found is None:
+        pytest.skip("there is no C++ compiler")
+    return found
+
+
+def test_the_header_is_c99_and_ctypes_knows_its_structs(compiler: str, tmp_path: Path) -> None:
+    structs = {
+        "options": native.PipelineOptions,
+        "result": native.NativeResult,
+        "stats": native.NativeStats,
+    }
+    sizes = " ".join("%zu" for _ in structs)
+    values = ", ".join(f"sizeof(lrt_pipeline_{name})" for name in structs)
+    body = (
+        "#include <layoutrt/pipeline.h>\n#include <stdio.h>\n"
+        f'int main(void) {{ printf("{sizes}", {values}); }}\n'
+    )
+    for language, standard in (("c", "c99"), ("c++", "c++17")):
+        (tmp_path / "program.c").write_text(body)
+        flags = ["-x", language, f"-std={standard}", "-pedantic", "-Wall", "-Wextra", "-Werror"]
+        command = [compiler, *flags, f"-I{NATIVE / 'include'}", "program.c", "-o", "program"]
+        subprocess.run(command, check=True, cwd=tmp_path)
+        printed = subprocess.run(
+            ["./program"], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+        assert [int(size) for size in printed.split()] == [
+            ctypes.sizeof(struct) for struct in structs.values()
+        ]
+
+
+def test_threads_of_a_pipeline_do_not_race(compiler: str, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    (tmp_path / "empty.cpp").write_text("int main() {}\n")
+    flags = ["-std=c++17", "-O1", "-g", "-pthread", "-fsanitize=thread"]
+    probe = subprocess.run([compiler, *flags, "empty.cpp", "-o", "empty"], cwd=tmp_path, capture_output=True)
+    if probe.returncode or subprocess.run([tmp_path / "empty"], capture_output=True).returncode:
+        pytest.skip("the compiler has no working thread sanitizer")
+    sources = [
+        Path(__file__).with_name("pipeline_stress.cpp"),
+        NATIVE / "api_guard.cpp",
+        *sorted((NATIVE / "pipeline").glob("*.cpp")),
+    ]
+    command = [
+        compiler,
+        *flags,
+        f"-I{NATIVE}",
+        f"-I{NATIVE / 'include'}",
+        *map(str, sources),
+        "-o",
+        str(program),
+    ]
+    subprocess.run(command, check=True)
+    result = subprocess.run([program], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout == "0 failures\n"
