@@ -150,6 +150,20 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
             ctypes.c_size_t,
         ],
     ),
+    "lrt_session_set_layout": (
+        ctypes.c_int,
+        [ctypes.c_void_p, ctypes.POINTER(NativeTensor), ctypes.c_size_t],
+    ),
+    "lrt_session_render": (
+        ctypes.c_int,
+        [
+            ctypes.c_void_p,
+            ctypes.POINTER(NativeTensor),
+            ctypes.c_size_t,
+            ctypes.POINTER(NativeTensor),
+            ctypes.c_size_t,
+        ],
+    ),
     "lrt_session_run_async": (
         ctypes.c_int,
         [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -151,20 +151,47 @@ class Session:
         Raises:
             LayoutRTError: an input is missing, unknown, or of another dtype or shape; or the run failed.
         """
-        names = [info.name for info in self.inputs]
-        for name in inputs:
-            if name not in names:
-                raise LayoutRTError(
-                    f"the model {self.path} has no input '{name}'; it takes {', '.join(names) or 'none'}"
-                )
-        arrays = []
         for info in self.inputs:
             if info.name not in inputs:
                 raise LayoutRTError(f"input '{info.name}' is missing: the model {self.path} needs {info}")
-            arrays.append(_checked(info, inputs[info.name]))
-        taken = (native.NativeTensor * len(arrays))(
-            *(_native_tensor(info.name, array) for info, array in zip(self.inputs, arrays, strict=True))
-        )
+        return self._outputs_of(self._library.lrt_session_run, inputs)
+
+    def set_layout(self, **inputs: np.ndarray) -> None:
+        """Compute all that depends on the layout, and keep it for ``render``.
+
+        For models with a latent that were exported with ``--cache-layout``.
+
+        Args:
+            inputs: as of ``run``, without the latent.
+
+        Raises:
+            LayoutRTError: the model is another, an input does not fit, or the run failed.
+        """
+        arrays = self._arrays(inputs)
+        taken = _native_tensors(arrays)
+        with self._lock:
+            native.check(self._library.lrt_session_set_layout(self._open_handle(), taken, len(taken)))
+
+    def render(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Make an image of the layout that was set last, at a small part of the cost of ``run``.
+
+        Args:
+            inputs: the latent ``z``, of the dtype and shape of ``self.inputs``.
+
+        Returns:
+            As ``run``.
+
+        Raises:
+            LayoutRTError: as ``set_layout``; or no layout was set.
+        """
+        return self._outputs_of(self._library.lrt_session_render, inputs)
+
+    def _outputs_of(
+        self, function: Callable[..., int], inputs: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Call a function of the C API that takes inputs and outputs."""
+        arrays = self._arrays(inputs)
+        taken = _native_tensors(arrays)
         # Results of known shape are written where they are wanted; the others are copied from the session.
         # (ONNX Runtime gives rank 0 also where it does not know the rank.)
         results = [
@@ -180,13 +207,21 @@ class Session:
             )
         )
         with self._lock:
-            native.check(
-                self._library.lrt_session_run(self._open_handle(), taken, len(taken), given, len(given))
-            )
+            native.check(function(self._open_handle(), taken, len(taken), given, len(given)))
             return {
                 info.name: _copy(tensor) if array is None else array
                 for info, array, tensor in zip(self.outputs, results, given, strict=True)
             }
+
+    def _arrays(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What is given, checked and contiguous."""
+        infos = {info.name: info for info in self.inputs}
+        for name in inputs:
+            if name not in infos:
+                raise LayoutRTError(
+                    f"the model {self.path} has no input '{name}'; it takes {', '.join(infos) or 'none'}"
+                )
+        return {name: _checked(infos[name], array) for name, array in inputs.items()}
 
     def submit(self, **inputs: np.ndarray) -> Future[dict[str, np.ndarray]]:
         """Start ``run`` on a thread of the session and return. Runs keep the order of their submission.
@@ -290,6 +325,12 @@ def _checked(info: TensorInfo, array: np.ndarray) -> np.ndarray:
             f"input '{info.name}' must be {info}, got {TensorInfo(info.name, array.dtype, array.shape)}"
         )
     return np.ascontiguousarray(array).reshape(array.shape)
+
+
+def _native_tensors(arrays: dict[str, np.ndarray]) -> ctypes.Array[native.NativeTensor]:
+    return (native.NativeTensor * len(arrays))(
+        *(_native_tensor(name, array) for name, array in arrays.items())
+    )
 
 
 def _native_tensor(name: str, array: np.ndarray) -> native.NativeTensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from layoutrt.runtime.synthesizer import Synthesizer, latent_from_seed
 STAGE = "synthesise"
 """Name of the stage whose latency is reported."""
 
+LAYOUT_STAGE = "layout"
+"""Name of the stage that reads a layout of which several images are made, by a model that keeps it."""
+
 
 @dataclass(frozen=True)
 class Synthesis:
@@ -29,7 +32,8 @@ class Synthesis:
     Attributes:
         files: the images, in the order of the inputs.
         backend: what ran the model.
-        latencies: of the stage ``STAGE``, one sample for each image.
+        latencies: of the stage ``STAGE``, one sample for each image; and of ``LAYOUT_STAGE``, one for each
+            layout, where a model that keeps the layout made several images of each.
     """
 
     files: list[Path]
@@ -45,6 +49,7 @@ def synthesize(
     instances: Path | None = None,
     z: Path | None = None,
     seed: int = 0,
+    seeds: int = 1,
     threads: int | None = None,
     resize: bool = False,
     progress: bool = False,
@@ -60,6 +65,8 @@ def synthesize(
         instances: instance ids: a PNG file for a single layout, or a folder of files named as the layouts.
         z: ``.npy`` file with the latent, float [latent], or [N,latent] with a row for each layout.
         seed: of the latent, where the model has one and ``z`` is None.
+        seeds: images of each layout, of latents from this many seeds, the first being ``seed``. More than one
+            are written as ``out/NAME_SEED.png``.
         threads: None for one per processor.
         resize: resize layouts and instances to the model's size, by nearest sampling.
         progress: show a progress bar.
@@ -69,7 +76,8 @@ def synthesize(
     """
     with Synthesizer(model, threads=threads) as synthesizer:
         sources = find_sources(inputs, synthesizer.label_set, synthesizer.size or synthesizer.trained_size)
-        _check_not_overwritten(sources, out)
+        names = _names(synthesizer, z, seed, seeds)
+        _check_not_overwritten(sources, out, names)
         latents = _latents(synthesizer, z, seed, len(sources))
         instance_files = _instance_files(synthesizer, sources, instances)
         for source in sources:
@@ -80,11 +88,36 @@ def synthesize(
         for index, source in enumerate(track(sources, "synthesising", transient=True, disable=not progress)):
             labels = _load(source, synthesizer, resize)
             ids = _load_instances(instance_files.get(source.name), source, synthesizer, resize)
-            with latencies.stage(STAGE):
-                image = synthesizer.render(labels, ids, None if latents is None else latents[index])
-            files.append(out / f"{source.name}.png")
-            write_image(files[-1], image)
+            rows = (
+                [latent_from_seed(number, synthesizer.latent) for number in range(seed, seed + seeds)]
+                if seeds > 1
+                else [None if latents is None else latents[index]]
+            )
+            images = _images(synthesizer, labels, ids, rows, latencies)
+            for name, image in zip(names, images, strict=True):
+                files.append(out / f"{source.name}{name}.png")
+                write_image(files[-1], image)
         return Synthesis(files, synthesizer.backend, latencies)
+
+
+def _images(
+    synthesizer: Synthesizer,
+    labels: NDArray[np.uint8],
+    ids: NDArray[np.int32] | None,
+    latents: Sequence[NDArray[np.float32] | None],
+    latencies: Latencies,
+) -> Iterator[NDArray[np.uint8]]:
+    """One image of the layout for each latent."""
+    keep = synthesizer.keeps_layout and len(latents) > 1
+    if keep:
+        with latencies.stage(LAYOUT_STAGE):
+            synthesizer.set_layout(labels, ids)
+    for z in latents:
+        with latencies.stage(STAGE):
+            image = (
+                synthesizer.render_latent(z) if keep and z is not None else synthesizer.render(labels, ids, z)
+            )
+        yield image
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
@@ -174,9 +207,21 @@ def _latents(
     return np.broadcast_to(z.astype(np.float32), (count, length))
 
 
-def _check_not_overwritten(sources: list[LayoutSource], out: Path) -> None:
+def _names(synthesizer: Synthesizer, z: Path | None, seed: int, seeds: int) -> list[str]:
+    """What follows the layout's name in the name of each of its images."""
+    if seeds == 1:
+        return [""]
+    if z is not None:
+        raise LayoutRTError("--seeds draws latents and --z reads them; leave one of them out")
+    if not synthesizer.latent:
+        raise LayoutRTError(f"model {synthesizer.name} has no latent; leave --seeds out")
+    return [f"_{number}" for number in range(seed, seed + seeds)]
+
+
+def _check_not_overwritten(sources: list[LayoutSource], out: Path, names: list[str]) -> None:
+    written = {(out / f"{source.name}{name}.png").resolve() for source in sources for name in names}
     for source in sources:
-        if source.path and source.path.resolve() == (out / f"{source.name}.png").resolve():
+        if source.path and source.path.resolve() in written:
             raise LayoutRTError(
                 f"--out {out} would overwrite the layout {source.path}; choose another folder"
             )

@@ -14,6 +14,9 @@ from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_model
 from layoutrt.runtime.session import Session
 
+RENDER_FILE = "layoutrt.render_file"
+"""Metadata key of a model in two files, the first of which was opened: the name of the second."""
+
 IGNORED = 255
 """A label that generators with an extra "don't care" index take for it, as the data sets' files do."""
 
@@ -33,6 +36,8 @@ class Synthesizer:
         trained_size: (height, width) that it was trained at, the size to choose where any is possible.
         needs_instances: whether ``render`` needs instance ids.
         latent: length of the latent ``z`` that ``render`` needs; 0 for none.
+        keeps_layout: whether ``set_layout`` and ``render_latent`` can be used: the model was exported with
+            ``--cache-layout``.
         backend: what runs the model.
 
     Raises:
@@ -60,6 +65,8 @@ class Synthesizer:
             raise LayoutRTError(
                 f"{path} has incomplete metadata ({error}); export it again with layoutrt export"
             ) from None
+        self.keeps_layout = RENDER_FILE in self._session.metadata
+        self._layout: NDArray[np.uint8] | None = None
         self.size = (height, width) if height and width else None
         self.backend = self._session.backend
 
@@ -104,6 +111,44 @@ class Synthesizer:
             for i in range(0, count, batch)
         ]
         image = images[0] if len(images) == 1 else np.concatenate(images)
+        return image[0] if single else image
+
+    def set_layout(self, labels: NDArray[np.uint8], instances: NDArray[np.int32] | None = None) -> None:
+        """Compute all that depends on the layout, for any number of calls of ``render_latent``.
+
+        Args:
+            labels, instances: as of ``render``; as many layouts as the model renders at a time.
+
+        Raises:
+            LayoutRTError: an argument does not fit the model, or it was not exported with ``--cache-layout``.
+        """
+        self.check(labels)
+        self._check_instances(labels, instances)
+        inputs: dict[str, NDArray] = {"labels": labels.reshape(-1, *labels.shape[-2:])}
+        if instances is not None:
+            inputs["instances"] = instances.reshape(inputs["labels"].shape)
+        self._layout = None
+        self._session.set_layout(**inputs)
+        self._layout = labels
+
+    def render_latent(self, z: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Synthesise images of the layout that was set.
+
+        Args:
+            z: as of ``render``.
+
+        Returns:
+            As ``render`` of that layout and ``z``.
+
+        Raises:
+            LayoutRTError: ``z`` does not fit the model, or no layout was set.
+        """
+        if self._layout is None:
+            raise LayoutRTError(f"no layout is set for model {self.name}; call set_layout first")
+        self._check_latent(self._layout, z)
+        single = self._layout.ndim == 2
+        count = 1 if single else len(self._layout)
+        image = self._session.render(z=np.broadcast_to(z, (count, self.latent)))["image"]
         return image[0] if single else image
 
     def check(self, labels: NDArray[np.uint8], source: str = "the layout") -> None:
@@ -209,6 +254,10 @@ def _generator_metadata(path: Path, metadata: dict[str, str]) -> dict[str, str]:
     ours = {
         key.removeprefix("layoutrt."): value for key, value in metadata.items() if key.startswith("layoutrt.")
     }
+    if "layout_file" in ours:
+        raise LayoutRTError(
+            f"{path} is the second file of a model; give the first, {path.with_name(ours['layout_file'])}"
+        )
     if ours.get("kind") != "generator":
         what = f" (it is a {ours['kind']})" if "kind" in ours else ""
         raise LayoutRTError(

@@ -29,11 +29,19 @@ def synthesize(
         Path | None, typer.Option(help="Latent, .npy of floats: one row, or one for each layout.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the latent, where there is no --z.")] = 0,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Images of each layout, of latents from so many seeds, written as NAME_SEED.png; "
+            "quick for models exported with --cache-layout.",
+        ),
+    ] = 1,
     resize: Annotated[bool, typer.Option("--resize", help="Resize layouts to the model's size.")] = False,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Render layouts, one image for each.
+    """Render layouts, one image for each, or one for each of several latents.
 
     All layouts are checked before the first image is written. Results depend on neither the number of
     threads nor the order of the inputs.
@@ -43,6 +51,8 @@ def synthesize(
     `layoutrt synthesize camvid-edge drive:8 --out out/drive`
 
     `layoutrt synthesize camvid-edge camvid/val/labels --resize --out out/val`
+
+    `layoutrt synthesize coco.onnx layout.png --seeds 6 --out out/variants`
     """
     import json as json_module
 
@@ -58,6 +68,7 @@ def synthesize(
         instances=instances,
         z=z,
         seed=seed,
+        seeds=seeds,
         threads=threads,
         resize=resize,
         progress=console.is_terminal and not json,

@@ -12,6 +12,7 @@
 #include "onnxruntime/onnxruntime_engine.h"
 #include "processors.h"
 #include "session_handles.h"
+#include "split_engine.h"
 
 #define LRT_TEXT_OF(number) #number
 #define LRT_TEXT(number) LRT_TEXT_OF(number)
@@ -64,8 +65,9 @@ lrt_status lrt_session_create(const char* model_path, const lrt_session_options*
     require(model_path, "model_path");
     require(session, "session");
     const lrt_session_options known = read_options(options);
-    *session = open_session(layoutrt::open_onnxruntime(model_path, known),
-                            std::string("'") + model_path + "'", known);
+    auto engine =
+        layoutrt::with_render_half(layoutrt::open_onnxruntime(model_path, known), model_path, known);
+    *session = open_session(std::move(engine), std::string("'") + model_path + "'", known);
   });
 }
 
@@ -76,7 +78,9 @@ lrt_status lrt_session_create_from_memory(const void* data, size_t size, const l
     require(data, "data");
     require(session, "session");
     const lrt_session_options known = read_options(options);
-    *session = open_session(layoutrt::open_onnxruntime(data, size, known), "the model in memory", known);
+    auto engine = layoutrt::open_onnxruntime(data, size, known);
+    layoutrt::refuse_layout_half(*engine, "the model in memory");
+    *session = open_session(std::move(engine), "the model in memory", known);
   });
 }
 
@@ -145,6 +149,21 @@ lrt_status lrt_session_run(lrt_session* session, const lrt_tensor* inputs, size_
   return guarded([&] {
     const Call call(session);
     call->session.run(inputs, input_count, outputs, output_count);
+  });
+}
+
+lrt_status lrt_session_set_layout(lrt_session* session, const lrt_tensor* inputs, size_t input_count) {
+  return guarded([&] {
+    const Call call(session);
+    call->session.set_layout(inputs, input_count);
+  });
+}
+
+lrt_status lrt_session_render(lrt_session* session, const lrt_tensor* inputs, size_t input_count,
+                              lrt_tensor* outputs, size_t output_count) {
+  return guarded([&] {
+    const Call call(session);
+    call->session.render(inputs, input_count, outputs, output_count);
   });
 }
 

@@ -10,6 +10,10 @@ namespace layoutrt {
 
 // The checked tensors are copies that point to the caller's memory. Kept between runs, the lists keep theirs.
 struct Request {
+  // What of a split model is run; any other model is always run whole.
+  enum class Part { kWhole, kLayout, kRender };
+
+  Part part = Part::kWhole;
   std::vector<lrt_tensor> inputs;   // in the order of the model
   std::vector<lrt_tensor> outputs;  // those asked for, in the order of the caller
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <stdexcept>
 
 #include "dtype.h"
@@ -64,12 +65,18 @@ void add(const lrt_stage_times& times, lrt_stage_times* sum) {
 
 Session::Session(std::unique_ptr<Engine> engine, const std::string& name)
     : engine_(std::move(engine)),
+      split_(dynamic_cast<SplitEngine*>(engine_.get())),
       backend_(engine_->backend()),
       inputs_(describe_all(engine_->inputs())),
       outputs_(describe_all(engine_->outputs())),
       input_buffers_(inputs_.size()),
       output_buffers_(outputs_.size()) {
   check_format(metadata(), name);
+  if (split_ != nullptr) {
+    const auto middle = inputs_.begin() + static_cast<std::ptrdiff_t>(split_->layout_input_count());
+    layout_inputs_.assign(inputs_.begin(), middle);
+    render_inputs_.assign(middle, inputs_.end());
+  }
   const auto found = metadata().find("layoutrt.label_set");
   if (found != metadata().end()) {
     try {
@@ -88,6 +95,7 @@ lrt_session_info Session::info() const {
 
 void Session::check(const lrt_tensor* inputs, size_t input_count, const lrt_tensor* outputs,
                     size_t output_count, Request* request) const {
+  request->part = Request::Part::kWhole;
   check_inputs(inputs_, inputs, input_count, &request->inputs);
   check_outputs(outputs_, outputs, output_count, &request->outputs);
 }
@@ -97,12 +105,63 @@ void Session::run(const lrt_tensor* inputs, size_t input_count, lrt_tensor* outp
   const std::lock_guard<std::mutex> lock(running_);
   check(inputs, input_count, outputs, output_count, &request_);
   run_locked(&request_, asked);
+  describe(outputs, output_count);
+}
+
+void Session::describe(lrt_tensor* outputs, size_t output_count) const {
   for (size_t i = 0; i < output_count; ++i) {
     if (outputs[i].data != nullptr) continue;
     const char* name = outputs[i].name;
     outputs[i] = request_.outputs[i];
     outputs[i].name = name;
   }
+}
+
+void Session::check_part(const char* part, const lrt_tensor* inputs, size_t input_count, const char* other,
+                         const std::vector<lrt_tensor_info>& inputs_of_other) const {
+  if (split_ == nullptr) {
+    throw Error(LRT_INVALID_ARGUMENT, std::string(part) +
+                                          " is for models with a latent that were exported with "
+                                          "--cache-layout, and this one was not; use run");
+  }
+  for (size_t i = 0; inputs != nullptr && i < input_count; ++i) {
+    for (const lrt_tensor_info& info : inputs_of_other) {
+      if (inputs[i].name != nullptr && std::strcmp(inputs[i].name, info.name) == 0) {
+        throw Error(LRT_INVALID_ARGUMENT,
+                    std::string("input '") + info.name + "' is not for " + part + "; give it to " + other);
+      }
+    }
+  }
+}
+
+void Session::set_layout(const lrt_tensor* inputs, size_t input_count) {
+  const auto asked = Clock::now();
+  const std::lock_guard<std::mutex> lock(running_);
+  check_part("set_layout", inputs, input_count, "render", render_inputs_);
+  request_.part = Request::Part::kLayout;
+  check_inputs(layout_inputs_, inputs, input_count, &request_.inputs);
+  request_.outputs.clear();
+  run_locked(&request_, asked);
+}
+
+void Session::render(const lrt_tensor* inputs, size_t input_count, lrt_tensor* outputs, size_t output_count) {
+  const auto asked = Clock::now();
+  const std::lock_guard<std::mutex> lock(running_);
+  check_part("render", inputs, input_count, "set_layout", layout_inputs_);
+  request_.part = Request::Part::kRender;
+  check_inputs(render_inputs_, inputs, input_count, &request_.inputs);
+  check_outputs(outputs_, outputs, output_count, &request_.outputs);
+  run_locked(&request_, asked);
+  describe(outputs, output_count);
+}
+
+EngineTimings Session::compute(Request::Part part) {
+  switch (part) {
+    case Request::Part::kLayout: return split_->set_layout(input_pointers_);
+    case Request::Part::kRender: return split_->render(input_pointers_, output_pointers_);
+    case Request::Part::kWhole: break;
+  }
+  return engine_->run(input_pointers_, output_pointers_);
 }
 
 void Session::run(Request* request, Clock::time_point asked) {
@@ -141,7 +200,7 @@ void Session::run_locked(Request* request, Clock::time_point asked) {
   for (lrt_tensor& tensor : contiguous_outputs_) output_pointers_.push_back(&tensor);
 
   const auto packed = Clock::now();
-  const EngineTimings spent = engine_->run(input_pointers_, output_pointers_);
+  const EngineTimings spent = compute(request->part);
   const auto computed = Clock::now();
   for (size_t i = 0; i < request->outputs.size(); ++i) {
     lrt_tensor& output = request->outputs[i];

@@ -11,6 +11,7 @@
 #include "engine.h"
 #include "label_set.h"
 #include "request.h"
+#include "split_engine.h"
 
 namespace layoutrt {
 
@@ -32,6 +33,10 @@ class Session {
 
   // Check and run. Describes the outputs that have no data. Throws Error.
   void run(const lrt_tensor* inputs, size_t input_count, lrt_tensor* outputs, size_t output_count);
+  // The two parts of a run of a model that keeps the layout; see SplitEngine. Throw Error: another model.
+  void set_layout(const lrt_tensor* inputs, size_t input_count);
+  void render(const lrt_tensor* inputs, size_t input_count, lrt_tensor* outputs, size_t output_count);
+
   // Run what was checked. `asked` is when the caller asked for it. Throws Error.
   void run(Request* request, Clock::time_point asked);
 
@@ -42,12 +47,21 @@ class Session {
   using Buffer = std::vector<unsigned char>;
 
   void run_locked(Request* request, Clock::time_point asked);
+  EngineTimings compute(Request::Part part);
+  // Describe the outputs of the last run to a caller who gave them no data.
+  void describe(lrt_tensor* outputs, size_t output_count) const;
+  // Refuses a model that is not split, and inputs of the other part.
+  void check_part(const char* part, const lrt_tensor* inputs, size_t input_count, const char* other,
+                  const std::vector<lrt_tensor_info>& inputs_of_other) const;
   // The tensor as the engine gets it: the caller's memory, or a copy without gaps in `buffer`.
   lrt_tensor contiguous(const lrt_tensor& tensor, Buffer* buffer) const;
 
   std::unique_ptr<Engine> engine_;
+  SplitEngine* split_;  // engine_, if it is one; else null
   std::string backend_;
   std::vector<lrt_tensor_info> inputs_;
+  std::vector<lrt_tensor_info> layout_inputs_;  // of a split model, the part of inputs_ that each takes
+  std::vector<lrt_tensor_info> render_inputs_;
   std::vector<lrt_tensor_info> outputs_;
   std::optional<LabelSet> label_set_;
 

@@ -200,6 +200,17 @@ typedef struct lrt_tensor {
 LRT_EXPORT lrt_status lrt_session_run(lrt_session* session, const lrt_tensor* inputs, size_t input_count,
                                       lrt_tensor* outputs, size_t output_count);
 
+/* The two parts of a run, for models with a latent that were exported with --cache-layout (in two files, of
+ * which lrt_session_create is given the first): lrt_session_set_layout takes the inputs of the layout and
+ * keeps all that can be computed of them, lrt_session_render takes the others, makes an image of the layout
+ * that was set last, by this call or by a run, and can be called again and again at a small part of a run's
+ * cost. LRT_INVALID_ARGUMENT: the model is another, or no layout was set. Each counts as a run in the
+ * timings. */
+LRT_EXPORT lrt_status lrt_session_set_layout(lrt_session* session, const lrt_tensor* inputs,
+                                             size_t input_count);
+LRT_EXPORT lrt_status lrt_session_render(lrt_session* session, const lrt_tensor* inputs, size_t input_count,
+                                         lrt_tensor* outputs, size_t output_count);
+
 /* Told of the end of an asynchronous run, on the session's own thread: its status, and the sentence of a
  * failure
  * ("" for LRT_OK, valid during the call). It may submit the next run; the session does nothing else
