@@ -19,6 +19,7 @@ MODULES = (
     "gated_predicted_conv",
     "layout_conv",
     "predicted_conv",
+    "quantized_gated_predicted_conv",
     "quantized_predicted_conv",
     "spatially_varying_conv",
 )

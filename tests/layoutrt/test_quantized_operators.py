@@ -12,7 +12,13 @@ import torch
 from onnx import helper, numpy_helper
 from torch import Tensor
 
-from layoutrt.operators import BODY_OPSET, DOMAIN, predicted_conv, quantized_predicted_conv
+from layoutrt.operators import (
+    BODY_OPSET,
+    DOMAIN,
+    predicted_conv,
+    quantized_gated_predicted_conv,
+    quantized_predicted_conv,
+)
 from layoutrt.runtime.library import operator_library
 
 SHAPES = [(1, 1, 1, 1), (1, 3, 7, 1), (2, 5, 6, 8), (3, 17, 5, 11), (1, 2, 3, 70)]
@@ -42,6 +48,33 @@ def predicted_case(
     return inputs, {"h_scale": 0.017, "h_zero_point": 120, "weight_scale": weight_scale.tolist()}
 
 
+def gated_case(
+    shape: tuple[int, ...], out: int, gate: int | None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """``gate`` None: the gate is predicted from ``h`` itself."""
+    predicted, attributes = predicted_case(shape, 1, True)
+    n, c, height, width = shape
+    gate_h = predicted["h"] if gate is None else draw(n, gate, height, width, seed=7)
+    inputs = predicted | {
+        "mix": bytes_drawn(out, c, 1, 1, seed=8),
+        "mix_bias": draw(out, seed=9),
+        "gate_h": gate_h,
+        "gate_weight": bytes_drawn(out, gate_h.shape[1], 1, 1, seed=10),
+        "gate_bias": draw(out, seed=11),
+        "residual": draw(n, out, height, width, seed=12) if gate is None else torch.full((1, 1, 1, 1), 0.5),
+    }
+    attributes |= {
+        "mix_in_scale": 0.09,
+        "mix_in_zero_point": 131,
+        "mix_scale": ((torch.arange(out) % 3 + 1) * 0.002).tolist(),
+        "gate_h_scale": 0.02,
+        "gate_h_zero_point": 90,
+        "gate_weight_scale": ((torch.arange(out) % 4 + 1) * 0.004).tolist(),
+        "alpha": 0.1,
+    }
+    return inputs, attributes
+
+
 def run(
     name: str,
     inputs: dict[str, Tensor],
@@ -58,10 +91,10 @@ def run(
         [
             helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
             for key, a in arrays.items()
-            if key != "weight"
+            if a.dtype != np.int8
         ],
         [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["N", "C", "H", "W"])],
-        [numpy_helper.from_array(arrays.pop("weight"), "weight")],
+        [numpy_helper.from_array(a, key) for key, a in arrays.items() if a.dtype == np.int8],
     )
     model = helper.make_model(
         graph,
@@ -78,7 +111,7 @@ def run(
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    return session.run(None, arrays)[0]
+    return session.run(None, {key: a for key, a in arrays.items() if a.dtype != np.int8})[0]
 
 
 @pytest.mark.parametrize("with_affine", [False, True])
@@ -97,6 +130,28 @@ def test_body_and_kernel_equal_the_reference(shape: tuple[int, ...], p: int, wit
     tolerance = 1e-5 * np.abs(expected).max()
     np.testing.assert_allclose(kernel, expected, rtol=0, atol=tolerance)
     np.testing.assert_allclose(body, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("gate", [None, 5])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gated_body_and_kernel_equal_the_reference(shape: tuple[int, ...], gate: int | None) -> None:
+    inputs, attributes = gated_case(shape, 7, gate)
+    exact = {key: value.double() if value.is_floating_point() else value for key, value in inputs.items()}
+    expected = quantized_gated_predicted_conv.reference(**exact, **attributes).numpy()
+    bodies = [
+        quantized_gated_predicted_conv.function_body(),
+        quantized_predicted_conv.function_body(),
+        predicted_conv.function_body(3, 1),
+    ]
+    kernel = run(quantized_gated_predicted_conv.NAME, inputs, attributes, [], with_library=True)
+    body = run(quantized_gated_predicted_conv.NAME, inputs, attributes, bodies, with_library=False)
+    # Between two levels of the convolution's result a rounding error of float32 decides; one level of one
+    # channel is worth at most 127 of mix's steps.
+    one_level = 1.01 * 127 * attributes["mix_in_scale"] * max(attributes["mix_scale"])
+    for result in (kernel, body):
+        error = np.abs(result - expected)
+        assert error.max() <= one_level
+        assert np.mean(error > 2e-5 * np.abs(expected).max()) < 0.01
 
 
 def test_reference_rounds_as_quantize_linear_does() -> None:

@@ -38,13 +38,18 @@ class Case:
     constants: tuple[str, ...] = ("weight", "bias")
 
     def inputs(self) -> dict[str, np.ndarray]:
-        return {name: value for name, value in self.arguments.items() if name not in self.constants}
+        shared = self.arguments.get("gate_h") is self.arguments["h"]
+        left_out = (*self.constants, *(["gate_h"] if shared else []))
+        return {name: value for name, value in self.arguments.items() if name not in left_out}
 
 
 def make_model(
     op: str, arguments: dict[str, np.ndarray], constants: tuple[str, ...], attributes: dict[str, Any]
 ) -> onnx.ModelProto:
-    node = helper.make_node(op, list(arguments), ["y"], domain="layoutrt", **attributes)
+    # An array given twice is one tensor with two uses.
+    shared = arguments.get("gate_h") is arguments["h"]
+    names = ["h" if shared and name == "gate_h" else name for name in arguments]
+    node = helper.make_node(op, names, ["y"], domain="layoutrt", **attributes)
     inputs = [
         helper.make_tensor_value_info(
             name,
@@ -52,7 +57,7 @@ def make_model(
             [f"{name}_{i}" for i in range(value.ndim)],
         )
         for name, value in arguments.items()
-        if name not in constants
+        if name not in constants and name in names
     ]
     graph = helper.make_graph(
         [node],
@@ -141,6 +146,55 @@ def exact_case(p: int) -> Case:
     return Case("QuantizedPredictedConv", arguments, attributes, predicted_conv(arguments, attributes))
 
 
+def gated(a: dict[str, np.ndarray], attributes: dict[str, Any]) -> np.ndarray:
+    d = predicted_conv(a, attributes)
+    d = quantized(d.astype(np.float32), attributes["mix_in_scale"], attributes["mix_in_zero_point"])
+    gate_h = quantized(a["gate_h"], attributes["gate_h_scale"], attributes["gate_h_zero_point"])
+    mix_step = np.float32(attributes["mix_in_scale"]) * np.array(attributes["mix_scale"], np.float32)
+    gate_step = np.float32(attributes["gate_h_scale"]) * np.array(attributes["gate_weight_scale"], np.float32)
+    mixed = np.einsum("oc,nchw->nohw", a["mix"][:, :, 0, 0].astype(np.float64), d)
+    mixed = mixed * mix_step[:, None, None] + a["mix_bias"][:, None, None]
+    logit = np.einsum("og,nghw->nohw", a["gate_weight"][:, :, 0, 0].astype(np.float64), gate_h)
+    logit = logit * gate_step[:, None, None] + a["gate_bias"][:, None, None]
+    product = mixed / (1 + np.exp(-logit))
+    return a["residual"] + np.where(product > 0, product, attributes.get("alpha", 0.2) * product)
+
+
+def gated_case(
+    n: int, c: int, o: int, j: int, g: int | None, height: int, width: int, **attributes: Any
+) -> Case:
+    """``g`` None: h is the gate's input too. Everything before the sigmoid is exact in float32."""
+    arguments = {
+        "x": whole(1, n, c, height, width),
+        "h": np.random.default_rng(2).integers(-40, 40, (n, j, height, width)).astype(np.float32) / 4,
+        "weight": int8(3, c * 9, j, 1, 1) // 16,
+        "bias": whole(4, c * 9),
+        "scale": whole(5, c),
+        "shift": whole(6, c),
+        "mix": int8(7, o, c, 1, 1),
+        "mix_bias": whole(8, o),
+        "gate_h": whole(9, n, g or 1, height, width),
+        "gate_weight": int8(10, o, g or j, 1, 1),
+        "gate_bias": whole(11, o),
+        "residual": whole(12, n, o, height, width),
+    }
+    if g is None:
+        arguments["gate_h"] = arguments["h"]
+    kept = {
+        "h_scale": 0.5,
+        "h_zero_point": 128,
+        "weight_scale": [2.0 ** -(i % 3) for i in range(c)],
+        "mix_in_scale": 4.0,
+        "mix_in_zero_point": 120,
+        "mix_scale": [2.0 ** -(i % 3 + 9) for i in range(o)],
+        "gate_h_scale": 0.5,
+        "gate_h_zero_point": 128,
+        "gate_weight_scale": [2.0 ** -(i % 3 + 8) for i in range(o)],
+    } | attributes
+    constants = ("weight", "bias", "mix", "gate_weight")
+    return Case("QuantizedGatedPredictedConv", arguments, kept, gated(arguments, kept), constants)
+
+
 @functools.cache
 def cases() -> dict[str, Case]:
     made = {}
@@ -162,6 +216,13 @@ def cases() -> dict[str, Case]:
             made[name] = predicted_case(n, c, height, width, j, p, affine=affine, zero_point=zero_point)
     for p in (1, 3):
         made[f"exact-p{p}"] = exact_case(p)
+    made |= {
+        "gated, one pixel": gated_case(1, 1, 1, 1, 1, 1, 1),
+        "gated by its own features": gated_case(3, 5, 9, 4, 7, 13, 7, alpha=0.5),
+        "gated by h": gated_case(1, 21, 8, 6, None, 9, 35),
+        "gated by h, quantised otherwise": gated_case(1, 8, 19, 6, None, 9, 35, gate_h_zero_point=100),
+        "gated, many parts": gated_case(2, 33, 34, 32, None, 40, 70),
+    }
     return made
 
 
@@ -247,6 +308,33 @@ def test_wrong_input_is_a_sentence(
     with pytest.raises(LayoutRTError) as caught:
         Session(tmp_path / "model.onnx").run(**{k: v for k, v in given.items() if k not in constants})
     assert f"QuantizedPredictedConv: {sentence}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "attributes", "sentence"),
+    [
+        ({"weight": int8(3, 27, 4, 3, 3)}, {}, "weight must be [C*k*k, J, p, p] with k = 3 and p = 1, got"),
+        ({"mix": int8(7, 5, 4, 1, 1)}, {}, "mix must be [O, C, 1, 1] = [?, 3, 1, 1], got [5, 4, 1, 1]"),
+        ({"gate_weight": int8(7, 5, 3, 1, 1)}, {}, "gate_weight must be [O, G, 1, 1] = [5, 4, 1, 1], got"),
+        ({"mix_bias": floats(8, 4)}, {}, "mix_bias must be [O] = [5], got [4]"),
+        ({"residual": floats(8, 1, 5, 6, 1)}, {}, "residual must be [1, 1, 1, 1] or [N, O, H, W] = "),
+        ({}, {"mix_scale": [0.1] * 4}, "mix_scale must have one number for each of 5 channels, got 4"),
+        ({}, {"gate_weight_scale": None}, "gate_weight_scale must have one number for each of 5 channels"),
+        ({}, {"mix_in_scale": 0.0}, "mix_in_scale must be a positive number, got 0.0"),
+        ({}, {"gate_h_zero_point": -1}, "gate_h_zero_point must be a whole number from 0 to 255, got -1"),
+    ],
+)
+def test_wrong_input_of_the_gated_operator_is_a_sentence(
+    tmp_path: Path, arguments: dict[str, np.ndarray], attributes: dict[str, Any], sentence: str
+) -> None:
+    case = gated_case(1, 3, 5, 4, None, 6, 7)
+    given = case.arguments | arguments
+    kept = {name: value for name, value in (case.attributes | attributes).items() if value is not None}
+    onnx.save(make_model(case.op, given, case.constants, kept), tmp_path / "model.onnx")
+    wrong = Case(case.op, given, kept, case.expected, case.constants)
+    with pytest.raises(LayoutRTError) as caught:
+        Session(tmp_path / "model.onnx").run(**wrong.inputs())
+    assert f"QuantizedGatedPredictedConv: {sentence}" in str(caught.value)
 
 
 if __name__ == "__main__":

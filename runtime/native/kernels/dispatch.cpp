@@ -30,9 +30,13 @@ namespace {
    isa::layout_conv_uniform_sums,                \
    isa::predicted_conv_3x3_scratch,              \
    isa::predicted_conv_3x3,                      \
-   isa::quantized_predicted_conv_scratch,        \
-   isa::quantized_predicted_conv,                \
    isa::dot_format,                              \
+   isa::quantized_predicted_conv_1x1_scratch,    \
+   isa::quantized_predicted_conv_1x1,            \
+   isa::quantized_predicted_conv_3x3_scratch,    \
+   isa::quantized_predicted_conv_3x3,            \
+   isa::quantized_gated_predicted_conv_scratch,  \
+   isa::quantized_gated_predicted_conv,          \
    isa::spatially_varying_conv_gradient_scratch, \
    isa::spatially_varying_conv_gradient,         \
    isa::layout_conv_gradient,                    \

@@ -14,10 +14,16 @@ void layout_conv(const LayoutConv& conv, int64_t image, int64_t pixel_begin, int
 void layout_conv_uniform_sums(const LayoutConv& conv, float* sums);
 size_t predicted_conv_3x3_scratch(const PredictedConv& conv, const Tile& tile);
 void predicted_conv_3x3(const PredictedConv& conv, int64_t image, const Tile& tile, float* scratch);
-size_t quantized_predicted_conv_scratch(const QuantizedPredictedConv& conv, const Tile& tile);
-void quantized_predicted_conv(const QuantizedPredictedConv& conv, int64_t image, const Tile& tile,
-                              float* scratch);
 DotFormat dot_format();
+size_t quantized_predicted_conv_1x1_scratch(const QuantizedPredictedConv& conv, const PixelTile& tile);
+void quantized_predicted_conv_1x1(const QuantizedPredictedConv& conv, int64_t image, const PixelTile& tile,
+                                  float* scratch);
+size_t quantized_predicted_conv_3x3_scratch(const QuantizedPredictedConv& conv, const Tile& tile);
+void quantized_predicted_conv_3x3(const QuantizedPredictedConv& conv, int64_t image, const Tile& tile,
+                                  float* scratch);
+size_t quantized_gated_predicted_conv_scratch(const QuantizedGatedPredictedConv& conv, const PixelTile& tile);
+void quantized_gated_predicted_conv(const QuantizedGatedPredictedConv& conv, int64_t image,
+                                    const PixelTile& tile, float* scratch);
 size_t spatially_varying_conv_gradient_scratch(const SpatiallyVaryingConvGradient& conv);
 void spatially_varying_conv_gradient(const SpatiallyVaryingConvGradient& conv, int64_t plane,
                                      int64_t row_begin, int64_t row_end, float* scratch);

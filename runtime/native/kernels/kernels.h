@@ -182,6 +182,30 @@ struct GatedPredictedConv {
   float alpha;
 };
 
+// A 1x1 convolution of quantised values: step[o] * (offset[o] + q . weight) + bias[o].
+struct QuantizedProduct {
+  const int32_t* weight;  // words: [outputs, ceil(inputs / DotFormat::values)]
+  const int32_t* offset;  // [outputs], as in QuantizedPredictedConv
+  const float* step;      // [outputs]
+  const float* bias;      // [outputs]
+  float in_scale;         // quantisation of its input
+  int in_zero_point;
+};
+
+// GatedPredictedConv of quantised h, d and gate_h.
+struct QuantizedGatedPredictedConv {
+  QuantizedPredictedConv predicted;  // p = 1; its y is not written
+  QuantizedProduct mix;              // [channels] to [out_channels]
+  QuantizedProduct gate;             // [gate_features] to [out_channels]
+  const float* gate_h;               // [images, gate_features, height, width]; may be the same memory as h
+  const float* residual;             // [images, out_channels, height, width], or one number
+  float* y;                          // [images, out_channels, height, width]
+  int64_t out_channels;
+  int64_t gate_features;
+  bool residual_is_number;
+  float alpha;
+};
+
 struct KernelTable {
   const char* name;
 
@@ -201,10 +225,19 @@ struct KernelTable {
   size_t (*predicted_conv_3x3_scratch)(const PredictedConv&, const Tile&);
   void (*predicted_conv_3x3)(const PredictedConv&, int64_t image, const Tile&, float* scratch);
 
-  // One tile of one image.
-  size_t (*quantized_predicted_conv_scratch)(const QuantizedPredictedConv&, const Tile&);
-  void (*quantized_predicted_conv)(const QuantizedPredictedConv&, int64_t image, const Tile&, float* scratch);
   DotFormat (*dot_format)();
+  // One tile of one image, p = 1.
+  size_t (*quantized_predicted_conv_1x1_scratch)(const QuantizedPredictedConv&, const PixelTile&);
+  void (*quantized_predicted_conv_1x1)(const QuantizedPredictedConv&, int64_t image, const PixelTile&,
+                                       float* scratch);
+  // One tile of one image, p = 3.
+  size_t (*quantized_predicted_conv_3x3_scratch)(const QuantizedPredictedConv&, const Tile&);
+  void (*quantized_predicted_conv_3x3)(const QuantizedPredictedConv&, int64_t image, const Tile&,
+                                       float* scratch);
+  // All channels of a range of pixels of one image.
+  size_t (*quantized_gated_predicted_conv_scratch)(const QuantizedGatedPredictedConv&, const PixelTile&);
+  void (*quantized_gated_predicted_conv)(const QuantizedGatedPredictedConv&, int64_t image, const PixelTile&,
+                                         float* scratch);
 
   // Rows [row_begin, row_end) of one plane.
   size_t (*spatially_varying_conv_gradient_scratch)(const SpatiallyVaryingConvGradient&);

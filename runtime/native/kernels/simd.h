@@ -13,6 +13,7 @@
 #endif
 
 #define LRT_INLINE static inline __attribute__((always_inline))
+#define LRT_METHOD __attribute__((always_inline))
 
 namespace layoutrt::kernels::LRT_ISA {
 

@@ -2,10 +2,8 @@
 // weights.
 #pragma once
 
-#include <vector>
-
 #include "operators/custom_operator.h"
-#include "operators/quantized_weight.h"
+#include "operators/quantized_predictor.h"
 
 namespace layoutrt::operators {
 
@@ -20,19 +18,8 @@ class QuantizedPredictedConv {
   static void infer(const ShapeInference& inference) { inference.set_output(inference.input(0)); }
 
  private:
-  // The predictor as the kernels read it.
-  struct Predictor {
-    Shape weight_shape;
-    std::vector<int32_t> words;
-    std::vector<int32_t> offset;
-    std::vector<float> bias;  // in steps
-  };
-  Predictor prepare(const Tensor& weight, const Tensor& bias) const;
-
-  Quantization h_;
-  std::vector<float> weight_scale_;
-  std::vector<float> step_;
-  Predictor constant_;  // where weight and bias are constants of the model
+  QuantizedPredictor predictor_;
+  QuantizedPredictor::Weights constant_;  // where weight and bias are constants of the model
 };
 
 }  // namespace layoutrt::operators

@@ -38,6 +38,21 @@ std::vector<float> read_scales(const KernelInfo& info, const char* op, const cha
   return scales;
 }
 
+void require_scales(const char* op, const char* name, const std::vector<float>& scales, int64_t count) {
+  if (static_cast<int64_t>(scales.size()) == count) return;
+  throw Error(LRT_INVALID_ARGUMENT, std::string(op) + ": " + name + " must have one number for each of " +
+                                        std::to_string(count) + " channels, got " +
+                                        std::to_string(scales.size()));
+}
+
+void require_exact_sums(const char* op, const char* input, const char* products, int64_t count,
+                        const Shape& shape) {
+  if (count <= kernels::kQuantizedSumLimit) return;
+  throw Error(LRT_INVALID_ARGUMENT, std::string(op) + ": " + products + " must be at most " +
+                                        std::to_string(kernels::kQuantizedSumLimit) + ", got " + input + " " +
+                                        to_string(shape));
+}
+
 std::vector<int32_t> pack_words(const int8_t* weight, int64_t blocks, int64_t rows, int64_t features,
                                 int64_t inner, const kernels::DotFormat& format) {
   const int bits = 32 / format.values;

@@ -21,6 +21,13 @@ Quantization read_quantization(const KernelInfo& info, const char* op, const std
 // The attribute, one positive number for each channel. Throws Error.
 std::vector<float> read_scales(const KernelInfo& info, const char* op, const char* name);
 
+// Throws Error if there is not one scale for each of `count` channels.
+void require_scales(const char* op, const char* name, const std::vector<float>& scales, int64_t count);
+
+// Throws Error if a sum of so many products, called `products`, may not fit into an int32.
+void require_exact_sums(const char* op, const char* input, const char* products, int64_t count,
+                        const Shape& shape);
+
 // int8 weights [blocks * rows, features, inner] as words [blocks, ceil(features / values), inner, rows],
 // zeros after the last feature: the weights of `rows` outputs that meet one word of features lie side by
 // side.

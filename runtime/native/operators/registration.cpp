@@ -8,6 +8,7 @@
 #include "operators/gated_predicted_conv.h"
 #include "operators/layout_conv.h"
 #include "operators/predicted_conv.h"
+#include "operators/quantized_gated_predicted_conv.h"
 #include "operators/quantized_predicted_conv.h"
 #include "operators/spatially_varying_conv.h"
 
@@ -24,13 +25,15 @@ class Registration {
         layout_conv_(api),
         predicted_conv_(api),
         quantized_predicted_conv_(api),
-        gated_predicted_conv_(api) {
+        gated_predicted_conv_(api),
+        quantized_gated_predicted_conv_(api) {
     ort::check(api, api.CreateCustomOpDomain("layoutrt", &domain));
     ort::check(api, api.CustomOpDomain_Add(domain, &spatially_varying_conv_));
     ort::check(api, api.CustomOpDomain_Add(domain, &layout_conv_));
     ort::check(api, api.CustomOpDomain_Add(domain, &predicted_conv_));
     ort::check(api, api.CustomOpDomain_Add(domain, &quantized_predicted_conv_));
     ort::check(api, api.CustomOpDomain_Add(domain, &gated_predicted_conv_));
+    ort::check(api, api.CustomOpDomain_Add(domain, &quantized_gated_predicted_conv_));
   }
 
   const ort::Functions api;
@@ -42,6 +45,7 @@ class Registration {
   CustomOperator<PredictedConv> predicted_conv_;
   CustomOperator<QuantizedPredictedConv> quantized_predicted_conv_;
   CustomOperator<GatedPredictedConv> gated_predicted_conv_;
+  CustomOperator<QuantizedGatedPredictedConv> quantized_gated_predicted_conv_;
 };
 
 Registration& registration_for(const OrtApi* table) {

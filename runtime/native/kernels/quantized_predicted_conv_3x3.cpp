@@ -1,8 +1,8 @@
-// QuantizedPredictedConv: PredictedConv whose predictor multiplies 8-bit integers.
+// QuantizedPredictedConv with p = 3: PredictedConv whose predictor multiplies 8-bit integers.
 //
-// As in predicted_conv.cpp a tile of h is copied into a padded strip, here quantised to words, and the nine
-// weights of a run of pixels of one channel are accumulated in registers and applied to x on the spot. The
-// accumulators are exact, so every instruction set gives the same predicted weights.
+// As in predicted_conv_3x3.cpp a tile of h is copied into a padded strip, here quantised to words, and the
+// nine weights of a run of pixels of one channel are accumulated in registers and applied to x on the spot.
+// The accumulators are exact, so every instruction set gives the same predicted weights.
 
 #include "kernels/integer_dot.h"
 #include "kernels/kernels.h"
@@ -64,12 +64,11 @@ void pad_plane(const QuantizedPredictedConv& conv, const Tile& tile, const Strip
   for (int64_t p = (strip.rows + 1) * strip.stride + strip.columns + 2; p < strip.plane; ++p) to[p] = 0.0f;
 }
 
-// The same of one group of features, quantised. Without halo_rows only the tile's own rows are filled.
+// The same of one group of features, quantised.
 void quantize_plane(const QuantizedPredictedConv& conv, const Quantizer& quantizer, const Tile& tile,
-                    const Strip& strip, bool halo_rows, const float* h, int64_t planes, int32_t* to) {
+                    const Strip& strip, const float* h, int64_t planes, int32_t* to) {
   const Inside inside = inside_columns(conv.width, tile);
-  const int64_t last = strip.rows + (halo_rows ? 1 : 0);
-  for (int64_t r = halo_rows ? 0 : 1; r <= last; ++r) {
+  for (int64_t r = 0; r <= strip.rows + 1; ++r) {
     const int64_t row = tile.row_begin + r - 1;
     int32_t* line = to + r * strip.stride;
     if (row < 0 || row >= conv.height) {
@@ -82,7 +81,8 @@ void quantize_plane(const QuantizedPredictedConv& conv, const Quantizer& quantiz
     quantize_run(quantizer, source + inside.begin, conv.height * conv.width, planes,
                  inside.end - inside.begin, line + inside.begin);
   }
-  for (int64_t p = last * strip.stride + strip.columns + 2; p < strip.plane; ++p) to[p] = quantizer.zero;
+  for (int64_t p = (strip.rows + 1) * strip.stride + strip.columns + 2; p < strip.plane; ++p)
+    to[p] = quantizer.zero;
 }
 
 // Offset in a padded plane of tap (dy, dx) of a 3x3 window around pixel 0.
@@ -90,10 +90,10 @@ LRT_INLINE int64_t offset_of(int64_t stride, int tap) { return tap / 3 * stride 
 
 // sum[v] += predicted weight * x over the taps [first, first + T), in units of the channel's step. h and x
 // point to the first pixel in their padded planes.
-template <int P, int T, int V>
+template <int T, int V>
 LRT_INLINE void run_taps(const QuantizedPredictedConv& conv, const Strip& strip, int64_t channel, int first,
                          const int32_t* h, const float* x, Vector (&sum)[V]) {
-  const int32_t* weight = conv.weight + channel * strip.groups * P * P * kTaps + first;
+  const int32_t* weight = conv.weight + channel * strip.groups * 9 * kTaps + first;
   const int32_t* offset = conv.offset + channel * kTaps + first;
   const float* bias = conv.bias + channel * kTaps + first;
   const int64_t stride = strip.stride;
@@ -104,17 +104,12 @@ LRT_INLINE void run_taps(const QuantizedPredictedConv& conv, const Strip& strip,
     for (int v = 0; v < V; ++v) acc[t][v] = broadcast_word(offset[t]);
   }
   for (int64_t group = 0; group < strip.groups; ++group, h += strip.plane) {
-    if constexpr (P == 1) {
-      accumulate_words<T, V>(acc, h + offset_of(stride, 4), weight);
-      weight += kTaps;
-    } else {
-      const int32_t* row = h;
-      // Unrolled, this loop needs more registers than there are.
+    const int32_t* row = h;
+    // Unrolled, this loop needs more registers than there are.
 #pragma GCC unroll 1
-      for (int dy = 0; dy < 3; ++dy, row += stride) {
+    for (int dy = 0; dy < 3; ++dy, row += stride) {
 #pragma GCC unroll 1
-        for (int dx = 0; dx < 3; ++dx, weight += kTaps) accumulate_words<T, V>(acc, row + dx, weight);
-      }
+      for (int dx = 0; dx < 3; ++dx, weight += kTaps) accumulate_words<T, V>(acc, row + dx, weight);
     }
   }
 #pragma GCC unroll 9
@@ -127,21 +122,30 @@ LRT_INLINE void run_taps(const QuantizedPredictedConv& conv, const Strip& strip,
 }
 
 // V vectors of pixels of one channel.
-template <int P, int V>
+template <int V>
 void run_pixels(const QuantizedPredictedConv& conv, const Strip& strip, int64_t channel, const int32_t* h,
                 const float* x, float* y) {
   Vector sum[V] = {};
 #pragma GCC unroll 1
   for (int first = 0; first < kTaps; first += kTapsAtOnce) {
-    run_taps<P, kTapsAtOnce, V>(conv, strip, channel, first, h, x, sum);
+    run_taps<kTapsAtOnce, V>(conv, strip, channel, first, h, x, sum);
   }
   const Vector step = broadcast(conv.step[channel]);
 #pragma GCC unroll 3
   for (int v = 0; v < V; ++v) store(y + v * kLanes, step * sum[v]);
 }
 
-template <int P>
-void run(const QuantizedPredictedConv& conv, int64_t image, const Tile& tile, float* scratch) {
+}  // namespace
+
+DotFormat dot_format() { return {kDotValues, kDotOrigin}; }
+
+size_t quantized_predicted_conv_3x3_scratch(const QuantizedPredictedConv& conv, const Tile& tile) {
+  const Strip strip = make_strip(conv, tile);
+  return static_cast<size_t>(strip.plane + strip.pixels + strip.plane * strip.groups) * sizeof(float);
+}
+
+void quantized_predicted_conv_3x3(const QuantizedPredictedConv& conv, int64_t image, const Tile& tile,
+                                  float* scratch) {
   const Strip strip = make_strip(conv, tile);
   const Quantizer quantizer = make_quantizer(conv.h_scale, conv.h_zero_point);
   const int64_t plane_size = conv.height * conv.width;
@@ -150,7 +154,7 @@ void run(const QuantizedPredictedConv& conv, int64_t image, const Tile& tile, fl
   int32_t* h = reinterpret_cast<int32_t*>(y + strip.pixels);
   for (int64_t group = 0; group < strip.groups; ++group) {
     const int64_t first = group * kDotValues;
-    quantize_plane(conv, quantizer, tile, strip, P > 1, conv.h + (image * conv.features + first) * plane_size,
+    quantize_plane(conv, quantizer, tile, strip, conv.h + (image * conv.features + first) * plane_size,
                    smaller<int64_t>(kDotValues, conv.features - first), h + group * strip.plane);
   }
   for (int64_t c = tile.channel_begin; c < tile.channel_end; ++c) {
@@ -160,32 +164,17 @@ void run(const QuantizedPredictedConv& conv, int64_t image, const Tile& tile, fl
               x);
     int64_t p = 0;
     for (; p + kVectors * kLanes <= strip.pixels; p += kVectors * kLanes) {
-      run_pixels<P, kVectors>(conv, strip, c, h + p, x + p, y + p);
+      run_pixels<kVectors>(conv, strip, c, h + p, x + p, y + p);
     }
     for (; p + 2 * kLanes <= strip.pixels; p += 2 * kLanes) {
-      run_pixels<P, 2>(conv, strip, c, h + p, x + p, y + p);
+      run_pixels<2>(conv, strip, c, h + p, x + p, y + p);
     }
-    for (; p < strip.pixels; p += kLanes) run_pixels<P, 1>(conv, strip, c, h + p, x + p, y + p);
+    for (; p < strip.pixels; p += kLanes) run_pixels<1>(conv, strip, c, h + p, x + p, y + p);
     for (int64_t r = 0; r < strip.rows; ++r) {
       float* to = conv.y + plane + (tile.row_begin + r) * conv.width + tile.column_begin;
       __builtin_memcpy(to, y + r * strip.stride, static_cast<size_t>(strip.columns) * sizeof(float));
     }
   }
-}
-
-}  // namespace
-
-DotFormat dot_format() { return {kDotValues, kDotOrigin}; }
-
-size_t quantized_predicted_conv_scratch(const QuantizedPredictedConv& conv, const Tile& tile) {
-  const Strip strip = make_strip(conv, tile);
-  return static_cast<size_t>(strip.plane + strip.pixels + strip.plane * strip.groups) * sizeof(float);
-}
-
-void quantized_predicted_conv(const QuantizedPredictedConv& conv, int64_t image, const Tile& tile,
-                              float* scratch) {
-  if (conv.predictor_size == 1) return run<1>(conv, image, tile, scratch);
-  run<3>(conv, image, tile, scratch);
 }
 
 }  // namespace layoutrt::kernels::LRT_ISA
