@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from layoutrt.export.folded_layers import Conditioned, FoldedConv, FoldedPredictor, conditioned, nearest
+from layoutrt.export.folded_layers import Conditioned, FoldedConv, GatedPredictor, conditioned, nearest
 from layoutrt.export.folding import baked_weight, batch_norm_affine, fold_normed_conv
 from layoutrt.export.pipeline import GeneratorPipeline
 from layoutrt.layouts import LabelSet
@@ -18,17 +20,19 @@ class InferenceBlock(nn.Module):
     """`ConditionalBlock` with its norms folded.
 
     The convolutions that read the condition stay apart: merged, their features would exist all at once.
+
+    Args:
+        block: in evaluation mode.
+        num_classes: one-hot channels of the condition.
+        fused: make each half one operator, as predictors of 1x1 allow.
     """
 
-    def __init__(self, block: ConditionalBlock, num_classes: int) -> None:
+    def __init__(self, block: ConditionalBlock, num_classes: int, *, fused: bool) -> None:
         super().__init__()
         self.hidden = nn.ModuleList(conditioned(conv, num_classes) for conv in block.first_convs())
-        self.conditional_1 = FoldedPredictor(block.norm_1, block.gen_weights1.last)
-        self.conditional_2 = FoldedPredictor(block.norm_2, block.gen_weights2.last)
-        self.gate_1 = FoldedConv(block.gen_se_weights1.last.weight, block.gen_se_weights1.last.bias)
-        self.gate_2 = FoldedConv(block.gen_se_weights2.last.weight, block.gen_se_weights2.last.bias)
-        self.mix_1 = FoldedConv(block.conv_1.weight, block.conv_1.bias)
-        self.mix_2 = FoldedConv(block.conv_3.weight, block.conv_3.bias)
+        half = functools.partial(GatedPredictor, fused=fused)
+        self.half_1 = half(block.norm_1, block.gen_weights1.last, block.conv_1, block.gen_se_weights1.last)
+        self.half_2 = half(block.norm_2, block.gen_weights2.last, block.conv_3, block.gen_se_weights2.last)
         self.learned_shortcut = block.learned_shortcut
         if block.learned_shortcut:
             norm = block.norm_s
@@ -52,10 +56,8 @@ class InferenceBlock(nn.Module):
             shortcut = self.project((x * self.scale + self.shift) * gamma + beta)
         else:
             shortcut = x
-        d = self.mix_1(self.conditional_1(x, hidden[0])) * torch.sigmoid(self.gate_1(hidden[2]))
-        d = F.leaky_relu(d, LEAKY_SLOPE)
-        d = self.mix_2(self.conditional_2(d, hidden[1])) * torch.sigmoid(self.gate_2(hidden[3]))
-        return shortcut + F.leaky_relu(d, LEAKY_SLOPE)
+        d = self.half_1(x, hidden[0], hidden[2], None)
+        return self.half_2(d, hidden[1], hidden[3], shortcut)
 
 
 class CcFpsePipeline(GeneratorPipeline):
@@ -86,8 +88,10 @@ class CcFpsePipeline(GeneratorPipeline):
         self.down = nn.ModuleList(fold(f"labelenc{k}", 2) for k in range(2, levels + 1))
         self.lateral = nn.ModuleList(fold(f"labellat{k}") for k in range(1, levels))
         self.up = nn.ModuleList(fold(f"labeldec{k}") for k in range(1, levels))
+        # With a latent, the graph may be split in two, with the predicted kernels and gates between them.
+        fused = config.predictor_kernel == 1 and not config.latent
         self.blocks = nn.ModuleList(
-            InferenceBlock(generator.get_submodule(stage.name), classes)  # type: ignore[arg-type]
+            InferenceBlock(generator.get_submodule(stage.name), classes, fused=fused)  # type: ignore[arg-type]
             for stage in self.stages
         )
         self.to_rgb = FoldedConv(generator.conv_img.weight, generator.conv_img.bias)

@@ -34,7 +34,7 @@ def graph_cost(model: onnx.ModelProto, size: tuple[int, int]) -> Cost:
     """
     shapes = _shapes(model, size)
     flops = sum(_flops(node, shapes) for node in model.graph.node)
-    ours = {"LayoutConv", "PredictedConv"}
+    ours = {"GatedPredictedConv", "LayoutConv", "PredictedConv"}
     others = [function for function in model.functions if function.name not in ours]
     counted = onnx.inliner.inline_local_functions(model) if others else model
     parameters = sum(math.prod(tensor.dims) for tensor in model.graph.initializer if tensor.dims)
@@ -82,6 +82,9 @@ def _with_stand_ins(model: onnx.ModelProto) -> onnx.ModelProto:
                     "Conv", [f"{y}_x", weight.name], [y], pads=[k // 2] * 4, strides=_strides(node)
                 ),
             ]
+        elif node.op_type == "GatedPredictedConv":
+            x, mix = node.input[0], node.input[6]
+            nodes.append(onnx.helper.make_node("Conv", [x, mix], [node.output[0]]))
         else:
             nodes.append(onnx.helper.make_node("Identity", [node.input[0]], [node.output[0]]))
     del copy.graph.node[:]
@@ -112,4 +115,8 @@ def _flops(node: onnx.NodeProto, shapes: Shapes) -> int:
     if node.op_type == "SpatiallyVaryingConv":
         return 2 * pixels * shapes[node.input[1]][1]
     outputs, *inner = shapes[node.input[2]]
-    return 2 * pixels * outputs * (math.prod(inner) + 1)
+    flops = 2 * pixels * outputs * (math.prod(inner) + 1)
+    if node.op_type == "GatedPredictedConv":
+        mix, gate = (math.prod(shapes[node.input[index]]) for index in (6, 9))
+        flops += 2 * pixels * (mix + gate)
+    return flops

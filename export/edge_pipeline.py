@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from layoutrt.export.folded_layers import Conditioned, FoldedConv, FoldedPredictor, conditioned, nearest
+from layoutrt.export.folded_layers import (
+    Conditioned,
+    FoldedConv,
+    FoldedPredictor,
+    GatedPredictor,
+    conditioned,
+    nearest,
+)
 from layoutrt.export.folding import fold_normed_conv
 from layoutrt.export.pipeline import GeneratorPipeline
 from layoutrt.layouts import LabelSet
@@ -19,19 +28,13 @@ class FoldedBlock(nn.Module):
 
     def __init__(self, block: EdgeBlock) -> None:
         super().__init__()
-        self.spatial_1 = FoldedPredictor(block.spatial_1.norm, block.spatial_1.kernels)
-        self.gate_1 = FoldedConv(block.gate_1.weight, block.gate_1.bias)
-        self.mix_1 = FoldedConv(block.mix_1.weight, block.mix_1.bias)
-        self.spatial_2 = FoldedPredictor(block.spatial_2.norm, block.spatial_2.kernels)
-        self.gate_2 = FoldedConv(block.gate_2.weight, block.gate_2.bias)
-        self.mix_2 = FoldedConv(block.mix_2.weight, block.mix_2.bias)
+        half = functools.partial(GatedPredictor, fused=True)
+        self.half_1 = half(block.spatial_1.norm, block.spatial_1.kernels, block.mix_1, block.gate_1)
+        self.half_2 = half(block.spatial_2.norm, block.spatial_2.kernels, block.mix_2, block.gate_2)
 
     def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
         """``x [N, C, H, W]``, ``hidden [N, J, H, W]`` -> ``[N, C, H, W]``."""
-        d = self.mix_1(self.spatial_1(x, hidden)) * torch.sigmoid(self.gate_1(hidden))
-        d = F.leaky_relu(d, LEAKY_SLOPE)
-        d = self.mix_2(self.spatial_2(d, hidden)) * torch.sigmoid(self.gate_2(hidden))
-        return x + F.leaky_relu(d, LEAKY_SLOPE)
+        return self.half_2(self.half_1(x, hidden, hidden, None), hidden, hidden, x)
 
 
 class FoldedLevel(nn.Module):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from layoutrt.export.folding import batch_norm_affine
+from layoutrt.operators.gated_predicted_conv import gated_predicted_conv
 from layoutrt.operators.layout_conv import layout_conv, table_from_weight
 from layoutrt.operators.predicted_conv import predicted_conv
+from layoutrt.train.networks.conditional_block import LEAKY_SLOPE
 
 
 class Conditioned(nn.Module):
@@ -73,6 +76,51 @@ class FoldedPredictor(nn.Module):
     def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
         """``x [N, C, H, W]``, ``hidden [N, J, H, W]`` -> ``[N, C, H, W]``."""
         return predicted_conv(x, hidden, self.weight, self.bias, self.scale, self.shift)
+
+
+class GatedPredictor(nn.Module):
+    """Half of a block (paper, section 3.1): conditional convolution, gated 1x1 convolution, leaky ReLU.
+
+    Args:
+        norm: what is folded into the conditional convolution.
+        predictor: last convolution of the kernel predictor.
+        mix: the 1x1 convolution.
+        gate: last convolution of the gate's predictor.
+        fused: make it one operator, which 1x1 convolutions of ``predictor`` and ``gate`` allow.
+    """
+
+    def __init__(
+        self, norm: nn.BatchNorm2d, predictor: nn.Conv2d, mix: nn.Conv2d, gate: nn.Conv2d, *, fused: bool
+    ) -> None:
+        super().__init__()
+        self.conditional = FoldedPredictor(norm, predictor)
+        self.mix = FoldedConv(mix.weight, mix.bias)
+        self.gate = FoldedConv(gate.weight, gate.bias)
+        self.fused = fused
+        self.nothing = nn.Buffer(torch.zeros(1, 1, 1, 1))
+
+    def forward(self, x: Tensor, hidden: Tensor, gate_hidden: Tensor, residual: Tensor | None) -> Tensor:
+        """``x [N, C, H, W]``, features of the kernels and of the gate, what is added ``[N, O, H, W]``."""
+        if not self.fused:
+            d = self.mix(self.conditional(x, hidden)) * torch.sigmoid(self.gate(gate_hidden))
+            d = F.leaky_relu(d, LEAKY_SLOPE)
+            return d if residual is None else residual + d
+        predictor = self.conditional
+        return gated_predicted_conv(
+            x,
+            hidden,
+            predictor.weight,
+            predictor.bias,
+            predictor.scale,
+            predictor.shift,
+            self.mix.weight,
+            self.mix.bias,
+            gate_hidden,
+            self.gate.weight,
+            self.gate.bias,
+            self.nothing if residual is None else residual,
+            LEAKY_SLOPE,
+        )
 
 
 def nearest(maps: Tensor, step: int) -> Tensor:

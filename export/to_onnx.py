@@ -27,6 +27,7 @@ from layoutrt.operators import (
     BODY_OPSET,
     DOMAIN,
     VERSION,
+    gated_predicted_conv,
     layout_conv,
     predicted_conv,
     spatially_varying_conv,
@@ -194,6 +195,8 @@ def generator_model(
         _open_dims(model)
     p = config.predictor_kernel
     model.functions.extend([layout_conv.function_body(3), predicted_conv.function_body(3, p)])
+    if any(node.op_type == gated_predicted_conv.NAME for node in model.graph.node):
+        model.functions.append(gated_predicted_conv.function_body())
     onnx.checker.check_model(model)
     return model
 
@@ -253,12 +256,18 @@ def _translations() -> dict[Any, Callable[..., Any]]:
 
     domain = Opset(DOMAIN, VERSION)
     layout = Op(domain, layout_conv.NAME, layout_conv.SCHEMA)
+    gated = Op(domain, gated_predicted_conv.NAME, gated_predicted_conv.SCHEMA)
     predicted = Op(domain, predicted_conv.NAME, predicted_conv.SCHEMA)
     varying = Op(domain, spatially_varying_conv.NAME, spatially_varying_conv.SCHEMA)
     ops = torch.ops.layoutrt
     return {
         ops.layout_conv.default: lambda labels, table, bias, stride=1: layout(
             labels, table, bias, strides=[stride, stride]
+        ),
+        ops.gated_predicted_conv.default: lambda *arguments: gated(
+            # The exporter leaves out an argument that has its default.
+            *arguments[:12],
+            alpha=arguments[12] if len(arguments) > 12 else gated_predicted_conv.ALPHA,
         ),
         ops.predicted_conv.default: lambda x, h, weight, bias, scale=None, shift=None: predicted(
             x, h, weight, bias, scale, shift

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import onnx
+import onnx.inliner
 import pytest
 
 from layoutrt.errors import LayoutRTError
@@ -11,6 +12,8 @@ from layoutrt.export.cost import graph_cost
 from layoutrt.export.to_onnx import export_onnx, generator_model, straight_model
 from layoutrt.layouts import LabelSet, label_set
 from layoutrt.train.checkpoint import file_digest, save_generator
+from layoutrt.train.networks.generator_config import GeneratorConfig
+from layoutrt.train.networks.registry import build_generator
 
 SIZE = (64, 96)
 
@@ -39,9 +42,10 @@ def test_graph_is_the_pipeline_and_never_holds_one_hot_labels(tiny_model) -> Non
     assert [dim.dim_value for dim in labels.type.tensor_type.shape.dim] == [1, 64, 96]
     assert image.type.tensor_type.elem_type == onnx.TensorProto.UINT8
     assert [dim.dim_value for dim in image.type.tensor_type.shape.dim] == [1, 64, 96, 3]
-    assert {"LayoutConv", "PredictedConv"} <= operators(model)
+    assert {"GatedPredictedConv", "LayoutConv"} <= operators(model)
     assert not {"OneHot", "ScatterElements", "BatchNormalization"} & operators(model)
-    assert {function.name for function in model.functions} == {"LayoutConv", "PredictedConv"}
+    bodies = {"GatedPredictedConv", "LayoutConv", "PredictedConv"}
+    assert {function.name for function in model.functions} == bodies
 
 
 def test_file_keeps_no_trace_of_the_machine_it_was_made_on(tiny_model) -> None:
@@ -54,6 +58,19 @@ def test_export_is_smaller_than_the_network_exported_as_it_is(tiny_generator) ->
     straight = graph_cost(straight_model(tiny_generator, SIZE), SIZE)
     assert ours.nodes < straight.nodes / 3
     assert ours.flops < straight.flops
+
+
+def test_fused_half_blocks_cost_what_their_parts_cost() -> None:
+    config = GeneratorConfig(
+        12, width=4, hidden=4, predictor_kernel=1, architecture="edge", image_height=64, image_width=96
+    )
+    model = generator_model(build_generator(config).eval(), label_set("camvid"), size=SIZE)
+    assert [node.op_type for node in model.graph.node].count("GatedPredictedConv") == 16
+    parts = onnx.inliner.inline_selected_functions(model, [("layoutrt", "GatedPredictedConv")])
+    assert [node.op_type for node in parts.graph.node].count("PredictedConv") == 17
+    fused, apart = graph_cost(model, SIZE), graph_cost(parts, SIZE)
+    assert fused.flops == apart.flops
+    assert fused.nodes < apart.nodes
 
 
 def test_flops_of_a_convolution_are_multiplications_and_additions() -> None:
