@@ -181,7 +181,8 @@ lrt_status lrt_session_run_async(lrt_session* session, const lrt_tensor* inputs,
 
 lrt_status lrt_session_wait(lrt_session* session, uint64_t ticket, int32_t timeout_ms) {
   return guarded([&] {
-    const Call call(session);
+    // A thread that waits must not be sent away while its run still uses its memory.
+    const Call call(session, Call::kWhileClosing);
     call->queue.wait(ticket, timeout_ms);
   });
 }

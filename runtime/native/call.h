@@ -12,8 +12,10 @@ struct OpenSession;
 class Call {
  public:
   Call() = default;
+  // kWhileClosing: also while another thread destroys the session.
+  enum Phase { kOpen, kWhileClosing };
   // Throws Error: the handle is NULL, or its session was destroyed.
-  explicit Call(const lrt_session* handle);
+  explicit Call(const lrt_session* handle, Phase phase = kOpen);
   Call(Call&& other) noexcept { *this = std::move(other); }
   Call& operator=(Call&& other) noexcept {
     std::swap(handle_, other.handle_);

@@ -31,10 +31,10 @@ Table& table() {
   return made;
 }
 
-Entry& find(Table& table, const lrt_session* handle) {
+Entry& find(Table& table, const lrt_session* handle, Call::Phase phase) {
   if (handle == nullptr) throw Error(LRT_INVALID_ARGUMENT, "session is NULL");
   const auto found = table.entries.find(handle);
-  if (found == table.entries.end() || found->second.closing) {
+  if (found == table.entries.end() || (found->second.closing && phase == Call::kOpen)) {
     throw Error(LRT_INVALID_ARGUMENT, "session is not open: it was destroyed, or never created");
   }
   return found->second;
@@ -55,7 +55,7 @@ void destroy_session(lrt_session* handle) {
   Table& all = table();
   std::unique_ptr<OpenSession> owner;  // freed after the lock
   std::unique_lock<std::mutex> lock(all.mutex);
-  Entry& entry = find(all, handle);
+  Entry& entry = find(all, handle, Call::kOpen);
   entry.closing = true;
   if (entry.session->queue.on_own_thread()) {
     entry.abandoned = true;
@@ -67,10 +67,10 @@ void destroy_session(lrt_session* handle) {
   lock.unlock();
 }
 
-Call::Call(const lrt_session* handle) {
+Call::Call(const lrt_session* handle, Phase phase) {
   Table& all = table();
   const std::lock_guard<std::mutex> lock(all.mutex);
-  Entry& entry = find(all, handle);
+  Entry& entry = find(all, handle, phase);
   ++entry.calls;
   handle_ = handle;
   session_ = entry.session.get();

@@ -232,7 +232,8 @@ LRT_EXPORT lrt_status lrt_session_run_async(lrt_session* session, const lrt_tens
 /* Wait until a run has ended and its callback has returned, and return that run's status. LRT_TIMEOUT: it has
  * not within `timeout_ms` ms; a negative number waits for ever. The status of one of the last LRT_MAX_PENDING
  * runs is kept, older ones are refused. Ticket 0: all runs submitted so far; LRT_OK whatever became of them.
- * A callback of the session cannot wait for it. */
+ * A callback of the session cannot wait for it. Waiting works while another thread destroys the session; once
+ * that is done all runs have ended. */
 LRT_EXPORT lrt_status lrt_session_wait(lrt_session* session, uint64_t ticket, int32_t timeout_ms);
 
 /* Where the time of runs went, in ms. */
