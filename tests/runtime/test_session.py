@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from onnx import TensorProto, helper
 
 from layoutrt import native_library
 from layoutrt.errors import LayoutRTError
+from layoutrt.layouts import label_set
 from layoutrt.runtime import library
 from layoutrt.runtime.session import Session, TensorInfo
 
@@ -85,6 +87,44 @@ def test_timings_count_runs_and_cover_them(tmp_path: Path) -> None:
     timings = session.timings
     assert timings.runs == 3
     assert 0 < timings.engine_ms <= timings.total_ms
+
+
+def test_submitted_runs_give_futures_in_order(tmp_path: Path) -> None:
+    with Session(save(tmp_path / "m.onnx")) as session:
+        futures = [session.submit(a=A + i, b=B) for i in range(5)]
+        wrong = session.submit(a=A)
+    # Closing has waited for them.
+    for i, future in enumerate(futures):
+        np.testing.assert_array_equal(future.result(0)["total"], A + i + B)
+    with pytest.raises(LayoutRTError, match="input 'b' is missing"):
+        wrong.result(0)
+    with pytest.raises(LayoutRTError, match="is closed"):
+        session.submit(a=A, b=B)
+
+
+def test_timings_are_summed_up(tmp_path: Path) -> None:
+    session = Session(save(tmp_path / "m.onnx"))
+    spent = 0.0
+    for _ in range(3):
+        session.run(a=A, b=B)
+        spent += session.timings.total_ms
+    assert session.timings.sum.total_ms == pytest.approx(spent)
+
+
+def test_the_label_set_comes_with_the_model(tmp_path: Path) -> None:
+    camvid = label_set("camvid")
+    named = Session(save(tmp_path / "m.onnx", metadata={"layoutrt.label_set": camvid.to_json()}))
+    assert named.label_set == camvid
+    assert Session(save(tmp_path / "n.onnx")).label_set is None
+
+
+def test_affinity_and_spinning_are_handed_on(tmp_path: Path) -> None:
+    processor = min(os.sched_getaffinity(0))
+    session = Session(save(tmp_path / "m.onnx"), affinity=str(processor), spin=False)
+    assert session.backend.endswith(" operators, 1 thread")
+    np.testing.assert_array_equal(session.run(a=A, b=B)["total"], A + B)
+    with pytest.raises(LayoutRTError, match="affinity 'first' is no list of processors"):
+        Session(save(tmp_path / "m.onnx"), affinity="first")
 
 
 @pytest.mark.parametrize(
