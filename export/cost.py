@@ -34,7 +34,7 @@ def graph_cost(model: onnx.ModelProto, size: tuple[int, int]) -> Cost:
     """
     shapes = _shapes(model, size)
     flops = sum(_flops(node, shapes) for node in model.graph.node)
-    ours = {"GatedPredictedConv", "LayoutConv", "PredictedConv"}
+    ours = {"GatedPredictedConv", "LayoutConv", "PredictedConv", "SpatiallyVaryingConv"}
     others = [function for function in model.functions if function.name not in ours]
     counted = onnx.inliner.inline_local_functions(model) if others else model
     parameters = sum(math.prod(tensor.dims) for tensor in model.graph.initializer if tensor.dims)

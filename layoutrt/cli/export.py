@@ -24,7 +24,7 @@ def export(
         typer.Option(
             "--cache-layout",
             help="Write two files, so that one layout is read once and rendered with many latents "
-            "(generators with a latent; the paper's for COCO then keeps 0.9 GB for a layout).",
+            "(generators with a latent; the paper's for COCO then keeps 1.1 GB for a layout).",
         ),
     ] = False,
 ) -> None:

@@ -125,6 +125,7 @@ def test_render_half_predicts_nothing(split: Split) -> None:
         graph_cost(model, size) for model in (split.whole, split.halves.layout, split.halves.render)
     )
     assert layout.flops > 3 * render.flops
+    assert render.nodes == len(split.halves.render.graph.node), "an operator of ours counts as one node"
     # The conditional convolution itself is no arithmetic of the layout half, nor its predictor of the other.
     assert layout.flops + render.flops == pytest.approx(whole.flops, rel=0.01)
     assert layout.parameters + render.parameters >= whole.parameters
