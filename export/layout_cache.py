@@ -18,7 +18,7 @@ import onnx
 from onnx import helper
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.operators import DOMAIN, predicted_conv, spatially_varying_conv
+from layoutrt.operators import DOMAIN, gated_predicted_conv, predicted_conv, spatially_varying_conv
 
 LATENT = "z"
 """The input that the render half keeps."""
@@ -73,9 +73,9 @@ def require_latent(present: bool) -> None:
 def split_model(model: onnx.ModelProto, path: str | Path) -> Halves:
     """Split a generator's graph of fixed size, metadata included.
 
-    A `PredictedConv` of features that depend on ``z`` becomes a convolution in the layout half that stores
-    the kernels, and a `SpatiallyVaryingConv` in the render half. Nodes that read no input at all, and
-    weights, are given to each half that uses them.
+    A `GatedPredictedConv` is taken apart first. A `PredictedConv` of features that depend on ``z`` becomes a
+    convolution in the layout half that stores the kernels, and a `SpatiallyVaryingConv` in the render half.
+    Nodes that read no input at all, and weights, are given to each half that uses them.
 
     Args:
         model: from `layoutrt.export.to_onnx.generator_model`, with its metadata.
@@ -111,7 +111,7 @@ def _divide(
     fixed: list[onnx.NodeProto] = []
     dependent = {LATENT}
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
+    for node in _unfused(graph, types):
         touched = dependent.intersection(node.input)
         if not touched:
             fixed.append(node)
@@ -136,6 +136,50 @@ def _divide(
             )
         varying.append(node)
     return varying, fixed
+
+
+def _unfused(graph: onnx.GraphProto, types: dict[str, onnx.ValueInfoProto]) -> list[onnx.NodeProto]:
+    """The graph's nodes, every `GatedPredictedConv` as the nodes it stands for, whose gate can be kept.
+
+    Adds the types of what lies between them to ``types``.
+    """
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        if node.domain != DOMAIN or node.op_type != gated_predicted_conv.NAME:
+            nodes.append(node)
+            continue
+        *predicted, mix, mix_bias, gate_h, gate_weight, gate_bias, residual = node.input
+        (y,) = node.output
+        names = {part: f"{y}_{part}" for part in ("d", "mixed", "logit", "gate", "product", "active")}
+        steps = [
+            (predicted_conv.NAME, predicted, "d"),
+            ("Conv", [names["d"], mix, mix_bias], "mixed"),
+            ("Conv", [gate_h, gate_weight, gate_bias], "logit"),
+            ("Sigmoid", [names["logit"]], "gate"),
+            ("Mul", [names["mixed"], names["gate"]], "product"),
+        ]
+        for operator, inputs, part in steps:
+            domain = DOMAIN if operator == predicted_conv.NAME else ""
+            nodes.append(
+                helper.make_node(operator, inputs, [names[part]], f"{node.name}_{part}", domain=domain)
+            )
+        attributes = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
+        alpha = attributes.get("alpha", gated_predicted_conv.ALPHA)
+        nodes += [
+            helper.make_node(
+                "LeakyRelu", [names["product"]], [names["active"]], f"{node.name}_active", alpha=alpha
+            ),
+            helper.make_node("Add", [residual, names["active"]], [y], node.name),
+        ]
+        made = types[y].type.tensor_type
+        batch, outputs, height, width = (dim.dim_value for dim in made.shape.dim)
+        x = types[node.input[0]].type.tensor_type
+        channels = x.shape.dim[1].dim_value
+        for part, depth in (("d", channels), ("gate", outputs)):
+            types[names[part]] = helper.make_tensor_value_info(
+                names[part], made.elem_type, [batch, depth, height, width]
+            )
+    return nodes
 
 
 def _inputs_of(nodes: Iterable[onnx.NodeProto]) -> list[str]:

@@ -119,7 +119,7 @@ def test_tensors_of_another_layout_give_another_image(split: Split) -> None:
 def test_render_half_predicts_nothing(split: Split) -> None:
     operators = {node.op_type for node in split.halves.render.graph.node}
     assert "SpatiallyVaryingConv" in operators
-    assert not {"PredictedConv", "LayoutConv", "Sigmoid"} & operators
+    assert not {"GatedPredictedConv", "PredictedConv", "LayoutConv", "Sigmoid"} & operators
     size = tuple(dim.dim_value for dim in split.halves.layout.graph.input[0].type.tensor_type.shape.dim[1:])
     whole, layout, render = (
         graph_cost(model, size) for model in (split.whole, split.halves.layout, split.halves.render)
