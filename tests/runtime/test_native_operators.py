@@ -27,7 +27,7 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.runtime import library
 from layoutrt.runtime.session import Session
 
-ISAS = ("baseline", "avx2", "avx512")
+ISAS = ("baseline", "avx2", "avx512", "avx512vnni")
 ELEMENT_TYPES = {np.dtype("float32"): TensorProto.FLOAT, np.dtype("uint8"): TensorProto.UINT8}
 
 
@@ -269,7 +269,11 @@ def results_of(isa: str) -> tuple[str, dict[str, dict[str, np.ndarray]]]:
 @pytest.mark.parametrize("isa", ISAS)
 def test_kernel_equals_the_definition_whatever_runs_it(isa: str, name: str) -> None:
     simd, results = results_of(isa)
-    if (isa, simd) not in {("avx512", "AVX-512"), ("avx2", "AVX2")} and isa != "baseline":
+    if (isa, simd) not in {
+        ("avx512vnni", "AVX-512 VNNI"),
+        ("avx512", "AVX-512"),
+        ("avx2", "AVX2"),
+    } and isa != "baseline":
         pytest.skip(f"this machine has no {isa}")
     case = CASES[name]
     result = results[name]["1 threads"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,8 @@ from layoutrt.runtime import library
 from layoutrt.runtime.session import Session
 
 SIMD = {"baseline": None, "avx2": "AVX2", "avx512": "AVX-512", "avx512vnni": "AVX-512 VNNI"}
+if platform.machine() == "aarch64":
+    SIMD = {"baseline": None, "dotprod": "NEON dot product"}
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 #include <cstdlib>
 #include <cstring>
+#ifdef LRT_DOTPROD
+#include <sys/auxv.h>
+#endif
 
 #include "kernels/kernels.h"
 
@@ -14,6 +17,11 @@
 #include "kernels/isa.h"
 #undef LRT_ISA
 #define LRT_ISA avx512vnni
+#include "kernels/isa.h"
+#undef LRT_ISA
+#endif
+#ifdef LRT_DOTPROD
+#define LRT_ISA dotprod
 #include "kernels/isa.h"
 #undef LRT_ISA
 #endif
@@ -51,6 +59,9 @@ namespace {
 
 #if defined(__aarch64__)
 constexpr KernelTable kBaseline = LRT_TABLE(baseline, "NEON");
+#ifdef LRT_DOTPROD
+constexpr KernelTable kDotprod = LRT_TABLE(dotprod, "NEON dot product");
+#endif
 #elif defined(LRT_X86)
 constexpr KernelTable kBaseline = LRT_TABLE(baseline, "SSE2");
 constexpr KernelTable kAvx2 = LRT_TABLE(avx2, "AVX2");
@@ -61,11 +72,11 @@ constexpr KernelTable kBaseline = LRT_TABLE(baseline, "generic");
 #endif
 
 const KernelTable& choose() {
-#ifdef LRT_X86
   const char* wanted = std::getenv("LAYOUTRT_ISA");
-  const auto allowed = [wanted](const char* name) {
+  [[maybe_unused]] const auto allowed = [wanted](const char* name) {
     return wanted == nullptr || *wanted == '\0' || std::strcmp(wanted, name) == 0;
   };
+#ifdef LRT_X86
   const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
   if (allowed("avx512vnni") && has_avx512 && __builtin_cpu_supports("avx512vnni")) return kAvx512Vnni;
@@ -75,6 +86,10 @@ const KernelTable& choose() {
       __builtin_cpu_supports("fma")) {
     return kAvx2;
   }
+#endif
+#ifdef LRT_DOTPROD
+  constexpr unsigned long kAsimdDp = 1ul << 20;  // HWCAP_ASIMDDP, which older headers lack
+  if (allowed("dotprod") && (getauxval(AT_HWCAP) & kAsimdDp) != 0) return kDotprod;
 #endif
   return kBaseline;
 }

@@ -269,8 +269,8 @@ struct KernelTable {
 constexpr int64_t kLayoutConvPixels = 512;
 
 // The kernels for this machine, chosen once: the widest instruction set it has, or the one that the
-// environment variable LAYOUTRT_ISA names (baseline, avx2, avx512 or avx512vnni), as far as the machine has
-// it.
+// environment variable LAYOUTRT_ISA names (baseline, avx2, avx512, avx512vnni or dotprod), as far as the
+// machine has it.
 const KernelTable& kernel_table();
 
 }  // namespace layoutrt::kernels

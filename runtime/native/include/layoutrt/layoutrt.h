@@ -87,7 +87,8 @@ LRT_EXPORT const char* lrt_version(void);
 LRT_EXPORT int32_t lrt_abi_version(void);
 
 /* Instruction set of the operator kernels on this machine: "AVX-512", "AVX2", "SSE2", "NEON" or "generic".
- * The environment variable LAYOUTRT_ISA (avx512vnni, avx512, avx2, baseline) holds them to a narrower one. */
+ * The environment variable LAYOUTRT_ISA (avx512vnni, avx512, avx2, dotprod, baseline) holds them to a
+ * narrower one. */
 LRT_EXPORT const char* lrt_simd(void);
 
 typedef struct lrt_session_options {
