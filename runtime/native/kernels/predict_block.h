@@ -157,7 +157,8 @@ class PredictBlocks {
   }
   int64_t share_begin(int64_t i) const { return i * feature_rows(conv_) / channels_; }
 
-  // Of the next block: rows share_begin(i) up to share_begin(i + 1) of the features, and x of the i-th channel.
+  // Of the next block: rows share_begin(i) up to share_begin(i + 1) of the features, and x of the i-th
+  // channel.
   void load_share(int64_t i) {
     predictor_.load(conv_, h_ + next_, share_begin(i), share_begin(i + 1),
                     smaller(kBlockPixels, tile_.pixel_end - next_), next_features_);
