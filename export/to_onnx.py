@@ -19,10 +19,10 @@ from layoutrt import __version__
 from layoutrt.errors import LayoutRTError, require
 from layoutrt.export.cost import Cost, graph_cost
 from layoutrt.export.layout_cache import Halves, render_path, require_latent, split_model
-from layoutrt.export.onnx_file import save_model
 from layoutrt.export.pipelines import inference_pipeline
 from layoutrt.export.segmenter_pipeline import SegmenterPipeline
 from layoutrt.layouts import LabelSet
+from layoutrt.onnx_file import save_model
 from layoutrt.operators import (
     BODY_OPSET,
     DOMAIN,
@@ -85,7 +85,7 @@ def export_onnx(
 
     Args:
         checkpoint: its safetensors file.
-        out: the ONNX file to write; `layoutrt.export.onnx_file` says when weights go to a file beside it.
+        out: the ONNX file to write; `layoutrt.onnx_file` says when weights go to a file beside it.
         size: height and width of the graph; the training size by default.
         dynamic: leave batch, height and width open instead.
         batch: images per run of a graph with a fixed size.

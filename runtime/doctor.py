@@ -49,7 +49,7 @@ def examine() -> list[Finding]:
     """Look at this machine and installation, and run the operators once."""
     return [
         Finding("layoutrt", OK, f"{__version__}, Python {platform.python_version()}"),
-        Finding("processor", OK, _processor()),
+        Finding("processor", OK, processor()),
         Finding("memory", OK, _memory()),
         *(_package(name) for name in ("numpy", "onnx", "onnxruntime", "opencv-python")),
         _required("ONNX Runtime library", _onnxruntime_library, "pip install --force-reinstall onnxruntime"),
@@ -105,7 +105,8 @@ def _package(name: str, extra: str | None = None, purpose: str = "") -> Finding:
         return Finding(name, MISSING, "not installed", f"for {purpose}: pip install 'layoutrt[{extra}]'")
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The machine's processor, how many cores this process may use, and the operators' instruction set."""
     try:
         simd = native.load().lrt_simd().decode()
     except LayoutRTError:

@@ -9,6 +9,7 @@ from typing import NoReturn
 import typer
 
 from layoutrt import __version__
+from layoutrt.cli.calibrate import calibrate
 from layoutrt.cli.demo import demo
 from layoutrt.cli.doctor import doctor
 from layoutrt.cli.evaluate import evaluate
@@ -29,7 +30,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (demo, synthesize, train, train_segmenter, import_checkpoint, evaluate, export, info, doctor):
+for _command in (
+    demo,
+    synthesize,
+    train,
+    train_segmenter,
+    import_checkpoint,
+    evaluate,
+    export,
+    calibrate,
+    info,
+    doctor,
+):
     app.command()(_command)
 
 

@@ -1,0 +1,81 @@
+"""Run the benchmark: ``python -m layoutrt.export.bench``; ``BENCH_JSON=FILE`` also writes it as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from layoutrt.errors import require
+from layoutrt.export.bench.rows import Row, machine, table, write_json
+
+ROUNDS = 20
+
+
+def main() -> None:
+    """Measure, print the tables, draw how cost grows."""
+    parser = argparse.ArgumentParser(prog="python -m layoutrt.export.bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="runs of each side")
+    parser.add_argument("--only", nargs="+", choices=[*SECTIONS, "growth"], help="sections to run")
+    parser.add_argument("--plot", type=Path, default=Path("out/growth.png"), help="picture of the growth")
+    options = parser.parse_args()
+    require("torch", extra="train", purpose="the benchmark")
+    console = Console(width=150)
+    console.print(machine(), highlight=False)
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for title, section in SECTIONS.items():
+            if options.only and title not in options.only:
+                continue
+            measured = list(section(folder, options.rounds))
+            console.print(table(f"{title}: medians of {options.rounds} runs in turns, 2 threads", measured))
+            rows += measured
+        if not options.only or "growth" in options.only:
+            _growth(console, folder, options.rounds, options.plot)
+    if path := os.environ.get("BENCH_JSON"):
+        write_json(path, rows)
+        console.print(f"wrote {path}", highlight=False)
+
+
+def _paper(folder: Path, rounds: int) -> Iterator[Row]:
+    from layoutrt.export.bench.paper_generator import generator_rows, make_files
+
+    yield from generator_rows(make_files(folder), rounds)
+
+
+def _edge(folder: Path, rounds: int) -> Iterator[Row]:
+    from layoutrt.export.bench.edge_generator import edge_rows
+
+    yield from edge_rows(folder, rounds)
+
+
+def _operators(folder: Path, rounds: int) -> Iterator[Row]:
+    from layoutrt.export.bench.operators import operator_rows
+
+    yield from operator_rows(folder, rounds)
+
+
+SECTIONS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
+    "edge": _edge,
+    "operators": _operators,
+    "paper": _paper,
+}
+
+
+def _growth(console: Console, folder: Path, rounds: int, plot: Path) -> None:
+    from layoutrt.export.bench.edge_generator import growth
+    from layoutrt.export.bench.growth_plot import draw, growth_table
+
+    points = growth(folder, rounds)
+    console.print(growth_table(points))
+    draw(points, plot)
+    console.print(f"wrote {plot}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""What a benchmark says: rows of a table, and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import onnxruntime
+from rich import box
+from rich.table import Table
+
+from layoutrt.files import replacing
+from layoutrt.runtime.doctor import processor
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison."""
+
+    name: str
+    ours: float
+    theirs: float
+    unit: str
+    """Of ``ours`` and ``theirs``."""
+    ratio: float
+    """How many times better ours is, whether more or less of the unit is better."""
+    target: str
+    """What is aimed at, such as ``"ratio >= 3"``; "" for none."""
+
+
+def less_is_better(name: str, ours: float, theirs: float, unit: str, target: str = "") -> Row:
+    """A row of times or sizes."""
+    return Row(name, ours, theirs, unit, theirs / ours, target)
+
+
+def more_is_better(name: str, ours: float, theirs: float, unit: str, target: str = "") -> Row:
+    """A row of rates."""
+    return Row(name, ours, theirs, unit, ours / theirs, target)
+
+
+def machine() -> str:
+    """What the figures are of."""
+    return f"{processor()}, ONNX Runtime {onnxruntime.__version__}"
+
+
+def table(title: str, rows: Iterable[Row]) -> Table:
+    """The rows for a terminal."""
+    shown = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    shown.add_column("ours / theirs")
+    for column in ("ours", "theirs", "unit", "ratio", "target"):
+        shown.add_column(column, justify="right")
+    for row in rows:
+        shown.add_row(
+            row.name, _figure(row.ours), _figure(row.theirs), row.unit, f"{row.ratio:.2f}x", row.target
+        )
+    return shown
+
+
+def write_json(path: str | Path, rows: Iterable[Row]) -> None:
+    """Write ``{"machine": …, "rows": [{"name", "ours", "theirs", "unit", "ratio", "target"}]}``."""
+    with replacing(path) as temporary:
+        content = {"machine": machine(), "rows": [asdict(row) for row in rows]}
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

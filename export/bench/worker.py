@@ -1,0 +1,113 @@
+"""One contestant's process: makes a computation ready, then runs it once for every line it is sent.
+
+Run as ``python -m layoutrt.export.bench.worker SPEC`` by `layoutrt.export.bench.contestants`. ``SPEC`` is a
+JSON object: ``threads``, ``result`` (where to write the last result), ``kind`` and what that kind needs:
+
+- ``native``: ``model`` and ``inputs`` (an ``.npz`` of its arguments) in the native runtime, which never loads
+  torch;
+- ``onnxruntime``: the same in ONNX Runtime, with our operators if ``operators`` is true;
+- ``published``: ``checkpoint`` and ``inputs`` as the paper publishes it, in torch: the layout one-hot,
+  kernels predicted and stored, features unfolded and multiplied by them; the result is the float image;
+- ``read``: memory traffic of ``bytes``, shared by the threads.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Run = Callable[[], NDArray]
+
+
+def _native(spec: dict[str, Any]) -> Run:
+    from layoutrt.runtime.session import Session
+
+    session = Session(spec["model"], threads=spec["threads"])
+    inputs = dict(np.load(spec["inputs"]))
+    (output,) = (info.name for info in session.outputs)
+    return lambda: session.run(**inputs)[output]
+
+
+def _onnxruntime(spec: dict[str, Any]) -> Run:
+    import onnxruntime
+
+    from layoutrt.runtime.library import operator_library
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = spec["threads"]
+    options.log_severity_level = 3
+    if spec["operators"]:
+        options.register_custom_ops_library(str(operator_library()))
+    session = onnxruntime.InferenceSession(spec["model"], options, providers=["CPUExecutionProvider"])
+    inputs = dict(np.load(spec["inputs"]))
+    return lambda: session.run(None, inputs)[0]
+
+
+def _published(spec: dict[str, Any]) -> Run:
+    import torch
+
+    from layoutrt.operators.spatially_varying_conv import reference
+    from layoutrt.train.checkpoint import load_generator
+    from layoutrt.train.networks import conditional_block
+    from layoutrt.train.networks.semantics import semantic_tensor
+
+    torch.set_num_threads(spec["threads"])
+    # Nothing else runs in this process.
+    conditional_block.conditional_conv = lambda x, hidden, predictor: reference(x, predictor(hidden))
+    generator, _, _ = load_generator(spec["checkpoint"])
+    inputs = {name: torch.from_numpy(array) for name, array in np.load(spec["inputs"]).items()}
+
+    def run() -> NDArray:
+        with torch.inference_mode():
+            semantics = semantic_tensor(
+                inputs["labels"], generator.config.num_classes, inputs.get("instances")
+            )
+            return generator(semantics, inputs.get("z")).numpy()
+
+    return run
+
+
+def _read(spec: dict[str, Any]) -> Run:
+    parts = np.array_split(np.ones(spec["bytes"] // 4, np.float32), 2 * spec["threads"])
+    pairs = list(zip(parts[::2], parts[1::2], strict=True))
+    pairs = [(a[: len(b)], b[: len(a)]) for a, b in pairs]
+    pool = ThreadPoolExecutor(spec["threads"])
+    return lambda: np.array(list(pool.map(lambda pair: np.dot(*pair), pairs)))
+
+
+KINDS = {
+    "native": _native,
+    "onnxruntime": _onnxruntime,
+    "published": _published,
+    "read": _read,
+}
+
+
+def main() -> None:
+    """Serve until there are no more lines."""
+    spec = json.loads(sys.argv[1])
+    run = KINDS[spec["kind"]](spec)
+    result = np.zeros(0)
+    print(json.dumps({}), flush=True)
+    for line in sys.stdin:
+        if line.strip() == "run":
+            started = time.perf_counter()
+            result = run()
+            print(json.dumps({"ms": (time.perf_counter() - started) * 1e3}), flush=True)
+            continue
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        np.save(spec["result"], result)
+        print(json.dumps({"peak_mb": peak}), flush=True)
+        return
+
+
+if __name__ == "__main__":
+    main()

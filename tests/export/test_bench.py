@@ -1,0 +1,97 @@
+"""The benchmark compares like with like and says what it measured."""
+
+import json
+
+import numpy as np
+import pytest
+
+from layoutrt.export.bench import contestants
+from layoutrt.export.bench.contestants import compare
+from layoutrt.export.bench.edge_generator import Growth
+from layoutrt.export.bench.growth_plot import draw
+from layoutrt.export.bench.operators import operator_pairs
+from layoutrt.export.bench.paper_generator import arguments
+from layoutrt.export.bench.rows import less_is_better, more_is_better, write_json
+from layoutrt.layouts import label_set
+from layoutrt.train.checkpoint import save_generator
+
+
+@pytest.mark.parametrize("index", range(8))
+def test_both_sides_of_an_operator_compute_the_same(index, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(contestants, "WARM_UP", 0)
+    pair = operator_pairs(tmp_path, side=32)[index]
+    costs = compare(pair.specs, threads=2, rounds=1)
+    np.testing.assert_allclose(costs["ours"].result, costs["theirs"].result, rtol=1e-3, atol=2e-3)
+    assert all(cost.ms > 0 and cost.peak_mb > 10 for cost in costs.values())
+
+
+def test_the_published_formulation_gives_the_image_of_the_exported_file(
+    tiny_generator, tiny_model, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(contestants, "WARM_UP", 0)
+    checkpoint, inputs = tmp_path / "g.safetensors", tmp_path / "inputs.npz"
+    camvid = label_set("camvid")
+    save_generator(checkpoint, tiny_generator.state_dict(), tiny_generator.config, camvid, {})
+    labels = np.kron(np.arange(12, dtype=np.uint8).reshape(1, 3, 4), np.ones((1, 32, 24), np.uint8))[:, :64]
+    np.savez(inputs, labels=labels)
+    specs = {
+        "published": {"kind": "published", "checkpoint": str(checkpoint), "inputs": str(inputs)},
+        "ours": {"kind": "native", "model": str(tiny_model), "inputs": str(inputs)},
+    }
+    costs = compare(specs, threads=1, rounds=1)
+    grey = ((costs["published"].result + 1) * 127.5).transpose(0, 2, 3, 1)
+    assert np.abs(grey - costs["ours"].result).max() <= 0.51
+
+
+def test_contestants_take_turns_and_the_first_runs_are_not_counted(monkeypatch) -> None:
+    turns: list[str] = []
+
+    class Fake:
+        def __init__(self, spec, threads) -> None:
+            self.name = spec["name"]
+
+        def run(self) -> float:
+            turns.append(self.name)
+            return 100.0 if len(turns) <= 4 else 1.0
+
+        def cost(self, times):
+            return times
+
+        def close(self) -> None:
+            turns.append("closed")
+
+    monkeypatch.setattr(contestants, "Contestant", Fake)
+    costs = compare({"a": {"name": "a"}, "b": {"name": "b"}}, threads=1, rounds=3)
+    assert turns == ["a", "b"] * 5 + ["closed"] * 2
+    assert costs == {"a": [1.0] * 3, "b": [1.0] * 3}
+
+
+def test_a_contestant_that_fails_ends_the_benchmark(tmp_path) -> None:
+    with pytest.raises(RuntimeError, match="status 1"):
+        compare({"ours": {"kind": "native", "model": "missing.onnx", "inputs": ""}}, threads=1, rounds=1)
+
+
+def test_the_paper_generators_layout_is_seeded() -> None:
+    first, again, other = arguments(0), arguments(0), arguments(1)
+    assert all((first[name] == again[name]).all() for name in first)
+    assert (first["labels"] != other["labels"]).any()
+    assert first["labels"].shape == (1, 256, 256)
+
+
+def test_rows_are_written_as_json(tmp_path) -> None:
+    rows = [
+        less_is_better("a / b", 2.0, 6.0, "ms", "ratio >= 2"),
+        more_is_better("c / d", 60.0, 30.0, "frames/s"),
+    ]
+    write_json(tmp_path / "bench.json", rows)
+    written = json.loads((tmp_path / "bench.json").read_text())
+    assert set(written) == {"machine", "rows"}
+    assert [row["ratio"] for row in written["rows"]] == [3.0, 2.0]
+    assert set(written["rows"][0]) == {"name", "ours", "theirs", "unit", "ratio", "target"}
+
+
+def test_growth_is_drawn(tmp_path) -> None:
+    pytest.importorskip("matplotlib", reason="the plot needs the dev extra")
+    points = [Growth(s, t, s * s / 1e4 / t, 60 + s / 10) for t in (1, 2) for s in (128, 256)]
+    draw(points, tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
