@@ -62,6 +62,7 @@ enum ElementType : int { kFloat = 1, kUint8 = 2, kInt8 = 3 };
     (OrtSession*, const OrtRunOptions*, const char* const* input_names, const OrtValue* const* inputs,       \
      size_t input_count, const char* const* output_names, size_t output_count, OrtValue** outputs))          \
   X(10, OrtStatus*, CreateSessionOptions, (OrtSessionOptions**))                                             \
+  X(17, OrtStatus*, DisableMemPattern, (OrtSessionOptions*))                                                 \
   X(22, OrtStatus*, SetSessionLogSeverityLevel, (OrtSessionOptions*, int level))                             \
   X(23, OrtStatus*, SetSessionGraphOptimizationLevel, (OrtSessionOptions*, int level))                       \
   X(24, OrtStatus*, SetIntraOpNumThreads, (OrtSessionOptions*, int threads))                                 \
