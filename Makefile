@@ -2,7 +2,7 @@
 #
 #   make demo    install the core and render a drive through a synthetic town into out/
 #   make test    install everything that needs no GPU and run the tests
-#   make bench   frames a second of the shipped model, and what the native operators are worth
+#   make bench   speed beside what one would use instead, as ratios (half an hour; BENCH_JSON=file for JSON)
 #   make lint    style, types and format
 
 PYTHON ?= python3
@@ -28,8 +28,8 @@ demo: setup
 test: setup-dev
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-bench: setup
-	$(BIN)/python -m layoutrt.runtime.bench
+bench: setup-dev
+	$(BIN)/python -m layoutrt.export.bench
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.layouts import LabelSet
+from layoutrt.layouts import LabelSet, resize_layout
 from layoutrt.runtime.layout_source import find_sources
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp")
@@ -36,7 +36,7 @@ def generator_inputs(
     """
     random = np.random.default_rng(0)
     for source in _spread(find_sources([data], labels, size), frames):
-        layout = cv2.resize(source.load(), size[::-1], interpolation=cv2.INTER_NEAREST)[None]
+        layout = resize_layout(source.load(), size)[None]
         arguments: dict[str, NDArray] = {"labels": layout}
         if instances:
             arguments["instances"] = layout.astype(np.int32)

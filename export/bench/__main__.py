@@ -60,9 +60,23 @@ def _operators(folder: Path, rounds: int) -> Iterator[Row]:
     yield from operator_rows(folder, rounds)
 
 
+def _video(folder: Path, rounds: int) -> Iterator[Row]:
+    from layoutrt.export.bench.video import video_rows
+
+    yield from video_rows(folder, rounds)
+
+
+def _c_api(folder: Path, rounds: int) -> Iterator[Row]:
+    from layoutrt.export.bench.c_api import overhead_rows
+
+    yield from overhead_rows()
+
+
 SECTIONS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "edge": _edge,
     "operators": _operators,
+    "c-api": _c_api,
+    "video": _video,
     "paper": _paper,
 }
 

@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from numpy.typing import NDArray
 
 WARM_UP = 2
 """Runs of each that are not counted."""
+SETTLE_S = 0.02
+"""Before each turn: the threads of the last contestant spin for a while before they sleep."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +93,16 @@ class Contestant:
         return json.loads(line)
 
 
-def compare(specs: Mapping[str, Mapping[str, Any]], threads: int, rounds: int) -> dict[str, Cost]:
+def compare(
+    specs: Mapping[str, Mapping[str, Any]], threads: int, rounds: int, *, steady: bool = True
+) -> dict[str, Cost]:
     """Time every contestant ``rounds`` times, in turns.
 
     Args:
         specs: what each does, by its name; see `layoutrt.export.bench.worker`.
         threads: of each.
         rounds: runs of each that are counted.
+        steady: whether one run that is not counted comes before each that is, as in a stream of frames.
 
     Returns:
         Times, memory and results, by name.
@@ -110,6 +116,9 @@ def compare(specs: Mapping[str, Mapping[str, Any]], threads: int, rounds: int) -
         times: dict[str, list[float]] = {name: [] for name in contestants}
         for turn in range(WARM_UP + rounds):
             for name, contestant in contestants.items():
+                time.sleep(SETTLE_S)
+                if steady:
+                    contestant.run()
                 ms = contestant.run()
                 if turn >= WARM_UP:
                     times[name].append(ms)

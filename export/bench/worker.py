@@ -8,6 +8,10 @@ JSON object: ``threads``, ``result`` (where to write the last result), ``kind`` 
 - ``onnxruntime``: the same in ONNX Runtime, with our operators if ``operators`` is true;
 - ``published``: ``checkpoint`` and ``inputs`` as the paper publishes it, in torch: the layout one-hot,
   kernels predicted and stored, features unfolded and multiplied by them; the result is the float image;
+- ``render``: ``model`` exported with ``--cache-layout``, and ``inputs``, whose layout is set before the first
+  run;
+- ``video``: ``frames`` (an ``.npz``) through ``segmenter`` and ``generator``, one after the other or, if
+  ``overlap`` is true, in a pipeline;
 - ``read``: memory traffic of ``bytes``, shared by the threads.
 """
 
@@ -75,6 +79,43 @@ def _published(spec: dict[str, Any]) -> Run:
     return run
 
 
+def _render(spec: dict[str, Any]) -> Run:
+    from layoutrt.runtime.session import Session
+
+    session = Session(spec["model"], threads=spec["threads"])
+    inputs = dict(np.load(spec["inputs"]))
+    z = inputs.pop("z")
+    session.set_layout(**inputs)
+    return lambda: session.render(z=z)["image"]
+
+
+def _video(spec: dict[str, Any]) -> Run:
+    from layoutrt.runtime.pipeline import Pipeline, Policy
+    from layoutrt.runtime.session import Session
+
+    frames = np.load(spec["frames"])["frames"]
+    # The stages of a pipeline share the cores; one after the other, each has them all.
+    threads = max(1, spec["threads"] // 2) if spec["overlap"] else spec["threads"]
+    segmenter, generator = (Session(spec[name], threads=threads) for name in ("segmenter", "generator"))
+
+    def in_turn() -> NDArray:
+        for frame in frames:
+            labels = segmenter.run(frame=frame[None])["labels"]
+            image = generator.run(labels=labels)["image"]
+        return image[0]
+
+    if not spec["overlap"]:
+        return in_turn
+    size = frames.shape[1:3]
+    pipeline = Pipeline(segmenter, generator, policy=Policy.EVERY_FRAME, size=size)
+
+    def overlapping() -> NDArray:
+        *_, last = pipeline.run(frames)
+        return last.image
+
+    return overlapping
+
+
 def _read(spec: dict[str, Any]) -> Run:
     parts = np.array_split(np.ones(spec["bytes"] // 4, np.float32), 2 * spec["threads"])
     pairs = list(zip(parts[::2], parts[1::2], strict=True))
@@ -87,6 +128,8 @@ KINDS = {
     "native": _native,
     "onnxruntime": _onnxruntime,
     "published": _published,
+    "render": _render,
+    "video": _video,
     "read": _read,
 }
 

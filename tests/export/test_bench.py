@@ -61,7 +61,7 @@ def test_contestants_take_turns_and_the_first_runs_are_not_counted(monkeypatch) 
             turns.append("closed")
 
     monkeypatch.setattr(contestants, "Contestant", Fake)
-    costs = compare({"a": {"name": "a"}, "b": {"name": "b"}}, threads=1, rounds=3)
+    costs = compare({"a": {"name": "a"}, "b": {"name": "b"}}, threads=1, rounds=3, steady=False)
     assert turns == ["a", "b"] * 5 + ["closed"] * 2
     assert costs == {"a": [1.0] * 3, "b": [1.0] * 3}
 
