@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from layoutrt.drive import Drive
 from layoutrt.export.bench import contestants
 from layoutrt.export.bench.contestants import compare
 from layoutrt.export.bench.edge_generator import Growth
@@ -12,7 +13,8 @@ from layoutrt.export.bench.growth_plot import draw
 from layoutrt.export.bench.operators import operator_pairs
 from layoutrt.export.bench.paper_generator import arguments
 from layoutrt.export.bench.rows import less_is_better, more_is_better, write_json
-from layoutrt.layouts import label_set
+from layoutrt.layouts import colorize, label_set
+from layoutrt.models import resolve_model
 from layoutrt.train.checkpoint import save_generator
 
 
@@ -41,6 +43,20 @@ def test_the_published_formulation_gives_the_image_of_the_exported_file(
     costs = compare(specs, threads=1, rounds=1)
     grey = ((costs["published"].result + 1) * 127.5).transpose(0, 2, 3, 1)
     assert np.abs(grey - costs["ours"].result).max() <= 0.51
+
+
+def test_a_video_comes_to_the_same_in_a_pipeline_and_in_turn(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(contestants, "WARM_UP", 0)
+    camvid = label_set("camvid")
+    frames = np.stack([colorize(Drive(camvid, 64, 64).frame(index), camvid) for index in range(3)])
+    np.savez(tmp_path / "frames.npz", frames=frames)
+    names = {"segmenter": "camvid-seg", "generator": "camvid-edge"}
+    models = {role: str(resolve_model(name)) for role, name in names.items()}
+    spec = {"kind": "video", "frames": str(tmp_path / "frames.npz"), **models}
+    specs = {name: {**spec, "overlap": name == "pipeline"} for name in ("pipeline", "in turn")}
+    costs = compare(specs, threads=2, rounds=1, steady=False)
+    assert costs["pipeline"].result.shape == (64, 64, 3)
+    assert (costs["pipeline"].result == costs["in turn"].result).all()
 
 
 def test_contestants_take_turns_and_the_first_runs_are_not_counted(monkeypatch) -> None:
