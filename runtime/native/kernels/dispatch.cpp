@@ -55,7 +55,9 @@ namespace {
    isa::predicted_conv_winograd_scratch,         \
    isa::predicted_conv_winograd,                 \
    isa::gated_predicted_conv_scratch,            \
-   isa::gated_predicted_conv}
+   isa::gated_predicted_conv,                    \
+   isa::conv_to_image_scratch,                   \
+   isa::conv_to_image}
 
 #if defined(__aarch64__)
 constexpr KernelTable kBaseline = LRT_TABLE(baseline, "NEON");

@@ -40,5 +40,7 @@ void predicted_conv_winograd(const PredictedConv& conv, int64_t image, const Til
 size_t gated_predicted_conv_scratch(const GatedPredictedConv& conv, const PixelTile& tile);
 void gated_predicted_conv(const GatedPredictedConv& conv, int64_t image, const PixelTile& tile,
                           float* scratch);
+size_t conv_to_image_scratch(const ConvToImage& conv, const Tile& tile);
+void conv_to_image(const ConvToImage& conv, int64_t image, const Tile& tile, float* scratch);
 
 }  // namespace layoutrt::kernels::LRT_ISA

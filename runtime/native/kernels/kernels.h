@@ -206,6 +206,21 @@ struct QuantizedGatedPredictedConv {
   float alpha;
 };
 
+// image = round_half_even(tanh(Conv(x and y)) * 127.5 + 127.5) with k = 3 and three outputs, one byte each; the
+// channels of y follow those of x.
+struct ConvToImage {
+  const float* x;       // [images, x_channels, height, width]
+  const float* y;       // [images, y_channels, height, width]; null where there are none
+  const float* weight;  // [x_channels + y_channels, 3 columns, 3 rows, 3 outputs]
+  const float* bias;    // [3]
+  uint8_t* image;       // [images, height, width, 3]
+  int64_t x_channels;
+  int64_t y_channels;
+  int64_t height;
+  int64_t width;
+};
+constexpr int64_t kConvToImageRows = 6;  // a tile of as many rows, or a multiple, wastes no arithmetic
+
 struct KernelTable {
   const char* name;
 
@@ -265,6 +280,10 @@ struct KernelTable {
   // All channels of a range of pixels of one image.
   size_t (*gated_predicted_conv_scratch)(const GatedPredictedConv&, const PixelTile&);
   void (*gated_predicted_conv)(const GatedPredictedConv&, int64_t image, const PixelTile&, float* scratch);
+
+  // Rows and columns of one image.
+  size_t (*conv_to_image_scratch)(const ConvToImage&, const Tile&);
+  void (*conv_to_image)(const ConvToImage&, int64_t image, const Tile&, float* scratch);
 };
 constexpr int64_t kLayoutConvPixels = 512;
 

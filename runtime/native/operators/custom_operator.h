@@ -15,7 +15,7 @@ struct Input {
   bool optional;
 };
 
-// `Operator` has kName, kInputs (its one output is float32), a constructor from KernelInfo,
+// `Operator` has kName, kInputs, kOutput (the element type of its one output), a constructor from KernelInfo,
 // compute(KernelContext) and a static infer(ShapeInference). All of them may throw.
 template <class Operator>
 class CustomOperator : public ort::CustomOp {
@@ -28,7 +28,7 @@ class CustomOperator : public ort::CustomOp {
     GetInputTypeCount = [](const CustomOp*) { return std::size(Operator::kInputs); };
     GetInputCharacteristic = [](const CustomOp*, size_t i) -> int { return Operator::kInputs[i].optional; };
     GetInputMemoryType = [](const CustomOp*, size_t) { return 0; };
-    GetOutputType = [](const CustomOp*, size_t) -> int { return ort::kFloat; };
+    GetOutputType = [](const CustomOp*, size_t) -> int { return Operator::kOutput; };
     GetOutputTypeCount = [](const CustomOp*) -> size_t { return 1; };
     GetOutputCharacteristic = [](const CustomOp*, size_t) { return 0; };
     GetVariadicInputMinArity = GetVariadicOutputMinArity = [](const CustomOp*) { return 1; };
@@ -63,7 +63,7 @@ class CustomOperator : public ort::CustomOp {
 
   static OrtStatus* infer(const CustomOp* self, OrtShapeInferContext* context) {
     const auto& api = static_cast<const CustomOperator*>(self)->api_;
-    return ort::guarded(api, [&] { Operator::infer(ShapeInference(api, context)); });
+    return ort::guarded(api, [&] { Operator::infer(ShapeInference(api, context, Operator::kOutput)); });
   }
 
   const ort::Functions& api_;

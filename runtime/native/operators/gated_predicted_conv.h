@@ -13,6 +13,7 @@ class GatedPredictedConv {
                                       {ort::kFloat, false}, {ort::kFloat, false}, {ort::kFloat, false},
                                       {ort::kFloat, false}, {ort::kFloat, false}, {ort::kFloat, false},
                                       {ort::kFloat, false}, {ort::kFloat, false}, {ort::kFloat, false}};
+  static constexpr int kOutput = ort::kFloat;
 
   explicit GatedPredictedConv(const KernelInfo& info) : alpha_(info.number("alpha").value_or(0.2f)) {}
   void compute(const KernelContext& context) const;

@@ -73,12 +73,12 @@ Tensor KernelContext::input(size_t index) const {
   return read_tensor(api_, value);
 }
 
-float* KernelContext::output(const Shape& shape) const {
+void* KernelContext::output_data(const Shape& shape) const {
   OrtValue* value = nullptr;
   ort::check(api_, api_.KernelContext_GetOutput(context_, 0, shape.data(), shape.size(), &value));
   void* data = nullptr;
   ort::check(api_, api_.GetTensorMutableData(value, &data));
-  return static_cast<float*>(data);
+  return data;
 }
 
 void KernelContext::run_parallel(int64_t total, void (*body)(void*, size_t), void* data) const {

@@ -38,7 +38,11 @@ class KernelContext {
 
   bool has_input(size_t index) const;
   Tensor input(size_t index) const;
-  float* output(const Shape& shape) const;
+  // Memory of the output, whose elements are of type T.
+  template <class T = float>
+  T* output(const Shape& shape) const {
+    return static_cast<T*>(output_data(shape));
+  }
 
   // Call body(i) for every i in [0, total) on ONNX Runtime's threads. The parts must not depend on each
   // other; memory is all that a part may run out of.
@@ -63,6 +67,7 @@ class KernelContext {
   }
 
  private:
+  void* output_data(const Shape& shape) const;
   void run_parallel(int64_t total, void (*body)(void*, size_t), void* data) const;
 
   const ort::Functions& api_;

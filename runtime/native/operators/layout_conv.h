@@ -10,6 +10,7 @@ class LayoutConv {
  public:
   static constexpr const char* kName = "LayoutConv";
   static constexpr Input kInputs[] = {{ort::kUint8, false}, {ort::kFloat, false}, {ort::kFloat, false}};
+  static constexpr int kOutput = ort::kFloat;
 
   explicit LayoutConv(const KernelInfo& info);
   void compute(const KernelContext& context) const;

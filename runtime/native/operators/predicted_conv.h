@@ -11,6 +11,7 @@ class PredictedConv {
   static constexpr const char* kName = "PredictedConv";
   static constexpr Input kInputs[] = {{ort::kFloat, false}, {ort::kFloat, false}, {ort::kFloat, false},
                                       {ort::kFloat, false}, {ort::kFloat, true},  {ort::kFloat, true}};
+  static constexpr int kOutput = ort::kFloat;
 
   explicit PredictedConv(const KernelInfo& info);
   void compute(const KernelContext& context) const;

@@ -16,6 +16,7 @@ class QuantizedGatedPredictedConv {
                                       {ort::kFloat, false}, {ort::kFloat, false}, {ort::kFloat, false},
                                       {ort::kInt8, false},  {ort::kFloat, false}, {ort::kFloat, false},
                                       {ort::kInt8, false},  {ort::kFloat, false}, {ort::kFloat, false}};
+  static constexpr int kOutput = ort::kFloat;
 
   explicit QuantizedGatedPredictedConv(const KernelInfo& info);
   void compute(const KernelContext& context) const;

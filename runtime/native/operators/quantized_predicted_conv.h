@@ -12,6 +12,7 @@ class QuantizedPredictedConv {
   static constexpr const char* kName = "QuantizedPredictedConv";
   static constexpr Input kInputs[] = {{ort::kFloat, false}, {ort::kFloat, false}, {ort::kInt8, false},
                                       {ort::kFloat, false}, {ort::kFloat, true},  {ort::kFloat, true}};
+  static constexpr int kOutput = ort::kFloat;
 
   explicit QuantizedPredictedConv(const KernelInfo& info);
   void compute(const KernelContext& context) const;

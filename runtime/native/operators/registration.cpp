@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 
+#include "operators/conv_to_image.h"
 #include "operators/custom_operator.h"
 #include "operators/gated_predicted_conv.h"
 #include "operators/layout_conv.h"
@@ -26,7 +27,8 @@ class Registration {
         predicted_conv_(api),
         quantized_predicted_conv_(api),
         gated_predicted_conv_(api),
-        quantized_gated_predicted_conv_(api) {
+        quantized_gated_predicted_conv_(api),
+        conv_to_image_(api) {
     ort::check(api, api.CreateCustomOpDomain("layoutrt", &domain));
     ort::check(api, api.CustomOpDomain_Add(domain, &spatially_varying_conv_));
     ort::check(api, api.CustomOpDomain_Add(domain, &layout_conv_));
@@ -34,6 +36,7 @@ class Registration {
     ort::check(api, api.CustomOpDomain_Add(domain, &quantized_predicted_conv_));
     ort::check(api, api.CustomOpDomain_Add(domain, &gated_predicted_conv_));
     ort::check(api, api.CustomOpDomain_Add(domain, &quantized_gated_predicted_conv_));
+    ort::check(api, api.CustomOpDomain_Add(domain, &conv_to_image_));
   }
 
   const ort::Functions api;
@@ -46,6 +49,7 @@ class Registration {
   CustomOperator<QuantizedPredictedConv> quantized_predicted_conv_;
   CustomOperator<GatedPredictedConv> gated_predicted_conv_;
   CustomOperator<QuantizedGatedPredictedConv> quantized_gated_predicted_conv_;
+  CustomOperator<ConvToImage> conv_to_image_;
 };
 
 Registration& registration_for(const OrtApi* table) {

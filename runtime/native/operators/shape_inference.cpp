@@ -67,7 +67,7 @@ void ShapeInference::set_output(std::vector<Dimension> dimensions) const {
   ort::check(api_, api_.CreateTensorTypeAndShapeInfo(&info));
   const std::unique_ptr<OrtTensorTypeAndShapeInfo, void (*)(OrtTensorTypeAndShapeInfo*)> owner(
       info, api_.ReleaseTensorTypeAndShapeInfo);
-  ort::check(api_, api_.SetTensorElementType(info, ort::kFloat));
+  ort::check(api_, api_.SetTensorElementType(info, output_type_));
   ort::check(api_, api_.SetDimensions(info, sizes.data(), sizes.size()));
   ort::check(api_, api_.SetSymbolicDimensions(info, names.data(), names.size()));
   ort::check(api_, api_.ShapeInferContext_SetOutputTypeShape(context_, 0, info));

@@ -10,6 +10,7 @@ class SpatiallyVaryingConv {
   static constexpr const char* kName = "SpatiallyVaryingConv";
   static constexpr Input kInputs[] = {
       {ort::kFloat, false}, {ort::kFloat, false}, {ort::kFloat, true}, {ort::kFloat, true}};
+  static constexpr int kOutput = ort::kFloat;
 
   explicit SpatiallyVaryingConv(const KernelInfo&) {}
   void compute(const KernelContext& context) const;
