@@ -8,7 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from layoutrt.export.folded_layers import Conditioned, FoldedConv, GatedPredictor, conditioned, nearest
+from layoutrt.export.folded_layers import (
+    Conditioned,
+    FoldedConv,
+    GatedPredictor,
+    LastConv,
+    conditioned,
+    nearest,
+)
 from layoutrt.export.folding import baked_weight, batch_norm_affine, fold_normed_conv
 from layoutrt.export.pipeline import GeneratorPipeline
 from layoutrt.layouts import LabelSet
@@ -94,10 +101,12 @@ class CcFpsePipeline(GeneratorPipeline):
             InferenceBlock(generator.get_submodule(stage.name), classes, fused=fused)  # type: ignore[arg-type]
             for stage in self.stages
         )
-        self.to_rgb = FoldedConv(generator.conv_img.weight, generator.conv_img.bias)
+        self.to_rgb = LastConv(generator.conv_img)
 
-    def synthesise(self, labels: Tensor, edges: Tensor | None, z: Tensor | None) -> Tensor:
-        """The image, float32 ``[N, 3, H, W]`` in [-1, 1]."""
+    def last_features(
+        self, labels: Tensor, edges: Tensor | None, z: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """See `GeneratorPipeline`."""
         multiple = self.config.size_multiple
         if self.config.latent:
             x = self.head(z).unflatten(1, (-1, *self.start))
@@ -112,7 +121,7 @@ class CcFpsePipeline(GeneratorPipeline):
             if edges is not None:
                 condition = torch.cat([nearest(edges, multiple), condition], 1)
             x = block(x, nearest(labels, multiple), condition)
-        return torch.tanh(self.to_rgb(F.leaky_relu(x, LEAKY_SLOPE)))
+        return F.leaky_relu(x, LEAKY_SLOPE), None
 
     def pyramid(self, labels: Tensor, edges: Tensor | None) -> list[Tensor]:
         """The label pyramid's features, deepest first."""

@@ -34,7 +34,7 @@ def graph_cost(model: onnx.ModelProto, size: tuple[int, int]) -> Cost:
     """
     shapes = _shapes(model, size)
     flops = sum(_flops(node, shapes) for node in model.graph.node)
-    ours = {"GatedPredictedConv", "LayoutConv", "PredictedConv", "SpatiallyVaryingConv"}
+    ours = {"ConvToImage", "GatedPredictedConv", "LayoutConv", "PredictedConv", "SpatiallyVaryingConv"}
     others = [function for function in model.functions if function.name not in ours]
     counted = onnx.inliner.inline_local_functions(model) if others else model
     parameters = sum(math.prod(tensor.dims) for tensor in model.graph.initializer if tensor.dims)
@@ -85,6 +85,15 @@ def _with_stand_ins(model: onnx.ModelProto) -> onnx.ModelProto:
         elif node.op_type == "GatedPredictedConv":
             x, mix = node.input[0], node.input[6]
             nodes.append(onnx.helper.make_node("Conv", [x, mix], [node.output[0]]))
+        elif node.op_type == "ConvToImage":
+            x, weight, _, *y = node.input
+            (image,) = node.output
+            nodes += [
+                onnx.helper.make_node("Concat", [x, *y], [f"{image}_x"], axis=1),
+                onnx.helper.make_node("Conv", [f"{image}_x", weight], [f"{image}_y"], pads=[1] * 4),
+                onnx.helper.make_node("Cast", [f"{image}_y"], [f"{image}_c"], to=onnx.TensorProto.UINT8),
+                onnx.helper.make_node("Transpose", [f"{image}_c"], [image], perm=[0, 2, 3, 1]),
+            ]
         else:
             nodes.append(onnx.helper.make_node("Identity", [node.input[0]], [node.output[0]]))
     del copy.graph.node[:]
@@ -112,6 +121,8 @@ def _flops(node: onnx.NodeProto, shapes: Shapes) -> int:
         return math.prod(shapes[node.output[0]]) * shapes[node.input[1]][1]
     batch, _, height, width = shapes[node.input[0]]
     pixels = batch * height * width
+    if node.op_type == "ConvToImage":
+        return 2 * pixels * math.prod(shapes[node.input[1]])
     if node.op_type == "SpatiallyVaryingConv":
         return 2 * pixels * shapes[node.input[1]][1]
     outputs, *inner = shapes[node.input[2]]

@@ -13,6 +13,7 @@ from layoutrt.export.folded_layers import (
     FoldedConv,
     FoldedPredictor,
     GatedPredictor,
+    LastConv,
     conditioned,
     nearest,
 )
@@ -75,10 +76,12 @@ class EdgePipeline(GeneratorPipeline):
         self.to_full = FoldedConv(generator.to_full.weight, generator.to_full.bias)
         self.full_condition = conditioned(generator.full_condition, classes)
         self.full_spatial = FoldedPredictor(generator.full_spatial.norm, generator.full_spatial.kernels)
-        self.to_rgb = FoldedConv(generator.to_rgb.weight, generator.to_rgb.bias)
+        self.to_rgb = LastConv(generator.to_rgb)
 
-    def synthesise(self, labels: Tensor, edges: Tensor | None, z: Tensor | None) -> Tensor:
-        """The image, float32 ``[N, 3, H, W]`` in [-1, 1]."""
+    def last_features(
+        self, labels: Tensor, edges: Tensor | None, z: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """See `GeneratorPipeline`."""
         sampled = lambda stride: None if edges is None else nearest(edges, stride)  # noqa: E731
         x = self.head(nearest(labels, LEVELS[0].stride), sampled(LEVELS[0].stride))
         context = self.context(labels, edges)
@@ -91,7 +94,7 @@ class EdgePipeline(GeneratorPipeline):
         x = F.pixel_shuffle(self.to_full(F.leaky_relu(x, LEAKY_SLOPE)), 2)
         hidden = F.relu(self.full_condition(labels, edges))
         x = F.leaky_relu(x + self.full_spatial(x, hidden), LEAKY_SLOPE)
-        return torch.tanh(self.to_rgb(torch.cat([x, hidden], 1)))
+        return x, hidden
 
     def context(self, labels: Tensor, edges: Tensor | None) -> list[Tensor]:
         """Layout features at strides 32 to 2."""

@@ -62,6 +62,16 @@ class FoldedConv(nn.Module):
         return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation)
 
 
+class LastConv(nn.Module):
+    """Weight ``[3, C, 3, 3]`` and bias ``[3]`` of the convolution that makes the image."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        assert conv.bias is not None
+        self.weight = nn.Buffer(conv.weight.detach().clone())
+        self.bias = nn.Buffer(conv.bias.detach().clone())
+
+
 class FoldedPredictor(nn.Module):
     """A norm, a kernel predictor's last convolution and the conditional convolution, as one operator."""
 

@@ -11,7 +11,9 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from layoutrt.export.folded_layers import LastConv
 from layoutrt.layouts import LabelSet
+from layoutrt.operators.conv_to_image import conv_to_image, float_image
 from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.semantics import instance_edges
 
@@ -23,6 +25,9 @@ class GeneratorPipeline(nn.Module, ABC):
         config: of the generator.
         label_set: what its labels mean; says whether there is an extra don't-care channel.
     """
+
+    to_rgb: LastConv
+    """Set by the subclass."""
 
     def __init__(self, config: GeneratorConfig, label_set: LabelSet) -> None:
         super().__init__()
@@ -40,20 +45,28 @@ class GeneratorPipeline(nn.Module, ABC):
         Returns:
             uint8 ``[N, H, W, 3]``, RGB.
         """
-        return to_bytes(self.image(labels, instances, z))
+        x, y = self._last_features(labels, instances, z)
+        return conv_to_image(x, self.to_rgb.weight, self.to_rgb.bias, y)
 
     def image(self, labels: Tensor, instances: Tensor | None = None, z: Tensor | None = None) -> Tensor:
         """The image before its conversion to bytes, float32 ``[N, 3, H, W]`` in [-1, 1]."""
+        x, y = self._last_features(labels, instances, z)
+        return float_image(x, self.to_rgb.weight, self.to_rgb.bias, y)
+
+    def _last_features(
+        self, labels: Tensor, instances: Tensor | None, z: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
         if self.extra_dont_care is not None:
             labels = labels.to(torch.int32).clamp(max=self.extra_dont_care).to(torch.uint8)
         edges = instance_edges(instances) if instances is not None else None
-        return self.synthesise(labels, edges, z)
+        return self.last_features(labels, edges, z)
 
     @abstractmethod
-    def synthesise(self, labels: Tensor, edges: Tensor | None, z: Tensor | None) -> Tensor:
-        """The image, from labels below ``num_classes`` and the edge channel ``[N, 1, H, W]``, if any."""
+    def last_features(
+        self, labels: Tensor, edges: Tensor | None, z: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """What `to_rgb` takes, from labels below ``num_classes`` and the edge channel ``[N, 1, H, W]``.
 
-
-def to_bytes(image: Tensor) -> Tensor:
-    """float ``[N, 3, H, W]`` in [-1, 1] -> uint8 ``[N, H, W, 3]``, rounded half to even."""
-    return (image * 127.5 + 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
+        Returns:
+            float32 ``[N, C, H, W]``, and ``[N, D, H, W]`` where further channels follow.
+        """

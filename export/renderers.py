@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.pipeline import to_bytes
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_checkpoint, resolve_model, shipped_models
+from layoutrt.operators.conv_to_image import to_bytes
 from layoutrt.runtime.info import describe
 from layoutrt.runtime.synthesizer import Synthesizer
 from layoutrt.train.checkpoint import load_generator

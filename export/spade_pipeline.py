@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from layoutrt.export.folded_layers import FoldedConv, conditioned, nearest
+from layoutrt.export.folded_layers import FoldedConv, LastConv, conditioned, nearest
 from layoutrt.export.folding import baked_weight, batch_norm_affine
 from layoutrt.export.pipeline import GeneratorPipeline
 from layoutrt.layouts import LabelSet
@@ -75,10 +75,12 @@ class SpadePipeline(GeneratorPipeline):
         self.blocks = nn.ModuleList(
             FoldedBlock(cast(SpadeBlock, generator.get_submodule(stage.name)), classes) for stage in STAGES
         )
-        self.to_rgb = FoldedConv(generator.conv_img.weight, generator.conv_img.bias)
+        self.to_rgb = LastConv(generator.conv_img)
 
-    def synthesise(self, labels: Tensor, edges: Tensor | None, z: Tensor | None) -> Tensor:
-        """The image, float32 ``[N, 3, H, W]`` in [-1, 1]."""
+    def last_features(
+        self, labels: Tensor, edges: Tensor | None, z: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """See `GeneratorPipeline`."""
         sampled = lambda stride: None if edges is None else nearest(edges, stride)  # noqa: E731
         stride = self.config.size_multiple
         x = self.head(nearest(labels, stride), sampled(stride))
@@ -87,4 +89,4 @@ class SpadePipeline(GeneratorPipeline):
                 x = F.interpolate(x, scale_factor=2.0, mode="nearest")
                 stride //= 2
             x = block(x, nearest(labels, stride), sampled(stride))
-        return torch.tanh(self.to_rgb(F.leaky_relu(x, LEAKY_SLOPE)))
+        return F.leaky_relu(x, LEAKY_SLOPE), None

@@ -27,6 +27,7 @@ from layoutrt.operators import (
     BODY_OPSET,
     DOMAIN,
     VERSION,
+    conv_to_image,
     gated_predicted_conv,
     layout_conv,
     predicted_conv,
@@ -195,6 +196,8 @@ def generator_model(
         _open_dims(model)
     p = config.predictor_kernel
     model.functions.extend([layout_conv.function_body(3), predicted_conv.function_body(3, p)])
+    (last,) = (node for node in model.graph.node if node.op_type == conv_to_image.NAME)
+    model.functions.append(conv_to_image.function_body(with_y=len(last.input) == 4))
     if any(node.op_type == gated_predicted_conv.NAME for node in model.graph.node):
         model.functions.append(gated_predicted_conv.function_body())
     onnx.checker.check_model(model)
@@ -255,12 +258,14 @@ def _translations() -> dict[Any, Callable[..., Any]]:
     from onnxscript.values import Op, Opset
 
     domain = Opset(DOMAIN, VERSION)
+    image = Op(domain, conv_to_image.NAME, conv_to_image.SCHEMA)
     layout = Op(domain, layout_conv.NAME, layout_conv.SCHEMA)
     gated = Op(domain, gated_predicted_conv.NAME, gated_predicted_conv.SCHEMA)
     predicted = Op(domain, predicted_conv.NAME, predicted_conv.SCHEMA)
     varying = Op(domain, spatially_varying_conv.NAME, spatially_varying_conv.SCHEMA)
     ops = torch.ops.layoutrt
     return {
+        ops.conv_to_image.default: image,
         ops.layout_conv.default: lambda labels, table, bias, stride=1: layout(
             labels, table, bias, strides=[stride, stride]
         ),

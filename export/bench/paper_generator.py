@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
 from layoutrt.calib.int8 import quantize, tensors_to_measure
 from layoutrt.calib.ranges import collect_ranges
 from layoutrt.export.bench.contestants import Cost, compare
 from layoutrt.export.bench.reference_weights import rule_state
 from layoutrt.export.bench.rows import Row, less_is_better
+from layoutrt.export.float_image import with_float_image
 from layoutrt.export.to_onnx import export_onnx
 from layoutrt.layouts import label_set
 from layoutrt.onnx_file import save_model
@@ -58,7 +58,7 @@ def make_files(folder: Path) -> Files:
     del generator
     export_onnx(files.checkpoint, files.fp32, compare=False)
     export_onnx(files.checkpoint, files.split, compare=False, cache_layout=True)
-    onnx.save(_with_float_image(onnx.load(files.fp32, load_external_data=False)), files.before_bytes)
+    onnx.save(with_float_image(onnx.load(files.fp32, load_external_data=False)), files.before_bytes)
     model = onnx.load(files.fp32)
     inputs = (arguments(seed) for seed in range(1, 1 + CALIBRATION_LAYOUTS))
     save_model(quantize(model, collect_ranges(model, tensors_to_measure(model), inputs)), files.int8)
@@ -116,12 +116,3 @@ def _difference_rows(files: Files, published: Cost, int8: Cost, fp32: Cost) -> I
     }
     for (what, which, other, target), difference in levels.items():
         yield less_is_better(name.format(what, which, other), float(difference), 1 / 127.5, "", target)
-
-
-def _with_float_image(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with what it converts to bytes as its only output."""
-    (tanh,) = (node for node in model.graph.node if node.op_type == "Tanh")
-    del model.graph.output[:]
-    shape = [1, 3, SIDE, SIDE]
-    model.graph.output.append(helper.make_tensor_value_info(tanh.output[0], TensorProto.FLOAT, shape))
-    return model

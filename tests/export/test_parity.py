@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 import torch
 
+from layoutrt.export.float_image import with_float_image
 from layoutrt.export.pipelines import inference_pipeline
 from layoutrt.export.to_onnx import generator_model
 from layoutrt.layouts import LabelSet, label_set
@@ -100,19 +101,17 @@ def draw_inputs(config: GeneratorConfig, size: tuple[int, int], batch: int = 1):
 
 @pytest.fixture(scope="module", params=VARIANTS)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
-    """The variant, its generator, and its ONNX file with the image before bytes as a second output."""
+    """The variant, its generator, its ONNX file, and one that gives the image before its bytes."""
     variant = VARIANTS[request.param]
     generator = random_generator(variant.config)
     model = generator_model(
         generator, variant.labels, size=variant.sizes[0], dynamic=not variant.config.latent
     )
-    (last,) = [node for node in model.graph.node if node.op_type == "Tanh"]
-    model.graph.output.append(
-        onnx.helper.make_tensor_value_info(last.output[0], onnx.TensorProto.FLOAT, ["N", 3, "H", "W"])
-    )
-    path = tmp_path_factory.mktemp("parity") / "model.onnx"
+    folder = tmp_path_factory.mktemp("parity")
+    path, float_path = folder / "model.onnx", folder / "float.onnx"
     onnx.save(model, path)
-    return variant, generator, path
+    onnx.save(with_float_image(model), float_path)
+    return variant, generator, path, float_path
 
 
 def with_native_session(path: Path) -> Callable[..., list[np.ndarray]]:
@@ -136,14 +135,15 @@ def with_onnxruntime_alone(path: Path) -> Callable[..., list[np.ndarray]]:
     "runner", [with_native_session, with_onnxruntime_and_operators, with_onnxruntime_alone]
 )
 def test_onnx_gives_the_networks_image(exported, runner) -> None:
-    variant, generator, path = exported
-    run = runner(path)
+    variant, generator, path, float_path = exported
+    run, run_float = runner(path), runner(float_path)
     for size in variant.sizes:
         labels, instances, z = draw_inputs(variant.config, size)
         with torch.no_grad():
             expected = generator(semantic_tensor(labels, variant.config.num_classes, instances), z)
-        inputs = {"labels": labels, "instances": instances, "z": z}
-        image, before_bytes = run(**{name: t.numpy() for name, t in inputs.items() if t is not None})
+        given = {"labels": labels, "instances": instances, "z": z}
+        inputs = {name: t.numpy() for name, t in given.items() if t is not None}
+        (image,), (before_bytes,) = run(**inputs), run_float(**inputs)
         np.testing.assert_allclose(before_bytes, expected.numpy(), atol=1e-4, rtol=0)
         grey = ((expected + 1) * 127.5).round().permute(0, 2, 3, 1).numpy()
         assert image.dtype == np.uint8
@@ -153,7 +153,7 @@ def test_onnx_gives_the_networks_image(exported, runner) -> None:
 
 
 def test_folded_pipeline_gives_the_networks_image_in_torch(exported) -> None:
-    variant, generator, _ = exported
+    variant, generator, *_ = exported
     labels, instances, z = draw_inputs(variant.config, variant.sizes[0], batch=2)
     with torch.no_grad():
         expected = generator(semantic_tensor(labels, variant.config.num_classes, instances), z)
@@ -162,7 +162,7 @@ def test_folded_pipeline_gives_the_networks_image_in_torch(exported) -> None:
 
 
 def test_byte_255_is_dont_care_where_that_is_an_extra_class(exported) -> None:
-    variant, _, path = exported
+    variant, _, path, _ = exported
     if variant.labels is not TRIO:
         pytest.skip("only a variant with an extra don't-care class has the rule")
     run = with_native_session(path)
@@ -175,7 +175,7 @@ def test_byte_255_is_dont_care_where_that_is_an_extra_class(exported) -> None:
 
 
 def test_one_and_two_threads_give_the_same_bytes(exported) -> None:
-    variant, _, path = exported
+    variant, _, path, _ = exported
     labels, instances, z = draw_inputs(variant.config, variant.sizes[0])
     inputs = {
         name: t.numpy()

@@ -9,6 +9,7 @@ import pytest
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.cost import graph_cost
+from layoutrt.export.float_image import with_float_image
 from layoutrt.export.to_onnx import export_onnx, generator_model, straight_model
 from layoutrt.layouts import LabelSet, label_set
 from layoutrt.train.checkpoint import file_digest, save_generator
@@ -44,7 +45,7 @@ def test_graph_is_the_pipeline_and_never_holds_one_hot_labels(tiny_model) -> Non
     assert [dim.dim_value for dim in image.type.tensor_type.shape.dim] == [1, 64, 96, 3]
     assert {"GatedPredictedConv", "LayoutConv"} <= operators(model)
     assert not {"OneHot", "ScatterElements", "BatchNormalization"} & operators(model)
-    bodies = {"GatedPredictedConv", "LayoutConv", "PredictedConv"}
+    bodies = {"ConvToImage", "GatedPredictedConv", "LayoutConv", "PredictedConv"}
     assert {function.name for function in model.functions} == bodies
 
 
@@ -71,6 +72,27 @@ def test_fused_half_blocks_cost_what_their_parts_cost() -> None:
     fused, apart = graph_cost(model, SIZE), graph_cost(parts, SIZE)
     assert fused.flops == apart.flops
     assert fused.nodes < apart.nodes
+
+
+def test_the_last_convolution_costs_what_its_body_costs(tiny_model) -> None:
+    model = onnx.load(tiny_model)
+    parts = onnx.inliner.inline_selected_functions(model, [("layoutrt", "ConvToImage")])
+    assert "Tanh" in operators(parts)
+    assert graph_cost(model, SIZE).flops == graph_cost(parts, SIZE).flops
+
+
+def test_the_float_image_is_the_only_output_of_its_model(tiny_model) -> None:
+    model = onnx.load(tiny_model)
+    made = with_float_image(model)
+    (image,) = made.graph.output
+    assert image.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    assert [dim.dim_value for dim in image.type.tensor_type.shape.dim] == [1, 3, 64, 96]
+    assert made.graph.node[-1].op_type == "Tanh"
+    assert model == onnx.load(tiny_model)
+    onnx.checker.check_model(made, full_check=True)
+    made.graph.node.append(made.graph.node[-1])
+    with pytest.raises(LayoutRTError, match="has 2 Tanh nodes where a generator has one"):
+        with_float_image(made)
 
 
 def test_flops_of_a_convolution_are_multiplications_and_additions() -> None:

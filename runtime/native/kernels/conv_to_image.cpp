@@ -31,8 +31,8 @@ struct Strip {
         plane(kLanes + (rows + 2) * stride) {}
 };
 
-// to[kLanes + r * stride + j] = from[row_begin + r - 1, column_begin + j] for -1 <= j <= columns, zero outside
-// of the image.
+// to[kLanes + r * stride + j] = from[row_begin + r - 1, column_begin + j] for -1 <= j <= columns, zero
+// outside of the image.
 void fill_plane(const ConvToImage& conv, const Tile& tile, const Strip& strip, const float* from, float* to) {
   const bool left = tile.column_begin > 0;
   const bool right = tile.column_end < conv.width;

@@ -8,8 +8,8 @@ namespace layoutrt::kernels::LRT_ISA {
 // exp(t), to a relative error below 1e-6; t is kept within [-87, 87].
 //
 // exp(t) = 2^n exp(r) with whole n and |r| <= ln(2) / 2, where the Taylor polynomial of degree 6 is good to
-// 1.3e-7. Adding 1.5 * 2^23 rounds to a whole number and leaves it in the low bits of the sum. The bounds of t
-// keep 2^n normal.
+// 1.3e-7. Adding 1.5 * 2^23 rounds to a whole number and leaves it in the low bits of the sum. The bounds of
+// t keep 2^n normal.
 LRT_INLINE Vector exponential(Vector t) {
   constexpr float kRound = 12582912.0f;
   const Vector low = broadcast(-87.0f);

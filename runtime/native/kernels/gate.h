@@ -6,7 +6,8 @@
 
 namespace layoutrt::kernels::LRT_ISA {
 
-// 1 / (1 + exp(-x)), to a relative error below 1e-6. Where exp(-x) is at its bounds, this is 1.6e-38 or exactly 1.
+// 1 / (1 + exp(-x)), to a relative error below 1e-6. Where exp(-x) is at its bounds, this is 1.6e-38 or
+// exactly 1.
 LRT_INLINE Vector sigmoid(Vector x) { return 1.0f / (1.0f + exponential(-x)); }
 
 LRT_INLINE Vector leaky_relu(Vector x, float alpha) {

@@ -206,8 +206,8 @@ struct QuantizedGatedPredictedConv {
   float alpha;
 };
 
-// image = round_half_even(tanh(Conv(x and y)) * 127.5 + 127.5) with k = 3 and three outputs, one byte each; the
-// channels of y follow those of x.
+// image = round_half_even(tanh(Conv(x and y)) * 127.5 + 127.5) with k = 3 and three outputs, one byte each;
+// the channels of y follow those of x.
 struct ConvToImage {
   const float* x;       // [images, x_channels, height, width]
   const float* y;       // [images, y_channels, height, width]; null where there are none

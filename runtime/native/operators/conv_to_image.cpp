@@ -11,7 +11,8 @@ constexpr int64_t kOutputs = 3;
 constexpr int64_t kTaps = 9;
 constexpr int64_t kStripBytes = 512 * 1024;  // half of the second-level cache of a current core
 constexpr int64_t kMaxColumns = 512;
-constexpr int64_t kParts = 16;  // of a batch, at least, for as many threads; more would copy more rows of halo
+constexpr int64_t kParts =
+    16;  // of a batch, at least, for as many threads; more would copy more rows of halo
 
 int64_t divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -94,21 +95,14 @@ void ConvToImage::compute(const KernelContext& context) const {
 
   std::vector<float> made;
   if (packed_.empty()) made = pack(weight);
-  const kernels::ConvToImage conv{x.as<float>(),
-                                  y.as<float>(),
-                                  (packed_.empty() ? made : packed_).data(),
-                                  bias.as<float>(),
-                                  image,
-                                  x.shape[1],
-                                  y_channels,
-                                  height,
-                                  width};
+  const kernels::ConvToImage conv{x.as<float>(),    y.as<float>(), (packed_.empty() ? made : packed_).data(),
+                                  bias.as<float>(), image,         x.shape[1],
+                                  y_channels,       height,        width};
   const ImageTiles tiles(conv, images);
   const auto& table = kernels::kernel_table();
   context.parallel_for(tiles.count(), [&](int64_t i) {
     const kernels::Tile tile = tiles.tile(i);
-    table.conv_to_image(conv, tiles.image(i), tile,
-                        thread_scratch(table.conv_to_image_scratch(conv, tile)));
+    table.conv_to_image(conv, tiles.image(i), tile, thread_scratch(table.conv_to_image_scratch(conv, tile)));
   });
 }
 
