@@ -76,7 +76,7 @@ class GatedTile {
     return static_cast<size_t>(used) * sizeof(float);
   }
 
-  void prefetch_rows(int64_t row, int64_t first) const {
+  LRT_METHOD void prefetch_rows(int64_t row, int64_t first) const {
     for (int64_t r = row; r < smaller(row + kProductRows, conv_.out_channels); ++r) {
       const int64_t plane = (image_ * conv_.out_channels + r) * plane_size_;
       if (!conv_.residual_is_number) prefetch_pixels<0>(conv_.residual + plane, first, plane_size_);

@@ -168,7 +168,9 @@ class PredictBlocks {
                conv_.scale == nullptr ? nullptr : conv_.shift + channel, strips_ + i * strip_.size + filled_);
   }
 
-  void prefetch_share(int64_t i) const {
+  // Inlined, like all that only prefetch: GCC takes a function without results for one without effect, and
+  // drops its calls.
+  LRT_METHOD void prefetch_share(int64_t i) const {
     prefetch_pixels<0>(x_ + i * plane_size_, tile_.pixel_begin - strip_.lead + needed_, plane_size_);
     const int64_t end = smaller(share_begin(i + 1) * Predictor::kFeaturesOfRow, conv_.features);
     for (int64_t j = share_begin(i) * Predictor::kFeaturesOfRow; j < end; ++j) {
