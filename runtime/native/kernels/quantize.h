@@ -31,8 +31,10 @@ inline Quantizer make_quantizer(float scale, int zero_point) {
           dot_word(zero_point) ^ dot_word(kDotOrigin)};
 }
 
+using Words = uint32_t __attribute__((vector_size(kLanes * sizeof(uint32_t))));  // sums of bits wrap around
+
 // round_half_even(value / scale) + kRounderBits, as bits.
-LRT_INLINE IntVector rounded_bits(const Quantizer& quantizer, Vector value) {
+LRT_INLINE Words rounded_bits(const Quantizer& quantizer, Vector value) {
   const Vector low = broadcast(quantizer.low);
   const Vector high = broadcast(quantizer.high);
   // In this order a value that is not a number becomes q = 0.
@@ -47,14 +49,14 @@ LRT_INLINE IntVector rounded_bits(const Quantizer& quantizer, Vector value) {
 #else
   const Vector quotient = value / quantizer.scale;
 #endif
-  return (IntVector)(quotient + kRounder);
+  return (Words)(quotient + kRounder);
 }
 
 LRT_INLINE IntVector quantized_words(const Quantizer& quantizer, const Vector (&values)[kDotValues]) {
-  IntVector words = broadcast_word(quantizer.constant);
+  Words words = (Words)broadcast_word(quantizer.constant);
 #pragma GCC unroll 4
   for (int k = 0; k < kDotValues; ++k) words += rounded_bits(quantizer, values[k]) << (k * kDotBits);
-  return words ^ broadcast_word(dot_word(kDotOrigin));
+  return (IntVector)words ^ broadcast_word(dot_word(kDotOrigin));
 }
 
 // words[i] = the values of pixel i in kDotValues planes that lie `stride` apart, of which there are `planes`;

@@ -41,6 +41,9 @@ void GatedPredictedConv::compute(const KernelContext& context) const {
   if (!number) require_shape(kName, "residual", "[1, 1, 1, 1] or [N, O, H, W]", out_shape, residual.shape);
   float* y = context.output(out_shape);
   if (element_count(out_shape) == 0) return;
+  require_channels(kName, "x", x.shape);
+  require_channels(kName, "h", h.shape);
+  require_channels(kName, "gate_h", gate_h.shape);
 
   const kernels::GatedPredictedConv conv{
       {x.as<float>(), h.as<float>(), weight.as<float>(), bias.as<float>(), scale.as<float>(),

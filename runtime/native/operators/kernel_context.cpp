@@ -11,6 +11,9 @@
 namespace layoutrt::operators {
 namespace {
 
+// Only an empty tensor can have a larger dimension. Below, what operators multiply a dimension by fits too.
+constexpr int64_t kMaxDimension = int64_t{1} << 48;
+
 Tensor read_tensor(const ort::Functions& api, const OrtValue* value) {
   OrtTensorTypeAndShapeInfo* info = nullptr;
   ort::check(api, api.GetTensorTypeAndShape(value, &info));
@@ -23,6 +26,11 @@ Tensor read_tensor(const ort::Functions& api, const OrtValue* value) {
   }
   api.ReleaseTensorTypeAndShapeInfo(info);
   ort::check(api, status);
+  for (const int64_t dim : tensor.shape) {
+    if (dim > kMaxDimension) {
+      throw Error(LRT_INVALID_ARGUMENT, "a tensor of shape " + to_string(tensor.shape) + " is too large");
+    }
+  }
   void* data = nullptr;
   ort::check(api, api.GetTensorMutableData(const_cast<OrtValue*>(value), &data));
   tensor.data = data;
@@ -56,6 +64,12 @@ void require_shape(const char* op, const char* input, const char* form, const Sh
     sentence += " = " + to_string(expected);
   }
   throw Error(LRT_INVALID_ARGUMENT, sentence + ", got " + to_string(actual));
+}
+
+void require_channels(const char* op, const char* input, const Shape& shape) {
+  if (shape[1] > 0) return;
+  throw Error(LRT_INVALID_ARGUMENT,
+              std::string(op) + ": " + input + " must have at least one channel, got " + to_string(shape));
 }
 
 bool KernelContext::has_input(size_t index) const {
@@ -136,19 +150,25 @@ std::optional<float> KernelInfo::number(const char* name) const {
   return std::nullopt;
 }
 
+#ifdef LRT_EXACT_SCRATCH
+constexpr bool kExactScratch = true;  // so that a sanitizer sees what lies behind
+#else
+constexpr bool kExactScratch = false;
+#endif
+
 float* thread_scratch(size_t bytes) {
   struct Free {
     void operator()(void* memory) const { std::free(memory); }
   };
   thread_local std::unique_ptr<void, Free> memory;
   thread_local size_t capacity = 0;
-  if (bytes > capacity) {
-    const size_t rounded = (bytes + 63) / 64 * 64;
+  if (bytes > capacity || kExactScratch) {
     memory.reset();
     capacity = 0;
-    memory.reset(std::aligned_alloc(64, rounded));
-    if (memory == nullptr) throw std::bad_alloc();
-    capacity = rounded;
+    void* grown = nullptr;
+    if (posix_memalign(&grown, 64, bytes) != 0) throw std::bad_alloc();
+    memory.reset(grown);
+    capacity = bytes;
   }
   return static_cast<float*>(memory.get());
 }

@@ -23,6 +23,9 @@ int64_t element_count(const Shape& shape);
 void require_shape(const char* op, const char* input, const char* form, const Shape& expected,
                    const Shape& actual);
 
+// Throws Error: an [N, C, H, W] input has no channels, where there are results that depend on some.
+void require_channels(const char* op, const char* input, const Shape& shape);
+
 struct Tensor {
   const void* data = nullptr;
   Shape shape;

@@ -69,7 +69,7 @@ void LayoutConv::infer(const ShapeInference& inference) {
   const auto out = [stride](const Dimension& in) {
     if (stride == 1) return in;
     Dimension halved;
-    if (in.size >= 0) halved.size = (in.size + 1) / 2;
+    if (in.size >= 0) halved.size = in.size / 2 + in.size % 2;
     return halved;
   };
   inference.set_output({labels[0], table[2], out(labels[1]), out(labels[2])});

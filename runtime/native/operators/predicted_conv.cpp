@@ -45,6 +45,7 @@ void PredictedConv::compute(const KernelContext& context) const {
   const Affine affine = read_affine(context, kName, 4, channels);
   float* y = context.output(x.shape);
   if (element_count(x.shape) == 0) return;
+  require_channels(kName, "h", h.shape);
 
   const kernels::PredictedConv conv{x.as<float>(),
                                     h.as<float>(),

@@ -64,6 +64,7 @@ void QuantizedPredictedConv::compute(const KernelContext& context) const {
   const Affine affine = read_affine(context, kName, 4, channels);
   float* y = context.output(x.shape);
   if (element_count(x.shape) == 0) return;
+  require_channels(kName, "h", h.shape);
 
   auto conv = predictor_.describe(x, h, weights, affine.scale, affine.shift);
   conv.y = y;

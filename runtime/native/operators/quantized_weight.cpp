@@ -59,6 +59,7 @@ std::vector<int32_t> pack_words(const int8_t* weight, int64_t blocks, int64_t ro
   const uint32_t mask = (1u << bits) - 1;
   const int64_t groups = (features + format.values - 1) / format.values;
   std::vector<int32_t> words(static_cast<size_t>(blocks * groups * inner * rows));
+  if (words.empty()) return words;
   for (int64_t output = 0; output < blocks * rows; ++output) {
     int32_t* block = words.data() + output / rows * groups * inner * rows + output % rows;
     for (int64_t feature = 0; feature < features; ++feature) {

@@ -32,6 +32,14 @@
 #define LRT_EXPORT
 #endif
 
+/* The type of enums, which C has from their values: in C++ a caller's wrong number is then no undefined
+ * behaviour. */
+#ifdef __cplusplus
+#define LRT_ENUM_TYPE : int32_t
+#else
+#define LRT_ENUM_TYPE
+#endif
+
 /* Version of this header. */
 #define LRT_VERSION_MAJOR 0
 #define LRT_VERSION_MINOR 1
@@ -44,7 +52,7 @@
 extern "C" {
 #endif
 
-typedef enum lrt_status {
+typedef enum lrt_status LRT_ENUM_TYPE {
   LRT_OK = 0,
   LRT_INVALID_ARGUMENT = 1, /* a null pointer, a dead session, or a name, dtype, shape, stride or size that
                                does not fit the model */
@@ -56,7 +64,7 @@ typedef enum lrt_status {
 } lrt_status;
 
 /* Element types, numbered as in ONNX's TensorProto.DataType. */
-typedef enum lrt_dtype {
+typedef enum lrt_dtype LRT_ENUM_TYPE {
   LRT_UNDEFINED = 0,
   LRT_FLOAT32 = 1,
   LRT_UINT8 = 2,

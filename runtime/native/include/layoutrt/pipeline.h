@@ -33,7 +33,7 @@ extern "C" {
 /* A handle, whose value is never used again. */
 typedef struct lrt_pipeline lrt_pipeline;
 
-typedef enum lrt_pipeline_policy {
+typedef enum lrt_pipeline_policy LRT_ENUM_TYPE {
   LRT_LATEST_FRAME_WINS = 0, /* a full queue drops its oldest frame; who brings frames never waits */
   LRT_EVERY_FRAME = 1        /* no frame is dropped; who brings frames waits for room */
 } lrt_pipeline_policy;
