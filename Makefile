@@ -2,6 +2,7 @@
 #
 #   make demo    install the core and render a drive through a synthetic town into out/
 #   make test    install everything that needs no GPU and run the tests
+#   make soak    run 20,000 frames and watch the memory
 #   make bench   speed beside what one would use instead, as ratios (half an hour; BENCH_JSON=file for JSON)
 #   make lint    style, types and format
 
@@ -16,7 +17,7 @@ PACKAGE_FILES := $(shell find layoutrt train export calib runtime -type f -not -
 # A development installation serves for everything, and must not be replaced by a plain one.
 INSTALLED := $(or $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed)
 
-.PHONY: setup setup-dev demo test bench lint clean
+.PHONY: setup setup-dev demo test soak bench lint clean
 
 setup: $(INSTALLED)
 
@@ -28,6 +29,9 @@ demo: setup
 test: setup-dev
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
+soak: setup-dev
+	LAYOUTRT_SOAK_FRAMES=20000 $(BIN)/python -m pytest -s tests/native/test_soak.py
+
 bench: setup-dev
 	$(BIN)/python -m layoutrt.export.bench
 
@@ -35,7 +39,7 @@ lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run -Werror $$(find runtime/native -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+	$(BIN)/clang-format --dry-run -Werror $$(find runtime/native tests/native -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 
 clean:
 	rm -rf $(VENV) build dist

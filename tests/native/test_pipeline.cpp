@@ -1,17 +1,16 @@
-// Many pipelines on made-up sessions, to be built with a sanitizer. Prints what went wrong; exits 0 if
-// nothing.
+// Many pipelines on made-up sessions, from several threads each.
 //
 // A made-up segmenter writes the frame's first byte of each pixel, a made-up generator that label plus one,
 // so results can be checked; both sleep for a moment. A label of 255 makes the generator fail.
 
 #include <atomic>
 #include <chrono>
-#include <cstdio>
 #include <cstring>
 #include <thread>
 #include <vector>
 
 #include "api_guard.h"
+#include "expect.h"
 #include "layoutrt/pipeline.h"
 
 namespace {
@@ -20,15 +19,6 @@ constexpr int32_t kHeight = 4;
 constexpr int32_t kWidth = 6;
 constexpr int kPixels = kHeight * kWidth;
 constexpr uint8_t kBad = 255;
-
-std::atomic<int> failures{0};
-
-void expect(bool met, int line) {
-  if (met) return;
-  std::printf("line %d: not as expected; last error '%s'\n", line, lrt_last_error());
-  ++failures;
-}
-#define EXPECT(condition) expect(condition, __LINE__)
 
 void fill(uint8_t* frame, int64_t number) { std::memset(frame, static_cast<int>(number % 250), kPixels * 3); }
 
@@ -226,6 +216,5 @@ int main() {
   std::thread other([] { push_and_read(LRT_LATEST_FRAME_WINS, 1); });
   push_and_read(LRT_EVERY_FRAME, 1);
   other.join();
-  std::printf("%d failures\n", failures.load());
-  return failures != 0;
+  return layoutrt::test::summary();
 }

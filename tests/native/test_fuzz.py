@@ -1,0 +1,25 @@
+"""Metadata, operator shapes and requests of every kind: refused in a sentence or computed, never a crash."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+CORPUS = Path(__file__).with_name("corpus")
+SANITIZERS = "address,undefined,fuzzer-no-link"
+
+
+def test_random_inputs_do_no_harm(
+    compiler: Callable[..., str], build: Callable[..., Path], run_program: Callable[..., str], tmp_path: Path
+) -> None:
+    folder = build(
+        "fuzz",
+        ["fuzz_model"],
+        CMAKE_CXX_COMPILER=compiler("clang++", "clang++-14", flags=[f"-fsanitize={SANITIZERS}"]),
+        LAYOUTRT_SANITIZE=SANITIZERS,
+        LAYOUTRT_BASELINE_ONLY="ON",
+    )
+    corpus = shutil.copytree(CORPUS, tmp_path / "corpus")
+    options = ["-max_total_time=10", "-seed=1", "-timeout=20", f"-artifact_prefix={tmp_path}/"]
+    run_program([folder / "fuzz_model", *options, corpus])
