@@ -27,7 +27,7 @@ demo: setup
 	$(BIN)/layoutrt demo
 
 test: setup-dev
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -rs -n auto --dist loadfile
 
 soak: setup-dev
 	LAYOUTRT_SOAK_FRAMES=20000 $(BIN)/python -m pytest -s tests/native/test_soak.py
