@@ -76,8 +76,11 @@ class GatedTile {
     return static_cast<size_t>(used) * sizeof(float);
   }
 
-  LRT_METHOD void prefetch_rows(int64_t row, int64_t first) const {
-    for (int64_t r = row; r < smaller(row + kProductRows, conv_.out_channels); ++r) {
+  // A channel's share of what the block at `first` reads and writes last. All of it at once would have to
+  // wait for memory.
+  LRT_METHOD void prefetch_rows(int64_t channel, int64_t first) const {
+    const int64_t end = (channel + 1) * conv_.out_channels / conv_.predicted.channels;
+    for (int64_t r = channel * conv_.out_channels / conv_.predicted.channels; r < end; ++r) {
       const int64_t plane = (image_ * conv_.out_channels + r) * plane_size_;
       if (!conv_.residual_is_number) prefetch_pixels<0>(conv_.residual + plane, first, plane_size_);
       prefetch_pixels<1>(conv_.y + plane, first, plane_size_);
@@ -87,7 +90,6 @@ class GatedTile {
   // The block of `count` pixels at `first`: R output channels from `row` on.
   template <int R, int V>
   LRT_METHOD void run_rows(const Value* gate_block, int64_t row, int64_t first, int64_t count) const {
-    prefetch_rows(row + R, first);
     Vector acc[R][V];
     Kind::gate(conv_, row, gate_block, acc);
 #pragma GCC unroll 9
@@ -121,10 +123,10 @@ class GatedTile {
     const int64_t count = blocks.count();
     for (int64_t c = 0; c < conv_.predicted.channels; ++c) {
       Vector sum[V];
+      prefetch_rows(c, first);
       blocks.run(c, sum);
       kind_.keep(conv_, c, sum, scratch_.stage, scratch_.d);
     }
-    prefetch_rows(0, first);
     const Value* gate_block = blocks.features();
     if (!Kind::shares_features(conv_)) {
       kind_.load_gate(conv_, conv_.gate_h + image_ * conv_.gate_features * plane_size_ + first, count,
