@@ -37,6 +37,7 @@ struct OrtKernelInfo {
 struct OrtKernelContext {
   std::vector<OrtValue> inputs;
   OrtValue output;
+  int output_type;
   int threads;
   int64_t most;
   bool without_memory;
@@ -176,7 +177,7 @@ void fill_kernels(ort::Functions* api) {
     output.without_memory = count > context->most;
     output.dims = shape;
     output.data = nowhere();
-    if (!output.without_memory) output = make_value(ort::kFloat, shape);
+    if (!output.without_memory) output = make_value(context->output_type, shape);
     context->without_memory = context->without_memory || output.without_memory;
     *value = &context->output;
     return nullptr;
@@ -308,6 +309,10 @@ Value absent() {
   return value;
 }
 
+size_t byte_count(const Value& value) {
+  return static_cast<size_t>(count_elements(value.dims)) * bytes_of(value.type);
+}
+
 const std::map<std::string, std::vector<InputKind>>& registered_operators() {
   static const auto kinds = [] {
     std::map<std::string, std::vector<InputKind>> made;
@@ -324,7 +329,7 @@ const std::map<std::string, std::vector<InputKind>>& registered_operators() {
 Result run(const Node& node, int threads, int64_t most) {
   const CustomOp* op = operators().at(node.op);
   Node given = node;
-  OrtKernelContext context{{}, {}, threads, most, false};
+  OrtKernelContext context{{}, {}, op->GetOutputType(op, 0), threads, most, false};
   for (Value& value : given.inputs) {
     if (!value.without_memory) continue;
     value.data = nowhere();

@@ -34,6 +34,7 @@ int64_t count_elements(const std::vector<int64_t>& dims);
 // A tensor of zeros.
 Value make_value(int type, std::vector<int64_t> dims);
 Value absent();
+size_t byte_count(const Value& value);
 
 struct Node {
   std::string op;

@@ -13,7 +13,11 @@ Image::Image(const Value& value) {
   if (dims.size() == 1) dims = {1, dims[0], 1, 1};
   *this = Image(dims[0], dims[1], dims[2], dims[3]);
   for (size_t i = 0; i < values.size(); ++i) {
-    values[i] = value.type == ort::kInt8 ? value.as<int8_t>()[i] : value.as<float>()[i];
+    switch (value.type) {
+      case ort::kInt8: values[i] = value.as<int8_t>()[i]; break;
+      case ort::kUint8: values[i] = value.as<uint8_t>()[i]; break;
+      default: values[i] = value.as<float>()[i];
+    }
   }
 }
 
@@ -117,6 +121,12 @@ Image gate(const Image& mixed, const Image& gate, const Image& residual, double 
   return each(mixed.n, mixed.c, mixed.h, mixed.w, [&](int64_t n, int64_t c, int64_t i, int64_t j) {
     const double value = mixed.at(n, c, i, j) / (1.0 + std::exp(-gate.at(n, c, i, j)));
     return (number ? residual.values[0] : residual.at(n, c, i, j)) + (value > 0.0 ? value : alpha * value);
+  });
+}
+
+Image to_bytes(const Image& x) {
+  return each(x.n, x.h, x.w, x.c, [&](int64_t n, int64_t i, int64_t j, int64_t c) {
+    return std::nearbyint(std::tanh(x.at(n, c, i, j)) * 127.5 + 127.5);
   });
 }
 

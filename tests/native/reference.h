@@ -13,7 +13,7 @@ struct Image {
   std::vector<double> values = {};
 
   Image(int64_t images, int64_t channels, int64_t height, int64_t width);
-  explicit Image(const Value& value);  // [N,C,H,W]; [C] and int8 as well, as [1,C,1,1]
+  explicit Image(const Value& value);  // [N,C,H,W]; [C] as [1,C,1,1]
 
   double& at(int64_t n, int64_t c, int64_t i, int64_t j) { return values[index(n, c, i, j)]; }
   double at(int64_t n, int64_t c, int64_t i, int64_t j) const { return values[index(n, c, i, j)]; }
@@ -35,5 +35,7 @@ Image quantize(const Image& x, float scale, int64_t zero_point);
 Image dequantize(const Image& weight, const std::vector<float>& scale, int64_t rows);
 // residual + leaky_relu(mixed * sigmoid(gate)); the residual may be one number.
 Image gate(const Image& mixed, const Image& gate, const Image& residual, double alpha);
+// round_half_even(tanh(x) * 127.5 + 127.5), channels last.
+Image to_bytes(const Image& x);
 
 }  // namespace layoutrt::test

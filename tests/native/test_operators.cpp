@@ -2,6 +2,7 @@
 // that fit no vector, block or tile; on one thread and on several, with the same result.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -75,12 +76,13 @@ void expect_close(const Value& y, const Image& expected, double tolerance, size_
   if (y.dims != std::vector<int64_t>{expected.n, expected.c, expected.h, expected.w}) {
     return EXPECT_THAT(false, about + ": another shape than expected");
   }
+  const Image got(y);
   double largest = 1.0;
   double error = 0.0;
   size_t off = 0;
   for (const double value : expected.values) largest = std::max(largest, std::fabs(value));
   for (size_t i = 0; i < expected.values.size(); ++i) {
-    const double distance = std::fabs(y.as<float>()[i] - expected.values[i]);
+    const double distance = std::fabs(got.values[i] - expected.values[i]);
     if (!(distance <= tolerance * largest)) ++off;
     error = std::max(error, distance);
   }
@@ -92,15 +94,15 @@ void check(Node node, const Image& expected, double tolerance = 1e-5, size_t out
   const std::string about = describe(node);
   for (const bool constant : {false, true}) {
     for (size_t i = 2; i < node.inputs.size(); ++i) node.inputs[i].constant = constant;
-    if (node.op == "LayoutConv") node.inputs[1].constant = constant;
+    if (node.op == "LayoutConv" || node.op == "ConvToImage") node.inputs[1].constant = constant;
     const Result one = run(node, 1);
     EXPECT_THAT(one.error.empty(), about + ": " + one.error);
     if (!one.error.empty()) return;
     expect_close(one.y, expected, tolerance, outliers, about);
     const Result three = run(node, 3);
-    EXPECT_THAT(three.error.empty() && std::memcmp(one.y.as<float>(), three.y.as<float>(),
-                                                   expected.values.size() * sizeof(float)) == 0,
-                about + ": three threads compute something else");
+    EXPECT_THAT(
+        three.error.empty() && std::memcmp(one.y.data.get(), three.y.data.get(), byte_count(one.y)) == 0,
+        about + ": three threads compute something else");
   }
   std::string error;
   EXPECT_THAT(infer(node, &error) == (std::vector<int64_t>{expected.n, expected.c, expected.h, expected.w}),
@@ -261,6 +263,32 @@ void test_quantized_gated_predicted_conv(Numbers* numbers) {
   }
 }
 
+void test_conv_to_image(Numbers* numbers) {
+  for (const auto& [n, c, d, h, w] : {std::array<int64_t, 5>{1, 1, 0, 1, 1},
+                                      {2, 3, 0, 5, 7},
+                                      {1, 5, 3, 9, 70},
+                                      {1, 17, 6, 37, 19},
+                                      {1, 2, 0, 4, 530}}) {
+    const Value x = numbers->floats({n, c, h, w});
+    const Value weight = numbers->floats({3, c + d, 3, 3}, 0.2);
+    const Value bias = numbers->floats({3}, 0.2);
+    Node node{"ConvToImage", {x, weight, bias}};
+    Image features(n, c + d, h, w);
+    const Value y = numbers->floats({n, d, h, w});
+    if (d > 0) node.inputs.push_back(y);
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t p = 0; p < (c + d) * h * w; ++p) {
+        features.values[static_cast<size_t>(i * (c + d) * h * w + p)] =
+            p < c * h * w ? x.as<float>()[i * c * h * w + p] : y.as<float>()[i * d * h * w + p - c * h * w];
+      }
+    }
+    const Image expected = to_bytes(conv(features, Image(weight), Image(bias)));
+    // A value halfway between two bytes may become either.
+    check(node, expected, 0.0, 1 + expected.values.size() / 500);
+    check(node, expected, 1.0 / 255.0);
+  }
+}
+
 // Shapes and attributes that must be refused in a sentence.
 void test_refusals(Numbers* numbers) {
   const Value x = numbers->floats({1, 2, 3, 4});
@@ -277,6 +305,7 @@ void test_refusals(Numbers* numbers) {
       {"PredictedConv", {x, h, numbers->floats({17, 5, 1, 1}), numbers->floats({17})}},
       {"PredictedConv", {x, numbers->floats({1, 0, 3, 4}), numbers->floats({18, 0, 3, 3}), bias}},
       {"PredictedConv", {x, numbers->floats({1, 0, 3, 4}), numbers->floats({18, 0, 1, 1}), bias}},
+      {"ConvToImage", {numbers->floats({1, 0, 3, 4}), numbers->floats({3, 0, 3, 3}), numbers->floats({3})}},
       {"QuantizedPredictedConv", {x, h, make_value(ort::kInt8, {18, 5, 1, 1}), bias}},
       {"GatedPredictedConv", std::vector<Value>(12, x)},
   };
@@ -297,6 +326,7 @@ int main() {
   test_quantized_predicted_conv(&numbers);
   test_gated_predicted_conv(&numbers);
   test_quantized_gated_predicted_conv(&numbers);
+  test_conv_to_image(&numbers);
   test_refusals(&numbers);
   return summary();
 }

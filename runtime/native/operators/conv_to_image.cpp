@@ -92,6 +92,7 @@ void ConvToImage::compute(const KernelContext& context) const {
   require_shape(kName, "bias", "[3]", {kOutputs}, bias.shape);
   uint8_t* image = context.output<uint8_t>({images, height, width, kOutputs});
   if (images * height * width == 0) return;
+  require_channels(kName, "x", x.shape);
 
   std::vector<float> made;
   if (packed_.empty()) made = pack(weight);
