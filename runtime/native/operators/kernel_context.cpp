@@ -39,11 +39,11 @@ Tensor read_tensor(const ort::Functions& api, const OrtValue* value) {
 
 }  // namespace
 
-std::string to_string(const Shape& shape) {
+std::string to_string(const int64_t* dims, size_t count) {
   std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) {
+  for (size_t i = 0; i < count; ++i) {
     if (i > 0) text += ", ";
-    text += shape[i] < 0 ? "?" : std::to_string(shape[i]);
+    text += dims[i] < 0 ? "?" : std::to_string(dims[i]);
   }
   return text + "]";
 }

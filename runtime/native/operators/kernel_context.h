@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "onnxruntime/abi.h"
+#include "operators/shape.h"
 
 namespace layoutrt::operators {
 
-using Shape = std::vector<int64_t>;
-
-std::string to_string(const Shape& shape);  // "[1, 64, 256, 256]"
+std::string to_string(const int64_t* dims, size_t count);  // "[1, 64, 256, 256]"
+inline std::string to_string(const Shape& shape) { return to_string(shape.data(), shape.size()); }
 int64_t element_count(const Shape& shape);
 
 // Throws Error: "<op>: <input> must be <form> = <expected>, got <actual>". An expected -1 allows any size.

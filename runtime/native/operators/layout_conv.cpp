@@ -9,8 +9,8 @@ namespace {
 int parse_strides(const std::vector<int64_t>& strides) {
   if (strides.empty()) return 1;
   if (strides.size() != 2 || strides[0] != strides[1] || (strides[0] != 1 && strides[0] != 2)) {
-    throw Error(LRT_INVALID_ARGUMENT,
-                "LayoutConv: strides must be [1, 1] or [2, 2], got " + to_string(strides));
+    throw Error(LRT_INVALID_ARGUMENT, "LayoutConv: strides must be [1, 1] or [2, 2], got " +
+                                          to_string(strides.data(), strides.size()));
   }
   return static_cast<int>(strides[0]);
 }
