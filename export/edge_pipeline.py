@@ -14,6 +14,7 @@ from layoutrt.export.folded_layers import (
     FoldedPredictor,
     GatedPredictor,
     LastConv,
+    PixelShuffle,
     conditioned,
     nearest,
 )
@@ -74,6 +75,7 @@ class EdgePipeline(GeneratorPipeline):
         self.levels = nn.ModuleList(FoldedLevel(level, classes) for level in generator.levels)  # type: ignore[arg-type]
         self.reduce = nn.ModuleList(FoldedConv(conv.weight, conv.bias) for conv in generator.reduce)  # type: ignore[arg-type]
         self.to_full = FoldedConv(generator.to_full.weight, generator.to_full.bias)
+        self.shuffle = PixelShuffle(generator.to_full.out_channels // 4, 2)
         self.full_condition = conditioned(generator.full_condition, classes)
         self.full_spatial = FoldedPredictor(generator.full_spatial.norm, generator.full_spatial.kernels)
         self.to_rgb = LastConv(generator.to_rgb)
@@ -91,7 +93,7 @@ class EdgePipeline(GeneratorPipeline):
                 x = F.interpolate(self.reduce[k - 1](x), scale_factor=2.0, mode="nearest")
             condition = context[k] if edges is None else torch.cat([nearest(edges, stride), context[k]], 1)
             x = level(x, nearest(labels, stride), condition)
-        x = F.pixel_shuffle(self.to_full(F.leaky_relu(x, LEAKY_SLOPE)), 2)
+        x = self.shuffle(self.to_full(F.leaky_relu(x, LEAKY_SLOPE)))
         hidden = F.relu(self.full_condition(labels, edges))
         x = F.leaky_relu(x + self.full_spatial(x, hidden), LEAKY_SLOPE)
         return x, hidden
