@@ -3,6 +3,7 @@
 // A tile of every channel is copied into a padded strip, so that every tap of every pixel is a plain offset.
 // For a vector of pixels in a few rows, the three outputs of every row are added up in registers: with one
 // column of taps at a time, a value that is loaded once meets the weights of three rows and three outputs.
+// Meanwhile the rows of the next tile are fetched, one line of the cache for each that is used up.
 
 #include "kernels/exponential.h"
 #include "kernels/kernels.h"
@@ -52,16 +53,21 @@ void fill_plane(const ConvToImage& conv, const Tile& tile, const Strip& strip, c
 }
 
 // sums[r][o] = the convolution for the vector of pixels at `x` in the strip's first channel, kRows rows.
-LRT_INLINE void add_up(const Strip& strip, int64_t channels, const float* weight, const float* bias,
-                       const float* x, float* sums) {
+// Fetches what lies `ahead` of the start of every plane, kRows rows of `width`, into the second-level cache.
+LRT_INLINE void add_up(const Strip& strip, const ConvToImage& conv, const float* x,
+                       const float* const* planes, int64_t ahead, float* sums) {
   Vector acc[kRows][kOutputs];
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 3
-    for (int o = 0; o < kOutputs; ++o) acc[r][o] = broadcast(bias[o]);
+    for (int o = 0; o < kOutputs; ++o) acc[r][o] = broadcast(conv.bias[o]);
   }
   const int64_t stride = strip.stride;
+  const int64_t channels = conv.x_channels + conv.y_channels;
+  const float* weight = conv.weight;
   for (int64_t c = 0; c < channels; ++c, x += strip.plane) {
+#pragma GCC unroll 6
+    for (int r = 0; r < kRows; ++r) __builtin_prefetch(planes[c] + ahead + r * conv.width, 0, 1);
     // Unrolled, this loop needs more registers than there are.
 #pragma GCC unroll 1
     for (int dx = 0; dx < 3; ++dx, weight += 3 * kOutputs) {
@@ -120,28 +126,32 @@ LRT_INLINE void write_pixels(const float* sums, int64_t count, uint8_t* to) {
 }  // namespace
 
 size_t conv_to_image_scratch(const ConvToImage& conv, const Tile& tile) {
-  return static_cast<size_t>(Strip(tile).plane * (conv.x_channels + conv.y_channels)) * sizeof(float);
+  const int64_t channels = conv.x_channels + conv.y_channels;
+  return static_cast<size_t>(channels) * (Strip(tile).plane * sizeof(float) + sizeof(const float*));
 }
 
 void conv_to_image(const ConvToImage& conv, int64_t image, const Tile& tile, float* scratch) {
   const Strip strip(tile);
   const int64_t plane_size = conv.height * conv.width;
-  float* plane = scratch;
-  for (int64_t c = 0; c < conv.x_channels; ++c, plane += strip.plane) {
-    fill_plane(conv, tile, strip, conv.x + (image * conv.x_channels + c) * plane_size, plane);
-  }
-  for (int64_t c = 0; c < conv.y_channels; ++c, plane += strip.plane) {
-    fill_plane(conv, tile, strip, conv.y + (image * conv.y_channels + c) * plane_size, plane);
-  }
   const int64_t channels = conv.x_channels + conv.y_channels;
+  const float** planes = reinterpret_cast<const float**>(scratch + channels * strip.plane);
+  for (int64_t c = 0; c < channels; ++c) {
+    const int64_t of_y = c - conv.x_channels;
+    planes[c] = of_y < 0 ? conv.x + (image * conv.x_channels + c) * plane_size
+                         : conv.y + (image * conv.y_channels + of_y) * plane_size;
+    fill_plane(conv, tile, strip, planes[c], scratch + c * strip.plane);
+  }
+  const int64_t last_ahead = conv.height > kRows ? conv.height - kRows : 0;
   for (int64_t first = 0; first < tile.row_end - tile.row_begin; first += kRows) {
     const int64_t rows = smaller<int64_t>(kRows, tile.row_end - tile.row_begin - first);
+    const int64_t ahead =
+        smaller(tile.row_begin + first + strip.rows + 1, last_ahead) * conv.width + tile.column_begin;
     const float* x = scratch + kLanes + first * strip.stride;
     uint8_t* to = conv.image +
                   kOutputs * (image * plane_size + (tile.row_begin + first) * conv.width + tile.column_begin);
     for (int64_t j = 0; j < strip.columns; j += kLanes) {
       alignas(64) float sums[kRows * kOutputs * kLanes];
-      add_up(strip, channels, conv.weight, conv.bias, x + j, sums);
+      add_up(strip, conv, x + j, planes, ahead + j, sums);
       const int64_t count = smaller<int64_t>(kLanes, strip.columns - j);
       for (int64_t r = 0; r < rows; ++r) {
         write_pixels(sums + r * kOutputs * kLanes, count, to + kOutputs * (r * conv.width + j));
