@@ -177,6 +177,13 @@ def test_an_empty_image_is_empty(tmp_path: Path) -> None:
     assert run({**a, "x": a["x"][:, :, :0]}, tmp_path).shape == (1, 0, 50, 3)
 
 
+def test_an_image_of_no_channels_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    a = {**CASES["one row"], "x": floats(1, 1, 0, 2, 3), "weight": floats(1, 3, 0, 3, 3)}
+    with pytest.raises(LayoutRTError) as caught:
+        run(a, tmp_path, constant=False)
+    assert "ConvToImage: x must have at least one channel, got [1, 0, 2, 3]" in str(caught.value)
+
+
 @pytest.mark.parametrize("constant", [True, False])
 @pytest.mark.parametrize(
     ("name", "shape", "sentence"),

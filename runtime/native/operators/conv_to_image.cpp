@@ -91,7 +91,7 @@ void ConvToImage::compute(const KernelContext& context) const {
   require_shape(kName, "weight", "[3, C + D, 3, 3]", {kOutputs, x.shape[1] + y_channels, 3, 3}, weight.shape);
   require_shape(kName, "bias", "[3]", {kOutputs}, bias.shape);
   uint8_t* image = context.output<uint8_t>({images, height, width, kOutputs});
-  if (images * height * width == 0) return;
+  if (images == 0 || height == 0 || width == 0) return;
   require_channels(kName, "x", x.shape);
 
   std::vector<float> made;
