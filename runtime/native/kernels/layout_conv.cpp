@@ -70,17 +70,20 @@ void read_window(const LayoutConv& conv, const uint8_t* labels, int64_t out_row,
     for (int x = 0; x < k / 2; ++x) to[x] = to[columns - 1 - x] = nothing;
     for (int64_t x = 0; x < conv.width; ++x) to[x + k / 2] = from[x] < nothing ? from[x] : nothing;
   }
-  int32_t begin = 0;
-  for (int64_t x = 0; x < columns; ++x) {
-    unsigned change = 0;
-    if (x > 0) {
-      for (int dy = 0; dy < k; ++dy) {
-        const uint16_t* row = scratch.window + dy * columns;
-        change |= static_cast<unsigned>(row[x] ^ row[x - 1]);
-      }
+  // First where the columns differ from the one before, which compilers vectorise, then the runs.
+  int32_t* run_begin = scratch.run_begin;
+  run_begin[0] = 0;
+  for (int dy = 0; dy < k; ++dy) {
+    const uint16_t* row = scratch.window + dy * columns;
+    for (int64_t x = 1; x < columns; ++x) {
+      const int32_t change = row[x] ^ row[x - 1];
+      run_begin[x] = dy == 0 ? change : run_begin[x] | change;
     }
-    if (change != 0) begin = static_cast<int32_t>(x);
-    scratch.run_begin[x] = begin;
+  }
+  int32_t begin = 0;
+  for (int64_t x = 1; x < columns; ++x) {
+    if (run_begin[x] != 0) begin = static_cast<int32_t>(x);
+    run_begin[x] = begin;
   }
 }
 
@@ -90,14 +93,19 @@ int64_t find_columns(const LayoutConv& conv, const uint8_t* labels, int64_t pixe
   const int k = conv.kernel_size;
   const int64_t columns = window_width(conv);
   int64_t computed = 0;
-  int64_t row_read = -1;
-  for (int64_t p = pixel_begin; p < pixel_end; ++p) {
-    const int64_t row = p / conv.out_width;
-    const int64_t left = p % conv.out_width * conv.stride;
+  int64_t row = pixel_begin / conv.out_width;
+  int64_t left = pixel_begin % conv.out_width * conv.stride;
+  bool row_read = false;
+  for (int64_t p = pixel_begin; p < pixel_end; ++p, left += conv.stride) {
+    if (left >= conv.out_width * conv.stride) {
+      ++row;
+      left = 0;
+      row_read = false;
+    }
     Column& column = scratch.columns[p - pixel_begin];
-    if (row != row_read) {
+    if (!row_read) {
       read_window(conv, labels, row, scratch);
-      row_read = row;
+      row_read = true;
     } else if (scratch.run_begin[left + k - 1] <= left - conv.stride) {
       column = scratch.columns[p - pixel_begin - 1];
       continue;
@@ -116,8 +124,9 @@ int64_t find_columns(const LayoutConv& conv, const uint8_t* labels, int64_t pixe
   return computed;
 }
 
-LRT_INLINE void add_row(Vector (&sum)[kBlockVectors], const float* row) {
-  for (int v = 0; v < kBlockVectors; ++v) sum[v] += load(row + v * kLanes);
+template <int V>
+LRT_INLINE void add_row(Vector (&sum)[V], const float* row) {
+  for (int v = 0; v < V; ++v) sum[v] += load(row + v * kLanes);
 }
 
 // Row of the table that tap (row, column) of the label map selects.
@@ -126,19 +135,34 @@ LRT_INLINE int64_t label_at(const LayoutConv& conv, const uint8_t* labels, int64
   return smaller<int64_t>(labels[row * conv.width + column], conv.label_count);
 }
 
+// V vectors of channels from `channel` on.
+template <int V>
 void compute_columns(const LayoutConv& conv, const uint8_t* labels, int64_t channel, int64_t count,
                      const Scratch& scratch) {
   const int k = conv.kernel_size;
   for (int64_t n = 0; n < count; ++n) {
     const int64_t top = scratch.pixels[n] / conv.out_width * conv.stride - k / 2;
     const int64_t left = scratch.pixels[n] % conv.out_width * conv.stride - k / 2;
-    Vector sum[kBlockVectors] = {};
+    Vector sum[V] = {};
     add_row(sum, conv.bias + channel);
     for (int t = 0; t < k * k; ++t) {
       const int64_t label = label_at(conv, labels, top + t / k, left + t % k);
       add_row(sum, conv.table + (label * k * k + t) * conv.padded_channels + channel);
     }
-    for (int v = 0; v < kBlockVectors; ++v) store(scratch.computed + n * kBlock + v * kLanes, sum[v]);
+    for (int v = 0; v < V; ++v) store(scratch.computed + n * kBlock + v * kLanes, sum[v]);
+  }
+}
+
+// The block of channels from `channel` on, as far as there are any.
+void compute_block(const LayoutConv& conv, const uint8_t* labels, int64_t channel, int64_t count,
+                   const Scratch& scratch) {
+  const int64_t channels = conv.channels - channel;
+  if (channels > 2 * kLanes) {
+    compute_columns<kBlockVectors>(conv, labels, channel, count, scratch);
+  } else if (channels > kLanes) {
+    compute_columns<2>(conv, labels, channel, count, scratch);
+  } else {
+    compute_columns<1>(conv, labels, channel, count, scratch);
   }
 }
 
@@ -208,7 +232,7 @@ void layout_conv(const LayoutConv& conv, int64_t image, int64_t pixel_begin, int
   const int64_t computed = find_columns(conv, labels, pixel_begin, pixel_end, scratch);
 
   for (int64_t block = 0; block < conv.channels; block += kBlock) {
-    compute_columns(conv, labels, block, computed, scratch);
+    compute_block(conv, labels, block, computed, scratch);
     for (int64_t p = 0; p < pixels; ++p) {
       const Column column = scratch.columns[p];
       scratch.source[p] = column.uniform ? conv.uniform_sums + column.index * conv.padded_channels + block
