@@ -19,6 +19,7 @@ SMALLER = {
     "--steps 1500 --decay-steps 900": "--steps 1 --decay-steps 0",
     "--steps 4000": "--steps 1 --batch 2",
     "--frames 240": "--frames 8",
+    "--data drive:40": "--data drive:2",
 }
 """What is run less often here than a user would."""
 
