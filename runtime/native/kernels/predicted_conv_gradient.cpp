@@ -7,7 +7,7 @@
 //   grad_h     += weight' * gk
 //   grad_weight += gk * h'
 //
-// As in predicted_conv.cpp, rows are copied into padded planes in which rows follow each other without edges;
+// As in padded_strip.h, rows are copied into padded planes in which rows follow each other without edges;
 // grad is zero at the pads, so nothing computed there counts. A row of halo on both sides is predicted twice,
 // which lets every part write its own rows only.
 
