@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WARM_UP = 2
-"""Runs of each that are not counted."""
+"""Turns of each that are not counted."""
 SETTLE_S = 0.02
 """Before each turn: the threads of the last contestant spin for a while before they sleep."""
 
@@ -94,15 +94,22 @@ class Contestant:
 
 
 def compare(
-    specs: Mapping[str, Mapping[str, Any]], threads: int, rounds: int, *, steady: bool = True
+    specs: Mapping[str, Mapping[str, Any]],
+    threads: int,
+    rounds: int,
+    *,
+    lead: int = 1,
+    streak: int = 1,
 ) -> dict[str, Cost]:
     """Time every contestant ``rounds`` times, in turns.
 
     Args:
         specs: what each does, by its name; see `layoutrt.export.bench.worker`.
         threads: of each.
-        rounds: runs of each that are counted.
-        steady: whether one run that is not counted comes before each that is, as in a stream of frames.
+        rounds: runs of each that are counted, at least.
+        lead: runs that are not counted at the start of each turn, after which caches and threads are as in a
+            stream of frames.
+        streak: runs of a turn that are counted.
 
     Returns:
         Times, memory and results, by name.
@@ -114,12 +121,10 @@ def compare(
             contestants[name] = Contestant({**spec, "result": str(folder / f"{index}.npy")}, threads)
             stack.callback(contestants[name].close)
         times: dict[str, list[float]] = {name: [] for name in contestants}
-        for turn in range(WARM_UP + rounds):
+        for turn in range(WARM_UP + -(-rounds // streak)):
             for name, contestant in contestants.items():
                 time.sleep(SETTLE_S)
-                if steady:
-                    contestant.run()
-                ms = contestant.run()
+                measured = [contestant.run() for _ in range(lead + streak)]
                 if turn >= WARM_UP:
-                    times[name].append(ms)
+                    times[name] += measured[lead:]
         return {name: contestant.cost(times[name]) for name, contestant in contestants.items()}

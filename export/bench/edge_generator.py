@@ -55,7 +55,7 @@ def edge_rows(folder: Path, rounds: int, threads: int = 2) -> Iterator[Row]:
         "FP32": {"kind": "native", "model": str(fp32), "inputs": inputs},
         "INT8": {"kind": "native", "model": str(int8), "inputs": inputs},
     }
-    costs = compare(specs, threads, rounds)
+    costs = compare(specs, threads, rounds, lead=3, streak=5)
     bodies = 1e3 / costs["bodies"].ms
     for what, target in (("FP32", "ours >= 60"), ("INT8", "ours >= 120")):
         name = f"{DEFAULT_GENERATOR} {what}, 192x256 / FP32 function bodies in ONNX Runtime"
@@ -69,7 +69,7 @@ def growth(folder: Path, rounds: int) -> list[Growth]:
     for threads in (1, 2):
         for side in SIDES:
             spec = {"kind": "native", "model": model, "inputs": _inputs(folder, (side, side))}
-            cost = compare({"ours": spec}, threads, rounds)["ours"]
+            cost = compare({"ours": spec}, threads, rounds, streak=5)["ours"]
             found.append(Growth(side, threads, cost.ms, cost.peak_mb))
     return found
 

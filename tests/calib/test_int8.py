@@ -1,5 +1,6 @@
 """8-bit models: what is quantised, how close they stay, and what calibration refuses."""
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -123,10 +124,12 @@ def test_a_segmenter_is_calibrated_on_images(data_folder, tmp_path) -> None:
         "camvid-seg", str(data_folder / "camvid/val/images"), tmp_path / "seg.onnx", frames=4, threads=1
     )
     assert done.operators == {"Conv": 25}
-    frame = np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3)).astype(np.uint8)
+    (file,) = sorted((data_folder / "camvid/val/images").glob("*.png"))[:1]
+    image = cv2.resize(cv2.imread(str(file)), (256, 192), interpolation=cv2.INTER_AREA)
+    frame = np.ascontiguousarray(image[None, ..., ::-1])
     with Session(done.path, threads=1) as int8, Session("layoutrt/models/camvid-seg.onnx") as fp32:
         labels = [session.run(frame=frame)["labels"] for session in (int8, fp32)]
-    assert (labels[0] == labels[1]).mean() > 0.8
+    assert (labels[0] == labels[1]).mean() > 0.9
 
 
 def test_the_command_says_what_it_did(tiny_model, tmp_path, capsys) -> None:

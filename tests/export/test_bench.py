@@ -54,7 +54,7 @@ def test_a_video_comes_to_the_same_in_a_pipeline_and_in_turn(tmp_path, monkeypat
     models = {role: str(resolve_model(name)) for role, name in names.items()}
     spec = {"kind": "video", "frames": str(tmp_path / "frames.npz"), **models}
     specs = {name: {**spec, "overlap": name == "pipeline"} for name in ("pipeline", "in turn")}
-    costs = compare(specs, threads=2, rounds=1, steady=False)
+    costs = compare(specs, threads=2, rounds=1, lead=0)
     assert costs["pipeline"].result.shape == (64, 64, 3)
     assert (costs["pipeline"].result == costs["in turn"].result).all()
 
@@ -77,7 +77,7 @@ def test_contestants_take_turns_and_the_first_runs_are_not_counted(monkeypatch) 
             turns.append("closed")
 
     monkeypatch.setattr(contestants, "Contestant", Fake)
-    costs = compare({"a": {"name": "a"}, "b": {"name": "b"}}, threads=1, rounds=3, steady=False)
+    costs = compare({"a": {"name": "a"}, "b": {"name": "b"}}, threads=1, rounds=3, lead=0)
     assert turns == ["a", "b"] * 5 + ["closed"] * 2
     assert costs == {"a": [1.0] * 3, "b": [1.0] * 3}
 
