@@ -53,6 +53,7 @@ def draw(points: Sequence[Growth], png: Path) -> None:
         axes.set(xscale="log", yscale="log", xlabel="height and width, pixels", title=what)
         axes.set_xticks([point.side for point in points], [str(point.side) for point in points])
         axes.minorticks_off()
+        axes.margins(0.12)
         axes.grid(alpha=0.3)
         axes.legend()
     with replacing(png) as temporary:
