@@ -124,7 +124,7 @@ def test_a_segmenter_is_calibrated_on_images(data_folder, tmp_path) -> None:
         "camvid-seg", str(data_folder / "camvid/val/images"), tmp_path / "seg.onnx", frames=4, threads=1
     )
     assert done.operators == {"Conv": 25}
-    (file,) = sorted((data_folder / "camvid/val/images").glob("*.png"))[:1]
+    (file,) = sorted((data_folder / "camvid/val/images").iterdir())[:1]
     image = cv2.resize(cv2.imread(str(file)), (256, 192), interpolation=cv2.INTER_AREA)
     frame = np.ascontiguousarray(image[None, ..., ::-1])
     with Session(done.path, threads=1) as int8, Session("layoutrt/models/camvid-seg.onnx") as fp32:
