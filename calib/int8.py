@@ -132,6 +132,9 @@ class _Placement:
         """Compute a node between tensors in integers."""
         reader = self._reading(node)
         (name,) = node.output
+        if node.op_type == "Resize":
+            # ONNX Runtime resizes the integers as they are, so both sides must have the same levels.
+            self.ranges = self.ranges | {name: self.ranges[node.input[0]]}
         reader.output[0] = f"{name}_float"
         self.nodes.append(reader)
         self._quantize(name, f"{name}_float")
