@@ -75,10 +75,12 @@ def calibrate(
     quantized = quantize(graph, ranges, keep)
     onnx.helper.set_model_props(quantized, metadata | {"layoutrt.precision": "int8"})
     counts = Counter(node.op_type for node in quantized.graph.node if node.op_type.startswith("Quantized"))
-    kept = sum(node.op_type == "Conv" and node.name in keep for node in quantized.graph.node)
-    counts["Conv"] = sum(node.op_type == "Conv" for node in quantized.graph.node) - kept
+    floats = {tensor.name for tensor in graph.graph.initializer}
+    convolutions = [node for node in quantized.graph.node if node.op_type == "Conv"]
+    in_float = sum(node.input[1] in floats for node in convolutions)
+    counts["Conv"] = len(convolutions) - in_float
     save_model(quantized, out)
-    return Calibration(Path(out), dict(counts), kept)
+    return Calibration(Path(out), dict(counts), in_float)
 
 
 def _check(path: Path, metadata: dict[str, str]) -> None:

@@ -86,7 +86,7 @@ class _Placement:
                 self.nodes.append(self._reading(node))
             elif node.op_type == "Conv" and node.input[1] in self.weights:
                 self._conv(node)
-            elif node.op_type in _ELEMENTWISE and all(name in self.levels for name in self._tensors(node)):
+            elif _in_integers(node) and all(name in self.levels for name in self._tensors(node)):
                 self._enclose(node)
             elif node.op_type == predicted_conv.NAME:
                 self._predicted_conv(node)
@@ -141,18 +141,20 @@ class _Placement:
 
     def _conv(self, node: onnx.NodeProto) -> None:
         x, weight, *bias = node.input
-        self._quantize(x, x)
         integers, scales = quantize_rows(numpy_helper.to_array(self.weights[weight]), 1)
+        steps = scales * np.float32(activation_levels(self.ranges[x]).scale)
+        offsets = [numpy_helper.to_array(self.weights[name]).astype(np.float64) / steps for name in bias]
+        if any(np.abs(offset).max() > np.iinfo(np.int32).max for offset in offsets):
+            # Such as a class that a bias of -1e30 rules out: no 8 bits hold it beside the others' scores.
+            self.nodes.append(self._reading(node))
+            return
+        self._quantize(x, x)
         inner = onnx.NodeProto()
         inner.CopyFrom(node)
         inner.input[1] = self._dequantized_constant(f"{weight}_int8", integers, scales)
-        if bias:
-            steps = scales * np.float32(self.levels[x].scale)
-            rounded = np.rint(numpy_helper.to_array(self.weights[bias[0]]).astype(np.float64) / steps)
-            limits = np.iinfo(np.int32)
-            inner.input[2] = self._dequantized_constant(
-                f"{node.output[0]}_bias", rounded.clip(limits.min, limits.max).astype(np.int32), steps
-            )
+        for offset in offsets:
+            levels = np.rint(offset).astype(np.int32)
+            inner.input[2] = self._dequantized_constant(f"{node.output[0]}_bias", levels, steps)
         self._enclose(inner)
 
     def _predicted_conv(self, node: onnx.NodeProto) -> None:
@@ -218,6 +220,12 @@ class _Placement:
         for operator in (quantized_predicted_conv, quantized_gated_predicted_conv):
             if operator.NAME in used and self.model.functions:
                 self.model.functions.append(operator.function_body())
+
+
+def _in_integers(node: onnx.NodeProto) -> bool:
+    """Whether a node may be enclosed. Interpolated scores of classes would tie in 256 levels."""
+    modes = [attribute.s for attribute in node.attribute if attribute.name == "mode"]
+    return node.op_type in _ELEMENTWISE and (node.op_type != "Resize" or modes in ([], [b"nearest"]))
 
 
 def _dequantized(name: str) -> str:

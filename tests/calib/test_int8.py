@@ -123,7 +123,8 @@ def test_a_segmenter_is_calibrated_on_images(data_folder, tmp_path) -> None:
     done = calibrate(
         "camvid-seg", str(data_folder / "camvid/val/images"), tmp_path / "seg.onnx", frames=4, threads=1
     )
-    assert done.operators == {"Conv": 25}
+    # The last one rules the void class out by a bias that no 8 bits hold beside the others.
+    assert (done.operators, done.float_convolutions) == ({"Conv": 24}, 1)
     (file,) = sorted((data_folder / "camvid/val/images").iterdir())[:1]
     image = cv2.resize(cv2.imread(str(file)), (256, 192), interpolation=cv2.INTER_AREA)
     frame = np.ascontiguousarray(image[None, ..., ::-1])
