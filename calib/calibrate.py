@@ -58,7 +58,7 @@ def calibrate(
     _check(path, metadata)
     unknown = set(keep) - {node.name for node in graph.graph.node}
     if unknown:
-        raise LayoutRTError(f"{path} has no node '{min(unknown)}'; layoutrt info --nodes lists them")
+        raise LayoutRTError(f"{path} has no node '{min(unknown)}'; give the name of one of its ONNX nodes")
     config = json.loads(metadata["layoutrt.config"])
     size = (int(config["image_height"]), int(config["image_width"]))
     if metadata["layoutrt.size"] and not graph.graph.input[0].type.tensor_type.shape.dim[1].dim_param:
