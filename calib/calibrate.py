@@ -1,22 +1,37 @@
-"""From a float model and representative data to a model with 8-bit convolutions."""
+"""From a float model and representative data to a model of lower precision, with its measured damage."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
-from layoutrt.calib.calibration_inputs import generator_inputs, segmenter_inputs
-from layoutrt.calib.int8 import quantize, tensors_to_measure
-from layoutrt.calib.ranges import collect_ranges
+from layoutrt.calib import placement
+from layoutrt.calib.budget import Budget, layers_to_keep
+from layoutrt.calib.equalized_model import EqualizedModel
+from layoutrt.calib.judge import Damage, Judge
+from layoutrt.calib.measured_model import measured_model
+from layoutrt.calib.measurement import METHODS
+from layoutrt.calib.onnxruntime_form import for_onnxruntime
+from layoutrt.calib.sensitivity import rank_layers
+from layoutrt.calib.speed import Speed, compare_speed
+from layoutrt.calib.table import CalibrationTable
+from layoutrt.calib.tensorrt_parts import origin
 from layoutrt.errors import LayoutRTError
-from layoutrt.layouts import LabelSet
-from layoutrt.models import resolve_model
-from layoutrt.onnx_file import save_model
+from layoutrt.files import file_digest
+from layoutrt.onnx_file import save_model, weights_path
+
+TARGETS = ("onnxruntime", "tensorrt")
+PRECISIONS = ("int8", "fp16")
+FEW_FRAMES = 32
+"""Fewer say too little of what activations may be."""
+JUDGED_FRAMES = 16
+
+Track = Callable[[Sequence[str]], Iterable[str]]
 
 
 @dataclass(frozen=True)
@@ -24,10 +39,25 @@ class Calibration:
     """What was written."""
 
     path: Path
+    table: Path
+    table_reused: bool
     operators: dict[str, int]
     """How many nodes of each operator compute in 8 bits."""
-    float_convolutions: int
-    """Convolutions that stayed in float."""
+    float_layers: list[str]
+    """Layers of an INT8 model that stayed in floating point."""
+    islands: dict[str, str]
+    """Nodes of an FP16 graph that compute in float32, and why."""
+    damage: Damage
+    speed: Speed | None
+    """Beside the float model; None for what ONNX Runtime does not run."""
+    frames: int
+    """That ranges were measured on."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the file, and of that of its weights where there is one."""
+        weights = weights_path(self.path)
+        return self.path.stat().st_size + (weights.stat().st_size if weights.is_file() else 0)
 
 
 def calibrate(
@@ -35,59 +65,157 @@ def calibrate(
     data: str,
     out: str | Path,
     *,
+    method: str = "minmax",
+    percentile: float = 99.99,
     frames: int = 64,
+    target: str = "onnxruntime",
+    precision: str = "int8",
     keep: Collection[str] = (),
+    budget: Budget | None = None,
+    segmenter: str | Path | None = None,
+    table: str | Path | None = None,
+    recalibrate: bool = False,
     threads: int | None = None,
+    track: Track = iter,
 ) -> Calibration:
-    """Measure the ranges of a float model's activations and write it with 8-bit convolutions.
+    """Measure a float model's activations and write it in a lower precision.
 
     Args:
         model: ONNX file written by ``layoutrt export``, or name of a shipped model.
-        data: layouts (a folder, a file or ``drive:N``) for a generator, a folder of images for a segmenter.
+        data: layouts (a folder, a file or ``drive:N``) for a generator, a folder of images for a segmenter;
+            or a folder with ``labels/`` and ``images/``.
         out: the ONNX file to write.
+        method: what range a tensor gets: ``"minmax"``, ``"entropy"`` or ``"percentile"``.
+        percentile: of the values that are inside of it, for that method.
         frames: at most so many inputs, evenly spread over the data.
-        keep: names of nodes that stay in float.
+        target: ``"onnxruntime"`` or ``"tensorrt"``.
+        precision: ``"int8"`` or ``"fp16"``.
+        keep: names of nodes that stay in floating point.
+        budget: keep further layers in floating point so that the damage is no more than this.
+        segmenter: what judges a generator's images; the shipped one by default, if it knows the labels.
+        table: where measurements are kept; ``NAME.calibration.json`` beside ``out`` by default.
+        recalibrate: measure again, whatever the table holds.
         threads: of one run; None for one per processor.
+        track: wraps the layers that a budget has ranked, for a progress bar.
 
     Raises:
-        LayoutRTError: the model is none of ours or not in float32, or the data do not fit.
+        LayoutRTError: the model is none of ours or not in float32, the data do not fit, the table is of
+            something else, or the budget cannot be kept to. Then no model is written.
     """
-    path = resolve_model(model)
-    graph = onnx.load(path)
-    metadata = {entry.key: entry.value for entry in graph.metadata_props}
-    _check(path, metadata)
-    unknown = set(keep) - {node.name for node in graph.graph.node}
-    if unknown:
-        raise LayoutRTError(f"{path} has no node '{min(unknown)}'; give the name of one of its ONNX nodes")
-    config = json.loads(metadata["layoutrt.config"])
-    size = (int(config["image_height"]), int(config["image_width"]))
-    if metadata["layoutrt.size"] and not graph.graph.input[0].type.tensor_type.shape.dim[1].dim_param:
-        height, width = metadata["layoutrt.size"].split("x")
-        size = (int(height), int(width))
-    if metadata["layoutrt.kind"] == "segmenter":
-        inputs = segmenter_inputs(data, frames, size)
-    else:
-        labels = LabelSet.from_json(metadata["layoutrt.label_set"])
-        inputs = generator_inputs(
-            data, frames, labels, size, instances=config["instance_edges"], latent=config["latent"]
+    _check_arguments(method, percentile, target, precision, keep, budget)
+    measured, equalized = measured_model(
+        model,
+        data,
+        table=Path(table) if table else None,
+        beside=Path(out),
+        method=method,
+        percentile=percentile,
+        frames=frames,
+        half=precision == "fp16" or target == "tensorrt",
+        recalibrate=recalibrate,
+        judged=JUDGED_FRAMES,
+        segmenter=segmenter,
+        layers=keep,
+        threads=threads,
+    )
+    judge, layers = measured.judge, list(placement.quantizable_layers(equalized.proto))
+    kept = [*keep, *_within(budget, equalized, judge, keep, track)] if budget else keep
+    made, islands = _place(equalized, measured.table, target, precision, kept)
+    # Large models are not kept twice.
+    del equalized
+    damage = judge.damage(for_onnxruntime(made) if target == "tensorrt" else made)
+    in_8_bits = _quantized_nodes(made)
+    counts = Counter(node.op_type for node in in_8_bits)
+    names = {name for node in in_8_bits for name in (node.name, origin(node))}
+    own = {entry.key: entry.value for entry in made.metadata_props}
+    facts = {"method": method, "frames": measured.table.source.frames}
+    onnx.helper.set_model_props(
+        made,
+        own
+        | measured.model.metadata
+        | {
+            "layoutrt.precision": precision,
+            "layoutrt.target": target,
+            "layoutrt.calibration": json.dumps(facts | {"table_sha256": file_digest(measured.path)}),
+            "layoutrt.damage": json.dumps(damage.to_json()),
+        },
+    )
+    save_model(made, out)
+    speed = None
+    if target == "onnxruntime":
+        arguments = next(iter(measured.inputs))
+        speed = compare_speed(measured.model.path, Path(out), arguments, threads=threads)
+    return Calibration(
+        path=Path(out),
+        table=measured.path,
+        table_reused=measured.reused,
+        operators=dict(counts),
+        float_layers=[name for name in layers if name not in names] if precision == "int8" else [],
+        islands=islands,
+        damage=damage,
+        speed=speed,
+        frames=measured.table.source.frames,
+    )
+
+
+def _within(
+    budget: Budget, model: EqualizedModel, judge: Judge, keep: Collection[str], track: Track
+) -> list[str]:
+    """Further layers that have to stay in float."""
+
+    def damage_with(names: Sequence[str]) -> Damage:
+        return judge.damage(placement.int8_for_onnxruntime(model.copy(), [*keep, *names]))
+
+    ranked = [layer.node for layer in rank_layers(model, judge, track=track) if layer.node not in keep]
+    return layers_to_keep(budget, ranked, damage_with)
+
+
+def _place(
+    model: EqualizedModel, table: CalibrationTable, target: str, precision: str, keep: Collection[str]
+) -> tuple[onnx.ModelProto, dict[str, str]]:
+    """The model of lower precision, and its nodes in float32 with the reason."""
+    if table.half is None:
+        return placement.int8_for_onnxruntime(model, keep), {}
+    if precision == "int8" and target == "onnxruntime":
+        return placement.int8_for_onnxruntime(model, keep), {}
+    if precision == "int8":
+        return placement.int8_for_tensorrt(model, table.half, keep)
+    if target == "tensorrt":
+        return placement.half_for_tensorrt(model, table.half)
+    return placement.half_for_onnxruntime(model, table.half)
+
+
+def _quantized_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Nodes that multiply 8-bit weights."""
+    dequantized = {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    return [
+        node
+        for node in model.graph.node
+        if node.op_type.startswith("Quantized") or (node.op_type == "Conv" and node.input[1] in dequantized)
+    ]
+
+
+def _check_arguments(
+    method: str,
+    percentile: float,
+    target: str,
+    precision: str,
+    keep: Collection[str],
+    budget: Budget | None,
+) -> None:
+    for what, value, known in (
+        ("method", method, METHODS),
+        ("target", target, TARGETS),
+        ("precision", precision, PRECISIONS),
+    ):
+        if value not in known:
+            raise LayoutRTError(f"--{what} {value} is not known; choose from {', '.join(known)}")
+    if not 50 < percentile <= 100:
+        raise LayoutRTError(
+            f"--percentile {percentile:g} is not above 50 and up to 100; give one such as 99.99"
         )
-    ranges = collect_ranges(graph, tensors_to_measure(graph, keep), inputs, threads=threads)
-    quantized = quantize(graph, ranges, keep)
-    onnx.helper.set_model_props(quantized, metadata | {"layoutrt.precision": "int8"})
-    counts = Counter(node.op_type for node in quantized.graph.node if node.op_type.startswith("Quantized"))
-    floats = {tensor.name for tensor in graph.graph.initializer}
-    convolutions = [node for node in quantized.graph.node if node.op_type == "Conv"]
-    in_float = sum(node.input[1] in floats for node in convolutions)
-    counts["Conv"] = len(convolutions) - in_float
-    save_model(quantized, out)
-    return Calibration(Path(out), dict(counts), in_float)
-
-
-def _check(path: Path, metadata: dict[str, str]) -> None:
-    kind, precision = metadata.get("layoutrt.kind"), metadata.get("layoutrt.precision")
-    if kind not in ("generator", "segmenter"):
-        raise LayoutRTError(f"{path} is no generator or segmenter of layoutrt; make it with layoutrt export")
-    if precision != "fp32":
-        raise LayoutRTError(f"{path} has the precision {precision}; calibrate the fp32 file it was made from")
-    if "layoutrt.render_file" in metadata:
-        raise LayoutRTError(f"{path} is half of a model; export it without --cache-layout to calibrate it")
+    if precision == "fp16" and (keep or budget):
+        raise LayoutRTError(
+            "--keep and --budget choose layers for 8 bits; leave them out with --precision fp16, "
+            "which finds by itself what has to stay in float32"
+        )

@@ -2,18 +2,94 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from layoutrt.calib.float_model import FloatModel
 from layoutrt.errors import LayoutRTError
-from layoutrt.layouts import LabelSet, resize_layout
+from layoutrt.layouts import LabelSet, read_layout, resize_layout
 from layoutrt.runtime.layout_source import find_sources
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp")
+
+
+@dataclass(frozen=True)
+class Example:
+    """Arguments of one run, and what the image shows."""
+
+    arguments: dict[str, NDArray]
+    labels: NDArray[np.uint8] | None
+    """uint8 [H,W]: a generator's layout, a segmenter's labels; None where those are not known."""
+
+
+class CalibrationInputs:
+    """Arguments of a model's runs, read anew by every iteration.
+
+    Args:
+        data: for a generator layouts (a folder, a file or ``drive:N``), for a segmenter images (a folder or a
+            file); or the folder of a data set's split, with ``labels/`` and ``images/`` in it.
+        frames: at most so many, evenly spread over the data.
+        model: what takes them.
+
+    Raises:
+        LayoutRTError: the data are not there.
+    """
+
+    def __init__(self, data: str, frames: int, model: FloatModel) -> None:
+        part = Path(data, "images" if model.kind == "segmenter" else "labels")
+        self._data, self._model, self._frames = str(part) if part.is_dir() else data, model, frames
+        labels = Path(data, "labels")
+        self._labels = labels if part.is_dir() and labels.is_dir() else None
+
+    def __iter__(self) -> Iterator[dict[str, NDArray]]:
+        return self._first(self._frames)
+
+    def examples(self, count: int) -> Iterator[Example]:
+        """At most ``count`` of them, evenly spread over the data, with what they show.
+
+        Raises:
+            LayoutRTError: labels of an image are missing or damaged.
+        """
+        model, count = self._model, min(count, self._frames)
+        if model.kind == "generator":
+            for arguments in self._first(count):
+                yield Example(arguments, arguments["labels"][0])
+            return
+        for file, arguments in zip(_spread(_images(self._data), count), self._first(count), strict=True):
+            labels = None
+            if self._labels:
+                layout = read_layout(self._labels / f"{file.stem}.png", model.label_set)
+                labels = resize_layout(layout, model.size)
+            yield Example(arguments, labels)
+
+    def _first(self, count: int) -> Iterator[dict[str, NDArray]]:
+        model = self._model
+        if model.kind == "segmenter":
+            return segmenter_inputs(self._data, count, model.size)
+        return generator_inputs(
+            self._data,
+            count,
+            model.label_set,
+            model.size,
+            instances=model.needs_instances,
+            latent=model.latent,
+        )
+
+    def digest(self) -> tuple[str, int]:
+        """SHA-256 of all arguments in hexadecimal, and how many there are."""
+        digest, count = hashlib.sha256(), 0
+        for arguments in self:
+            count += 1
+            for name, array in arguments.items():
+                digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest(), count
 
 
 def generator_inputs(
@@ -56,16 +132,21 @@ def segmenter_inputs(data: str, frames: int, size: tuple[int, int]) -> Iterator[
     Raises:
         LayoutRTError: no images are there, or one cannot be read.
     """
-    place = Path(data)
-    files = sorted(f for f in place.glob("*") if f.suffix.lower() in IMAGES) if place.is_dir() else [place]
-    if not files or not files[0].is_file():
-        raise LayoutRTError(f"{data} holds no images; give --data a folder of PNG or JPEG frames")
-    for file in _spread(files, frames):
+    for file in _spread(_images(data), frames):
         image = cv2.imread(str(file), cv2.IMREAD_COLOR)
         if image is None:
             raise LayoutRTError(f"{file} is no image that can be read; remove it or replace it")
         resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
         yield {"frame": np.ascontiguousarray(resized[None, ..., ::-1])}
+
+
+def _images(data: str) -> list[Path]:
+    """The image files of a folder, or the one that is named."""
+    place = Path(data)
+    files = sorted(f for f in place.glob("*") if f.suffix.lower() in IMAGES) if place.is_dir() else [place]
+    if not files or not files[0].is_file():
+        raise LayoutRTError(f"{data} holds no images; give --data a folder of PNG or JPEG frames")
+    return files
 
 
 def _spread(items: Sequence, count: int) -> list:

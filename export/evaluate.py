@@ -25,11 +25,11 @@ from layoutrt.export.evaluation_report import (
     SegmentationScore,
 )
 from layoutrt.export.renderers import Renderer, check_size, open_renderer
-from layoutrt.files import replacing
+from layoutrt.files import file_digest, replacing
 from layoutrt.layouts import LabelSet, colorize
+from layoutrt.layouts.confusion import ConfusionMatrix
 from layoutrt.models import resolve_checkpoint
-from layoutrt.train.checkpoint import file_digest, load_segmenter
-from layoutrt.train.metrics.confusion import ConfusionMatrix
+from layoutrt.train.checkpoint import load_segmenter
 from layoutrt.train.metrics.diversity import pairwise_distance
 from layoutrt.train.metrics.features import Features, SegmenterFeatures, open_features
 from layoutrt.train.metrics.frechet import frechet_distance

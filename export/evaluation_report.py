@@ -14,7 +14,7 @@ from rich.console import Group
 from rich.table import Table
 
 from layoutrt import __version__
-from layoutrt.train.metrics.confusion import ConfusionMatrix
+from layoutrt.layouts.confusion import ConfusionMatrix
 
 
 @dataclass(frozen=True)

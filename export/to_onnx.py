@@ -17,10 +17,11 @@ from torch import Tensor, nn
 
 from layoutrt import __version__
 from layoutrt.errors import LayoutRTError, require
-from layoutrt.export.cost import Cost, graph_cost
 from layoutrt.export.layout_cache import Halves, render_path, require_latent, split_model
 from layoutrt.export.pipelines import inference_pipeline
 from layoutrt.export.segmenter_pipeline import SegmenterPipeline
+from layoutrt.files import file_digest
+from layoutrt.graph_cost import Cost, graph_cost
 from layoutrt.layouts import LabelSet
 from layoutrt.onnx_file import save_model
 from layoutrt.operators import (
@@ -33,7 +34,7 @@ from layoutrt.operators import (
     predicted_conv,
     spatially_varying_conv,
 )
-from layoutrt.train.checkpoint import checkpoint_kind, file_digest, load_generator, load_segmenter
+from layoutrt.train.checkpoint import checkpoint_kind, load_generator, load_segmenter
 from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.registry import AnyGenerator
 from layoutrt.train.networks.segmenter import Segmenter

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.files import file_digest
 from layoutrt.layouts import LabelSet
 from layoutrt.train import losses
-from layoutrt.train.checkpoint import file_digest, load_generator, load_tensors
+from layoutrt.train.checkpoint import load_generator, load_tensors
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.networks.discriminator import Discriminator
 from layoutrt.train.networks.generator_config import GeneratorConfig

@@ -8,8 +8,9 @@ from pathlib import Path
 from torch import Tensor
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.files import file_digest
 from layoutrt.layouts import LABEL_SETS, LabelSet, label_set, numbered_label_set
-from layoutrt.train.checkpoint import file_digest, save_generator
+from layoutrt.train.checkpoint import save_generator
 from layoutrt.train.networks.generator import Generator
 from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.published_weights import read_state_dict

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from layoutrt.files import file_digest
 from layoutrt.models import resolve_checkpoint
-from layoutrt.train.checkpoint import file_digest, load_segmenter
+from layoutrt.train.checkpoint import load_segmenter
 from layoutrt.train.losses import absolute_difference
 from layoutrt.train.networks.vgg import vgg19_features
 

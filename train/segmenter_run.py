@@ -13,6 +13,7 @@ from torch import Tensor
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet, label_set
+from layoutrt.layouts.confusion import ConfusionMatrix
 from layoutrt.train.datasets import (
     PairDataset,
     available_splits,
@@ -21,7 +22,6 @@ from layoutrt.train.datasets import (
     open_dataset,
 )
 from layoutrt.train.memory import keep_freed_memory
-from layoutrt.train.metrics.confusion import ConfusionMatrix
 from layoutrt.train.networks.segmenter import Segmenter
 from layoutrt.train.run_files import STATE_FILE
 from layoutrt.train.run_log import RunLog

@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
-from layoutrt.calib.int8 import quantize, tensors_to_measure
-from layoutrt.calib.ranges import collect_ranges
+from layoutrt.calib.calibrate import calibrate
 from layoutrt.drive import Drive
 from layoutrt.export.bench.contestants import compare
 from layoutrt.export.bench.rows import Row, more_is_better
 from layoutrt.layouts import label_set
 from layoutrt.models import DEFAULT_GENERATOR, resolve_model
-from layoutrt.onnx_file import save_model
 
 SIZE = (192, 256)
 CALIBRATION_FRAMES = 32
@@ -45,10 +42,7 @@ def edge_rows(folder: Path, rounds: int, threads: int = 2) -> Iterator[Row]:
     """
     fp32 = resolve_model(DEFAULT_GENERATOR)
     int8 = folder / "edge.int8.onnx"
-    drive = Drive(label_set("camvid"), *SIZE)
-    frames = ({"labels": drive.frame(index)[None]} for index in range(0, CALIBRATION_FRAMES * 10, 10))
-    model = onnx.load(fp32)
-    save_model(quantize(model, collect_ranges(model, tensors_to_measure(model), frames)), int8)
+    calibrate(fp32, f"drive:{CALIBRATION_FRAMES * 10}", int8, frames=CALIBRATION_FRAMES)
     inputs = _inputs(folder, SIZE)
     specs: dict[str, dict[str, Any]] = {
         "bodies": {"kind": "onnxruntime", "model": str(fp32), "inputs": inputs, "operators": False},

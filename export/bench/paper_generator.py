@@ -13,15 +13,13 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from layoutrt.calib.int8 import quantize, tensors_to_measure
-from layoutrt.calib.ranges import collect_ranges
+from layoutrt.calib.calibrate import calibrate
 from layoutrt.export.bench.contestants import Cost, compare
 from layoutrt.export.bench.reference_weights import rule_state
 from layoutrt.export.bench.rows import Row, less_is_better
 from layoutrt.export.float_image import with_float_image
 from layoutrt.export.to_onnx import export_onnx
-from layoutrt.layouts import label_set
-from layoutrt.onnx_file import save_model
+from layoutrt.layouts import label_set, write_layout
 from layoutrt.train.checkpoint import save_generator
 from layoutrt.train.networks.generator import Generator
 from layoutrt.train.networks.generator_config import GeneratorConfig
@@ -59,9 +57,11 @@ def make_files(folder: Path) -> Files:
     export_onnx(files.checkpoint, files.fp32, compare=False)
     export_onnx(files.checkpoint, files.split, compare=False, cache_layout=True)
     onnx.save(with_float_image(onnx.load(files.fp32, load_external_data=False)), files.before_bytes)
-    model = onnx.load(files.fp32)
-    inputs = (arguments(seed) for seed in range(1, 1 + CALIBRATION_LAYOUTS))
-    save_model(quantize(model, collect_ranges(model, tensors_to_measure(model), inputs)), files.int8)
+    layouts = folder / "layouts"
+    layouts.mkdir()
+    for seed in range(1, 1 + CALIBRATION_LAYOUTS):
+        write_layout(layouts / f"{seed}.png", arguments(seed)["labels"][0], LABELS)
+    calibrate(files.fp32, str(layouts), files.int8)
     np.savez(files.inputs, **arguments(0))  # type: ignore[arg-type]
     return files
 

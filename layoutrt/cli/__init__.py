@@ -16,9 +16,11 @@ from layoutrt.cli.evaluate import evaluate
 from layoutrt.cli.export import export
 from layoutrt.cli.import_checkpoint import import_checkpoint
 from layoutrt.cli.info import info
+from layoutrt.cli.sensitivity import sensitivity
 from layoutrt.cli.synthesize import synthesize
 from layoutrt.cli.train import train
 from layoutrt.cli.train_segmenter import train_segmenter
+from layoutrt.cli.verify import verify
 from layoutrt.errors import LayoutRTError
 
 app = typer.Typer(
@@ -39,6 +41,8 @@ for _command in (
     evaluate,
     export,
     calibrate,
+    sensitivity,
+    verify,
     info,
     doctor,
 ):

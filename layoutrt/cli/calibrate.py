@@ -3,48 +3,148 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from layoutrt.cli.options import Threads
 
+if TYPE_CHECKING:
+    from layoutrt.calib.calibrate import Calibration
+
+_TABLE = "Calibration table"
+_LAYERS = "What stays in float"
+
+Method = Annotated[
+    str,
+    typer.Option(
+        help="Range of a tensor: minmax (all values), percentile or entropy (without outliers).",
+        rich_help_panel=_TABLE,
+    ),
+]
+Percentile = Annotated[
+    float, typer.Option(help="Share of the values inside the range, in %.", rich_help_panel=_TABLE)
+]
+Frames = Annotated[
+    int,
+    typer.Option(min=1, help="Inputs to measure at most, evenly spread.", rich_help_panel=_TABLE),
+]
+TableFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where measurements are kept; NAME.calibration.json beside what is written by default.",
+        rich_help_panel=_TABLE,
+    ),
+]
+Recalibrate = Annotated[
+    bool, typer.Option("--recalibrate", help="Measure again and replace the table.", rich_help_panel=_TABLE)
+]
+Judge = Annotated[
+    str | None,
+    typer.Option(help="Segmenter that judges images; camvid-seg by default, if it knows the labels."),
+]
+Data = Annotated[
+    str,
+    typer.Option(
+        help="Layouts for a generator (a folder, a file or drive:N), images for a segmenter, or the folder "
+        "of a split with labels/ and images/."
+    ),
+]
+Model = Annotated[str, typer.Argument(help="A shipped model or an ONNX file in float32.")]
+
 
 def calibrate(
-    model: Annotated[str, typer.Argument(help="A shipped model or an ONNX file in float32.")],
-    data: Annotated[
-        str,
-        typer.Option(
-            help="Layouts for a generator (a folder, a file or drive:N), images for a segmenter (a folder)."
-        ),
-    ],
+    model: Model,
+    data: Data,
     out: Annotated[Path, typer.Option(help="ONNX file to write.")],
-    frames: Annotated[
-        int, typer.Option(min=1, help="Inputs to use at most, evenly spread over the data.")
-    ] = 64,
+    precision: Annotated[str, typer.Option(help="int8 or fp16.")] = "int8",
+    target: Annotated[
+        str, typer.Option(help="What will run it: onnxruntime or tensorrt; both share one table.")
+    ] = "onnxruntime",
+    segmenter: Judge = None,
+    method: Method = "minmax",
+    percentile: Percentile = 99.99,
+    frames: Frames = 64,
+    table: TableFile = None,
+    recalibrate: Recalibrate = False,
     keep: Annotated[
-        list[str] | None, typer.Option(help="Name of a node to keep in float; may be repeated.")
+        list[str] | None,
+        typer.Option(help="A layer (ONNX node) to keep in float; may be repeated.", rich_help_panel=_LAYERS),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="psnr:DB|miou:POINTS",
+            help="Keep the worst layers in float until the damage is within this.",
+            rich_help_panel=_LAYERS,
+        ),
     ] = None,
     threads: Threads = None,
 ) -> None:
-    """Write a model with 8-bit convolutions: measure the ranges of its activations on representative data.
+    """Write a model with 8-bit convolutions or in FP16, and say what that does to its output.
 
-    The file runs in ONNX Runtime on the CPU; the native operators multiply 8-bit integers too.
+    Ranges of activations are measured on representative data and kept in a calibration table, which serves
+    both targets and later runs; a table of another model or of other data is refused. Channels are equalised
+    and biases corrected. The damage is measured on frames of the data and written into the file
+    (`layoutrt info` shows it).
 
     Examples:
 
-    `layoutrt calibrate camvid-edge --data drive:200 --out edge.int8.onnx`
+    `layoutrt calibrate camvid-edge --data camvid/train --out edge.int8.onnx --method percentile`
 
-    `layoutrt calibrate model.onnx --data camvid/train/labels --frames 100 --out model.int8.onnx`
+    `layoutrt calibrate model.onnx --data drive:100 --out model.int8.onnx --budget psnr:33`
+
+    `layoutrt calibrate model.onnx --data drive:100 --out model.trt.onnx --target tensorrt`
+
+    `layoutrt calibrate model.onnx --data drive:100 --out model.fp16.onnx --precision fp16`
     """
-    from rich.console import Console
+    from layoutrt.errors import require
 
+    require("torch", extra="train", purpose="layoutrt calibrate")
+
+    from rich.progress import track
+
+    from layoutrt.calib.budget import parse_budget
     from layoutrt.calib.calibrate import calibrate
 
-    done = calibrate(model, data, out, frames=frames, keep=keep or (), threads=threads)
+    done = calibrate(
+        model,
+        data,
+        out,
+        method=method,
+        percentile=percentile,
+        frames=frames,
+        target=target,
+        precision=precision,
+        keep=keep or (),
+        budget=parse_budget(budget) if budget else None,
+        segmenter=segmenter,
+        table=table,
+        recalibrate=recalibrate,
+        threads=threads,
+        track=lambda layers: track(layers, "each layer alone", transient=True),
+    )
+    _print(done)
+
+
+def _print(done: Calibration) -> None:
+    from rich.console import Console
+
+    from layoutrt.calib.calibrate import FEW_FRAMES
+
+    if done.frames < FEW_FRAMES:
+        few = "1 frame says" if done.frames == 1 else f"{done.frames} frames say"
+        typer.echo(f"warning: {few} little of the ranges; give {FEW_FRAMES} or more", err=True)
     console = Console(highlight=False, soft_wrap=True)
-    operators = ", ".join(f"{count} {name}" for name, count in sorted(done.operators.items()) if count)
-    console.print(f"8 bits: {operators}")
-    if done.float_convolutions:
-        console.print(f"float: {done.float_convolutions} Conv")
-    console.print(f"wrote {done.path}")
+    if done.operators:
+        operators = ", ".join(f"{count} {name}" for name, count in sorted(done.operators.items()))
+        console.print(f"8 bits   {operators}")
+    if done.float_layers:
+        console.print(f"float    {', '.join(done.float_layers)}")
+    for node, reason in done.islands.items():
+        console.print(f"float32  {node}: {reason}")
+    console.print(f"damage   {done.damage}")
+    if done.speed:
+        console.print(f"speed    {done.speed}")
+    console.print(f"table    {done.table} ({'reused' if done.table_reused else 'measured'})")
+    console.print(f"wrote    {done.path} ({done.size_bytes / 1e6:.2f} MB)")

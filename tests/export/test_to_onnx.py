@@ -8,11 +8,12 @@ import onnx.inliner
 import pytest
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.cost import graph_cost
 from layoutrt.export.float_image import with_float_image
 from layoutrt.export.to_onnx import export_onnx, generator_model, straight_model
+from layoutrt.files import file_digest
+from layoutrt.graph_cost import graph_cost
 from layoutrt.layouts import LabelSet, label_set
-from layoutrt.train.checkpoint import file_digest, save_generator
+from layoutrt.train.checkpoint import save_generator
 from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.registry import build_generator
 

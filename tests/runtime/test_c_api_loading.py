@@ -83,6 +83,13 @@ def test_the_label_set_is_that_of_python(
     assert [bool(thing) for thing in read.things[: len(wanted.labels)]] == [i.thing for i in wanted.labels]
 
 
+def test_a_model_that_gives_an_input_back_is_refused(load: Callable[[bytes], ctypes.c_void_p]) -> None:
+    model = onnx.load_from_string(model_bytes({}))
+    model.graph.output.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, [3]))
+    with pytest.raises(LayoutRTError, match=f"{INVALID_MODEL}: .*gives its input 'x' back"):
+        load(model.SerializeToString())
+
+
 def test_names_keep_every_character(load: Callable[[bytes], ctypes.c_void_p]) -> None:
     name = 'ä"\\/\b\f\n\r\t\x1f€𝄞'
     for ascii_only in (True, False):

@@ -15,7 +15,7 @@ def describe(cli, path):
 
 
 def test_a_model_is_described_without_being_run(cli, tiny_model, tiny_checkpoint):
-    from layoutrt.train.checkpoint import file_digest
+    from layoutrt.files import file_digest
 
     found = describe(cli, tiny_model)
     assert found["what"] == "ONNX model: generator"

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.cost import graph_cost
 from layoutrt.export.to_onnx import generator_model
+from layoutrt.graph_cost import graph_cost
 from layoutrt.layouts import label_set
 from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.registry import AnyGenerator, build_generator

@@ -10,9 +10,10 @@ import torch
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.to_onnx import export_onnx
+from layoutrt.files import file_digest
 from layoutrt.layouts import label_set
 from layoutrt.runtime.session import Session
-from layoutrt.train.checkpoint import file_digest, load_generator, load_tensors, save_segmenter
+from layoutrt.train.checkpoint import load_generator, load_tensors, save_segmenter
 from layoutrt.train.config import TrainingConfig, default_feature_weight
 from layoutrt.train.datasets import Sample
 from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig

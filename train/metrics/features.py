@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.train.checkpoint import file_digest
+from layoutrt.files import file_digest
 from layoutrt.train.networks.inception import inception_v3
 from layoutrt.train.networks.segmenter import Segmenter
 

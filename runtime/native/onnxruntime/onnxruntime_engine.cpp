@@ -97,6 +97,7 @@ class OnnxRuntimeEngine : public Engine {
     read_tensors(api_.SessionGetInputCount, api_.SessionGetInputName, api_.SessionGetInputTypeInfo, &inputs_);
     read_tensors(api_.SessionGetOutputCount, api_.SessionGetOutputName, api_.SessionGetOutputTypeInfo,
                  &outputs_);
+    refuse_inputs_as_outputs(name);
     read_metadata();
   }
 
@@ -222,6 +223,18 @@ class OnnxRuntimeEngine : public Engine {
       metadata_[key] = value != nullptr ? take(value) : "";
     }
     if (keys != nullptr) check(api_, api_.AllocatorFree(allocator_, keys));
+  }
+
+  // ONNX Runtime runs nothing for such an output, and leaves the memory that was given for it as it is.
+  void refuse_inputs_as_outputs(const std::string& name) const {
+    for (const TensorInfo& output : outputs_) {
+      for (const TensorInfo& input : inputs_) {
+        if (input.name == output.name) {
+          throw Error(LRT_INVALID_MODEL,
+                      name + " gives its input '" + input.name + "' back as an output; export it without that");
+        }
+      }
+    }
   }
 
   OrtValue* wrap(const lrt_tensor& tensor, CallerMemory* memory) const {

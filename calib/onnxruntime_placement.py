@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from layoutrt.calib.affine import Levels, activation_levels, quantize_rows
-from layoutrt.calib.ranges import Range, applied_kernels
+from layoutrt.calib.probes import applied_kernels
+from layoutrt.calib.ranges import Range
 from layoutrt.operators import (
     DOMAIN,
     gated_predicted_conv,
@@ -32,7 +33,7 @@ _ELEMENTWISE = ("LeakyRelu", "Relu", "Add", "Mul", "Sigmoid", "Resize")
 
 
 def tensors_to_measure(model: onnx.ModelProto, keep: Collection[str] = ()) -> list[str]:
-    """Tensors whose ranges `quantize` needs.
+    """Tensors whose ranges a placement needs.
 
     Args:
         model: the float model.
@@ -47,26 +48,20 @@ def tensors_to_measure(model: onnx.ModelProto, keep: Collection[str] = ()) -> li
         elif node.op_type == predicted_conv.NAME:
             names.append(node.input[1])
         elif node.op_type == gated_predicted_conv.NAME:
-            names += [node.input[1], node.input[8], applied_kernels(node)]
+            names += [node.input[1], node.input[8], applied_kernels(node), node.input[11]]
     constants = {tensor.name for tensor in model.graph.initializer}
     return [name for name in dict.fromkeys(names) if name not in constants]
 
 
-def quantize(model: onnx.ModelProto, ranges: dict[str, Range], keep: Collection[str] = ()) -> onnx.ModelProto:
-    """The model with 8-bit convolutions.
+def quantize(model: onnx.ModelProto, ranges: dict[str, Range], keep: Collection[str] = ()) -> None:
+    """Give a float model 8-bit convolutions, in place.
 
     Args:
-        model: the float model, with its weights in it; not changed.
+        model: the float model, with its weights in it.
         ranges: of at least `tensors_to_measure`.
         keep: names of nodes that stay in float.
-
-    Returns:
-        A model of the same inputs and outputs.
     """
-    quantized = onnx.ModelProto()
-    quantized.CopyFrom(model)
-    _Placement(quantized, ranges, keep).run()
-    return quantized
+    _Placement(model, ranges, keep).run()
 
 
 @dataclass

@@ -1,0 +1,99 @@
+"""What the channels of a float model's activations were, measured on representative inputs.
+
+Every wanted tensor is reduced inside the graph to three numbers a channel, so that memory does not grow with
+the number of inputs and no activation leaves the runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from layoutrt.calib.probes import applied_kernels_nodes, last_first, probing_session
+from layoutrt.calib.ranges import NO_INPUTS, Range, not_finite
+from layoutrt.errors import LayoutRTError
+
+_REDUCTIONS = {"low": "ReduceMin", "high": "ReduceMax", "mean": "ReduceMean"}
+
+
+@dataclass(frozen=True)
+class ChannelStatistics:
+    """Of one tensor ``[N, C, H, W]``, over all inputs; each float32 ``[C]``."""
+
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+    mean: NDArray[np.float32]
+
+    @property
+    def largest(self) -> NDArray[np.float32]:
+        """The largest magnitude of each channel, float32 ``[C]``."""
+        return np.maximum(-self.low, self.high)
+
+    @property
+    def range(self) -> Range:
+        """Of all channels."""
+        return Range(float(self.low.min()), float(self.high.max()))
+
+    def divided(self, scales: NDArray[np.float32]) -> ChannelStatistics:
+        """Of the tensor whose channels were divided by ``scales``, positive float32 ``[C]``."""
+        return ChannelStatistics(self.low / scales, self.high / scales, self.mean / scales)
+
+
+def collect_channel_statistics(
+    model: onnx.ModelProto,
+    tensors: Iterable[str],
+    inputs: Iterable[dict[str, NDArray]],
+    *,
+    threads: int | None = None,
+) -> dict[str, ChannelStatistics]:
+    """Run the model on every input and keep the statistics of each tensor.
+
+    Args:
+        model: with its weights in it; not changed.
+        tensors: names of float tensors ``[N, C, H, W]`` of the graph, and of `probes.applied_kernels`.
+        inputs: arguments of `Session.run`, one after another.
+        threads: of one run; None for one per processor.
+
+    Raises:
+        LayoutRTError: there are no inputs, or one does not fit the model, or a tensor is not finite.
+    """
+    wanted = list(dict.fromkeys(tensors))
+    found: dict[str, list[NDArray]] = {}
+    count = 0
+    nodes, outputs = _reductions(wanted)
+    axes = helper.make_tensor("probe_axes", TensorProto.INT64, [3], [0, 2, 3])
+    nodes = applied_kernels_nodes(model, wanted) + nodes
+    with probing_session(model, nodes, outputs, [axes], threads=threads) as session:
+        for arguments in inputs:
+            measured = session.run(**arguments)
+            count += 1
+            for name in wanted:
+                low, high, mean = (measured[f"{name}_{what}"] for what in _REDUCTIONS)
+                if not all(np.isfinite(values).all() for values in (low, high, mean)):
+                    raise LayoutRTError(not_finite(name))
+                if name in found:
+                    before = found[name]
+                    found[name] = [np.minimum(before[0], low), np.maximum(before[1], high), before[2] + mean]
+                else:
+                    found[name] = [low, high, mean.astype(np.float64)]
+    if not count:
+        raise LayoutRTError(NO_INPUTS)
+    return {
+        name: ChannelStatistics(low, high, (total / count).astype(np.float32))
+        for name, (low, high, total) in found.items()
+    }
+
+
+def _reductions(tensors: list[str]) -> tuple[list[onnx.NodeProto], list[onnx.ValueInfoProto]]:
+    nodes, outputs = [], []
+    for name in last_first(tensors):
+        for what, reduce in _REDUCTIONS.items():
+            output = f"{name}_{what}"
+            nodes.append(helper.make_node(reduce, [name, "probe_axes"], [output], keepdims=0))
+            outputs.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, [None]))
+    return nodes, outputs

@@ -1,0 +1,49 @@
+"""A float model whose channels are equalised, with what is known of its activations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import onnx
+
+from layoutrt.calib.channel_statistics import ChannelStatistics
+from layoutrt.calib.equalization import equalize, equalizing_scales
+from layoutrt.calib.ranges import Range
+
+
+@dataclass(frozen=True)
+class EqualizedModel:
+    """What is quantised. It computes what the float model computes, but for rounding."""
+
+    proto: onnx.ModelProto
+    statistics: dict[str, ChannelStatistics]
+    """Of the channels of its activations."""
+    ranges: dict[str, Range]
+    """What 8 bits are to hold of each activation."""
+
+    def with_ranges(self, ranges: dict[str, Range]) -> EqualizedModel:
+        """The same model with other ranges."""
+        return EqualizedModel(self.proto, self.statistics, ranges)
+
+    def copy(self) -> EqualizedModel:
+        """One with weights of its own, which a placement may consume."""
+        proto = onnx.ModelProto()
+        proto.CopyFrom(self.proto)
+        return EqualizedModel(proto, self.statistics, self.ranges)
+
+
+def equalized_model(
+    proto: onnx.ModelProto, channels: Mapping[str, ChannelStatistics], ranges: dict[str, Range] | None = None
+) -> EqualizedModel:
+    """Equalise the channels of a float model.
+
+    Args:
+        proto: the float model, with its weights in it; not changed.
+        channels: statistics of the activations that will have 8 bits.
+        ranges: of these activations, once they are equalised, as an earlier measurement found them.
+    """
+    scales = equalizing_scales(proto, channels)
+    statistics = {name: of.divided(scales[name]) if name in scales else of for name, of in channels.items()}
+    ranges = ranges or {name: of.range for name, of in statistics.items()}
+    return EqualizedModel(equalize(proto, scales), statistics, ranges)

@@ -1,0 +1,97 @@
+"""A float model with its calibration table, measured now or before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import onnx
+
+from layoutrt.calib.calibration_inputs import CalibrationInputs
+from layoutrt.calib.equalized_model import EqualizedModel, equalized_model
+from layoutrt.calib.float_model import FloatModel, load_float_model
+from layoutrt.calib.judge import Judge, default_segmenter
+from layoutrt.calib.measurement import find_table, measure, measure_half, source_of
+from layoutrt.calib.placement import quantizable_layers
+from layoutrt.calib.table import CalibrationTable
+from layoutrt.errors import LayoutRTError
+
+
+@dataclass(frozen=True)
+class MeasuredModel:
+    """What calibration and sensitivity analysis start from."""
+
+    model: FloatModel
+    inputs: CalibrationInputs
+    table: CalibrationTable
+    judge: Judge
+    path: Path
+    """Of the table."""
+    reused: bool
+    """Whether the table was there already, with all that is needed."""
+
+
+def measured_model(
+    model: str | Path,
+    data: str,
+    *,
+    table: Path | None,
+    beside: Path,
+    method: str,
+    percentile: float,
+    frames: int,
+    recalibrate: bool,
+    judged: int,
+    segmenter: str | Path | None,
+    half: bool = False,
+    layers: Collection[str] = (),
+    threads: int | None = None,
+) -> tuple[MeasuredModel, EqualizedModel]:
+    """Load a model and its table; measure and write the table where there is none.
+
+    Args:
+        model: ONNX file, or name of a shipped model.
+        data: as of `calibrate.calibrate`.
+        table: its file; ``NAME.calibration.json`` in the folder of ``beside`` by default.
+        beside: what is being made.
+        method, percentile, frames, recalibrate, segmenter, threads: as of `calibrate.calibrate`.
+        judged: frames that models made of this one are judged on, at most.
+        half: whether what FP16 has to hold is needed.
+        layers: names that the model must have.
+
+    Raises:
+        LayoutRTError: the model or the data cannot be used, or the table is of something else.
+    """
+    float_model, proto = load_float_model(model)
+    _check_layers(float_model, proto, layers)
+    inputs = CalibrationInputs(data, frames, float_model)
+    path = table or beside.parent / f"{float_model.path.stem}.calibration.json"
+    source = source_of(float_model, inputs, method, percentile)
+    found = None if recalibrate else find_table(path, source)
+    if segmenter is None and float_model.kind == "generator":
+        segmenter = default_segmenter(float_model.label_set)
+    judge = Judge(float_model, inputs, judged, segmenter=segmenter, threads=threads)
+    reused = found is not None
+    if found is None:
+        found, equalized = measure(proto, inputs, source, threads=threads)
+    else:
+        equalized = equalized_model(proto, found.channels, found.ranges)
+    # The equalised model takes its place; large ones are not kept twice.
+    del proto
+    if half and found.half is None:
+        found = replace(found, half=measure_half(equalized, inputs, threads=threads))
+        reused = False
+    if not reused:
+        found.save(path)
+    return MeasuredModel(float_model, inputs, found, judge, path, reused), equalized
+
+
+def _check_layers(model: FloatModel, proto: onnx.ModelProto, layers: Collection[str]) -> None:
+    known = quantizable_layers(proto)
+    for name in layers:
+        if name not in known:
+            raise LayoutRTError(
+                f"{model.path} has no layer '{name}' that 8 bits could hold; "
+                "layoutrt sensitivity names those it has"
+            )

@@ -1,0 +1,76 @@
+"""A graph for TensorRT in a form that ONNX Runtime runs with our CPU operators.
+
+For verification: what was placed for TensorRT is measured and compared on machines that do not have it.
+"""
+
+from __future__ import annotations
+
+import onnx
+from onnx import TensorProto, helper
+
+from layoutrt.calib import plugins
+from layoutrt.calib.element_types import element_types
+from layoutrt.operators import DOMAIN
+
+
+def for_onnxruntime(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model for `layoutrt.runtime.session.Session`.
+
+    Our operators lose their plugin attributes and get what the CPU kernels take: uint8 labels and, around
+    operators that are in FP16, float32 tensors. All else stays, names included.
+
+    Args:
+        model: of `layoutrt.calib.tensorrt_graph.lower` and what follows it; not changed.
+    """
+    converted = onnx.ModelProto()
+    converted.CopyFrom(model)
+    _Conversion(converted).run()
+    return converted
+
+
+class _Conversion:
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.graph = model.graph
+        self.types = element_types(model)
+        self.nodes: list[onnx.NodeProto] = []
+        self.casts: dict[tuple[str, int], str] = {}
+
+    def run(self) -> None:
+        for node in list(self.graph.node):
+            copied = onnx.NodeProto()
+            copied.CopyFrom(node)
+            if node.domain == DOMAIN:
+                self._operator(copied)
+            else:
+                self.nodes.append(copied)
+        del self.graph.node[:]
+        self.graph.node.extend(self.nodes)
+
+    def _operator(self, node: onnx.NodeProto) -> None:
+        plugins.unmark(node)
+        for place, name in enumerate(node.input):
+            if node.op_type == plugins.LAYOUT_CONV and place == 0:
+                node.input[place] = self._cast(name, TensorProto.UINT8)
+            elif self.types.get(name) == TensorProto.FLOAT16:
+                node.input[place] = self._cast(name, TensorProto.FLOAT)
+        (y,) = node.output
+        self.nodes.append(node)
+        if self.types[y] == TensorProto.FLOAT16:
+            node.output[0] = f"{y}_computed"
+            self.nodes.append(
+                helper.make_node("Cast", [f"{y}_computed"], [y], f"{y}_cast", to=TensorProto.FLOAT16)
+            )
+
+    def _cast(self, name: str, element_type: int) -> str:
+        """The tensor in another type, converted once for all that read it."""
+        if self.types[name] == element_type:
+            return name
+        key = (name, element_type)
+        if key not in self.casts:
+            self.casts[key] = f"{name}_as_{TensorProto.DataType.Name(element_type).lower()}"
+            self.nodes.append(
+                helper.make_node(
+                    "Cast", [name], [self.casts[key]], f"{self.casts[key]}_cast", to=element_type
+                )
+            )
+        return self.casts[key]

@@ -1,0 +1,109 @@
+"""From an equalised float model to one of lower precision, for either target."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import onnx
+
+from layoutrt.calib.affine import quantize_rows
+from layoutrt.calib.bias_correction import correct_biases
+from layoutrt.calib.equalized_model import EqualizedModel
+from layoutrt.calib.half import to_half
+from layoutrt.calib.islands import islands
+from layoutrt.calib.onnxruntime_form import for_onnxruntime
+from layoutrt.calib.onnxruntime_placement import quantize
+from layoutrt.calib.probes import without_weights
+from layoutrt.calib.ranges import Range
+from layoutrt.calib.symmetric import quantize_channels
+from layoutrt.calib.table import Half
+from layoutrt.calib.tensorrt_graph import lower
+from layoutrt.calib.tensorrt_placement import place
+from layoutrt.calib.tensorrt_rules import violations
+from layoutrt.operators import gated_predicted_conv, predicted_conv
+
+WithIslands = tuple[onnx.ModelProto, dict[str, str]]
+"""A model in FP16, and its nodes that compute in float32, with the reason."""
+
+_LAYERS = ("Conv", predicted_conv.NAME, gated_predicted_conv.NAME)
+
+
+def quantizable_layers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+    """Nodes of a float model that multiply by weights, by name, in the order of the graph."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return {
+        node.name: node
+        for node in model.graph.node
+        if node.op_type in _LAYERS and node.input[1 if node.op_type == "Conv" else 2] in weights
+    }
+
+
+def int8_for_onnxruntime(model: EqualizedModel, keep: Collection[str] = ()) -> onnx.ModelProto:
+    """8-bit convolutions as ONNX Runtime's CPU provider runs them fastest.
+
+    Args:
+        model: is consumed.
+        keep: names of nodes that stay in float.
+    """
+    correct_biases(model.proto, model.statistics, quantize_rows, keep)
+    quantize(model.proto, model.ranges, keep)
+    placed = without_weights(model.proto)
+    placed.graph.initializer.extend(model.proto.graph.initializer)
+    return placed
+
+
+def int8_for_tensorrt(model: EqualizedModel, half: Half, keep: Collection[str] = ()) -> WithIslands:
+    """Q/DQ nodes in an FP16 graph, as TensorRT fuses them.
+
+    Args:
+        model: is consumed.
+        half: what FP16 has to hold.
+        keep: names of nodes that stay in floating point.
+    """
+    correct_biases(model.proto, model.statistics, quantize_channels, keep)
+    # Tensors inside of fused operators have magnitudes only, which suffice where 8 bits are symmetric.
+    ranges = _ranges(half) | model.ranges
+    placed = place(lower(model.proto), ranges, keep)
+    found = _islands(placed, half)
+    return _checked(to_half(placed, found)), found
+
+
+def half_for_tensorrt(model: EqualizedModel, half: Half) -> WithIslands:
+    """The graph in FP16, with float32 islands where FP16 would overflow.
+
+    Args:
+        model: is consumed.
+        half: what FP16 has to hold.
+    """
+    lowered = lower(model.proto)
+    found = _islands(lowered, half)
+    return _checked(to_half(lowered, found)), found
+
+
+def half_for_onnxruntime(model: EqualizedModel, half: Half) -> WithIslands:
+    """The same numbers as `half_for_tensorrt`, but for our operators, whose CPU kernels take float32.
+
+    Args:
+        model: is consumed.
+        half: what FP16 has to hold.
+    """
+    lowered = lower(model.proto)
+    found = _islands(lowered, half)
+    placed = for_onnxruntime(to_half(lowered, found, operators_in_float=True))
+    used = {node.op_type for node in placed.graph.node}
+    placed.functions.extend(body for body in model.proto.functions if body.name in used)
+    return placed, found
+
+
+def _islands(model: onnx.ModelProto, half: Half) -> dict[str, str]:
+    return islands(model, _ranges(half), half.accumulations)
+
+
+def _ranges(half: Half) -> dict[str, Range]:
+    return {name: Range(-largest, largest) for name, largest in half.largest.items()}
+
+
+def _checked(model: onnx.ModelProto) -> onnx.ModelProto:
+    broken = violations(model)
+    assert not broken, broken
+    return model

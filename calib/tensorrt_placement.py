@@ -1,0 +1,233 @@
+"""Q/DQ nodes where TensorRT fuses them.
+
+After "Q/DQ Layer-Placement Recommendations" of TensorRT's developer guide: quantise all inputs of weighted
+operations, per tensor for activations and per channel for weights; do not quantise their outputs, so that the
+activation or addition that follows is fused; quantise the residual input of such an addition, because its
+precision is that of the fusion's output. Quantisation is symmetric (`IQuantizeLayer`: zero points are 0).
+
+Weights are int8 constants with a `DequantizeLinear`, which the guide ("Quantized Weights") allows beside
+float weights with a pair of nodes, and which makes the file small. Biases stay in float: TensorRT adds them
+to the dequantised sums.
+
+Plugins are never fused with Q/DQ nodes: `PredictedConv` quantises what it reads itself, with scales that are
+attributes; `LayoutConv` and `SpatiallyVaryingConv` stay in float. So do the few other products (`Gemm` of a
+latent, the `ConvTranspose` that shuffles pixels) and the convolution whose result becomes the image.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from layoutrt.calib import plugins
+from layoutrt.calib.ranges import Range
+from layoutrt.calib.symmetric import activation_scale, quantize_channels
+from layoutrt.calib.tensorrt_graph import drop_unread
+from layoutrt.calib.tensorrt_parts import IMAGE_CONV, origin
+from layoutrt.errors import LayoutRTError
+
+FLOAT_NODES = "layoutrt.float_nodes"
+"""Metadata of a placed file: a JSON list of the `Conv` and `PredictedConv` nodes that stay in float."""
+
+_TAPS = 9
+_ZERO_POINT = 128
+"""Of the operator's uint8 levels: 128 to either side of it are those of symmetric int8."""
+
+
+def tensors_to_measure(lowered: onnx.ModelProto, keep: Collection[str] = ()) -> list[str]:
+    """Tensors of the lowered graph whose ranges `place` needs.
+
+    All are tensors of the exported graph too, or `applied_kernels` of one of its nodes, but for what a
+    `GatedPredictedConv` adds to a residual that comes straight from a convolution.
+
+    Args:
+        lowered: of `tensorrt_graph.lower`.
+        keep: as for `place`.
+    """
+    sites = _Sites(lowered, keep)
+    names = [name for node in lowered.graph.node for name in sites.quantized_tensors(node)]
+    return list(dict.fromkeys(names))
+
+
+def place(lowered: onnx.ModelProto, ranges: dict[str, Range], keep: Collection[str] = ()) -> onnx.ModelProto:
+    """The graph with Q/DQ nodes.
+
+    Args:
+        lowered: of `tensorrt_graph.lower`, in float32, with its weights in it; not changed.
+        ranges: of at least `tensors_to_measure`.
+        keep: names of nodes of the exported graph that stay in float, with all their parts.
+
+    Returns:
+        A model of the same inputs and outputs, with `FLOAT_NODES` in its metadata.
+
+    Raises:
+        LayoutRTError: the graph is quantised already or was not lowered, or a range is missing.
+    """
+    placed = onnx.ModelProto()
+    placed.CopyFrom(lowered)
+    _Placement(placed, ranges, _Sites(lowered, keep)).run()
+    return placed
+
+
+class _Sites:
+    """Where a lowered graph is quantised."""
+
+    def __init__(self, lowered: onnx.ModelProto, keep: Collection[str]) -> None:
+        _check(lowered)
+        self.keep = keep
+        self.weights = {tensor.name: tensor for tensor in lowered.graph.initializer}
+        self.convs = {node.output[0]: node for node in lowered.graph.node if node.op_type == "Conv"}
+        self.too_large: set[str] = set()
+        """Convolutions that no 8 bits hold."""
+
+    def is_quantized(self, node: onnx.NodeProto) -> bool:
+        """Whether a convolution computes in 8 bits."""
+        if node.op_type not in ("Conv", plugins.PREDICTED_CONV) or {node.name, origin(node)} & set(self.keep):
+            return False
+        weight = node.input[1 if node.op_type == "Conv" else 2]
+        is_image = node.name.endswith(f"/{IMAGE_CONV}")
+        return weight in self.weights and not is_image and node.name not in self.too_large
+
+    def residual(self, node: onnx.NodeProto) -> str | None:
+        """The input of an addition that TensorRT fuses into the convolution of the other input."""
+        if node.op_type != "Add":
+            return None
+        straight = [name for name in node.input if name in self.convs]
+        others = [name for name in node.input if name not in self.convs and name not in self.weights]
+        if len(straight) == len(others) == 1 and self.is_quantized(self.convs[straight[0]]):
+            return others[0]
+        return None
+
+    def quantized_tensors(self, node: onnx.NodeProto) -> Iterator[str]:
+        """What a node reads in 8 bits."""
+        residual = self.residual(node)
+        if residual:
+            yield residual
+        if self.is_quantized(node):
+            yield node.input[0 if node.op_type == "Conv" else 1]
+
+
+class _Placement:
+    def __init__(self, model: onnx.ModelProto, ranges: dict[str, Range], sites: _Sites) -> None:
+        self.model = model
+        self.ranges = ranges
+        self.sites = sites
+        self.nodes: list[onnx.NodeProto] = []
+        self.dequantized: dict[str, str] = {}
+        """Of tensors and weights that are quantised."""
+
+    def run(self) -> None:
+        graph = self.model.graph
+        # First, because an addition asks whether the convolution before it is quantised.
+        self.sites.too_large = {
+            node.name for node in graph.node if self.sites.is_quantized(node) and self._is_too_large(node)
+        }
+        floats = []
+        for exported in list(graph.node):
+            node = onnx.NodeProto()
+            node.CopyFrom(exported)
+            residual = self.sites.residual(node)
+            if residual:
+                node.input[list(node.input).index(residual)] = self._pair(residual)
+            if not self.sites.is_quantized(node):
+                floats += [node.name] if node.op_type in ("Conv", plugins.PREDICTED_CONV) else []
+            elif node.op_type == "Conv":
+                node.input[0], node.input[1] = self._pair(node.input[0]), self._weight(node.input[1])
+            else:
+                self._predicted_conv(node)
+            self.nodes.append(node)
+        del graph.node[:]
+        graph.node.extend(self.nodes)
+        drop_unread(graph)
+        metadata = {entry.key: entry.value for entry in self.model.metadata_props}
+        helper.set_model_props(self.model, metadata | {FLOAT_NODES: json.dumps(floats)})
+
+    def _is_too_large(self, node: onnx.NodeProto) -> bool:
+        """Whether weights are not finite, or a bias is beyond the 32 bits that products are added up in."""
+        at = 0 if node.op_type == "Conv" else 1
+        arrays = [self._array(name) for name in node.input[at + 1 : at + 3] if name in self.sites.weights]
+        if not all(np.isfinite(array).all() for array in arrays):
+            return True
+        if node.op_type != "Conv" or len(arrays) < 2:
+            return False
+        _, scales = quantize_channels(arrays[0])
+        steps = scales.astype(np.float64) * self._scale(node.input[0])
+        # Such as a class that a bias of -1e30 rules out: its score would take all levels from the others'.
+        return bool(np.abs(arrays[1] / steps).max() > np.iinfo(np.int32).max)
+
+    def _pair(self, name: str) -> str:
+        """The tensor after one pair of Q/DQ nodes, which all that read it share."""
+        if name not in self.dequantized:
+            inputs = self._constants(name, np.array(self._scale(name), np.float32))
+            quantized, dequantized = f"{name}_quantized", f"{name}_dequantized"
+            self.nodes += [
+                helper.make_node("QuantizeLinear", [name, *inputs], [quantized], f"{name}_quantize"),
+                helper.make_node(
+                    "DequantizeLinear", [quantized, *inputs], [dequantized], f"{name}_dequantize"
+                ),
+            ]
+            self.dequantized[name] = dequantized
+        return self.dequantized[name]
+
+    def _weight(self, name: str) -> str:
+        if name not in self.dequantized:
+            levels, scales = quantize_channels(self._array(name))
+            self._constant(f"{name}_int8", levels)
+            inputs = [f"{name}_int8", *self._constants(name, scales)]
+            output = f"{name}_dequantized"
+            self.nodes.append(
+                helper.make_node("DequantizeLinear", inputs, [output], f"{name}_dequantize", axis=0)
+            )
+            self.dequantized[name] = output
+        return self.dequantized[name]
+
+    def _predicted_conv(self, node: onnx.NodeProto) -> None:
+        levels, scales = quantize_channels(self._array(node.input[2]), _TAPS)
+        attributes = {
+            "h_scale": float(self._scale(node.input[1])),
+            "h_zero_point": _ZERO_POINT,
+            "weight_scale": scales.tolist(),
+        }
+        node.op_type = plugins.QUANTIZED_PREDICTED_CONV
+        name = f"{node.input[2]}_int8"
+        if name not in self.dequantized:
+            self._constant(name, levels)
+            self.dequantized[name] = name
+        node.input[2] = name
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+
+    def _scale(self, name: str) -> np.float32:
+        if name not in self.ranges:
+            raise LayoutRTError(f"the calibration has no range of the tensor {name}; measure the model again")
+        return activation_scale(self.ranges[name])
+
+    def _constants(self, name: str, scale: NDArray[np.float32]) -> list[str]:
+        """Scale and zero point; the parser wants as many zeros as scales."""
+        self._constant(f"{name}_scale", scale)
+        self._constant(f"{name}_zero_point", np.zeros(scale.shape, np.int8))
+        return [f"{name}_scale", f"{name}_zero_point"]
+
+    def _constant(self, name: str, array: NDArray) -> None:
+        self.model.graph.initializer.append(numpy_helper.from_array(array, name))
+
+    def _array(self, name: str) -> NDArray:
+        return numpy_helper.to_array(self.sites.weights[name])
+
+
+def _check(lowered: onnx.ModelProto) -> None:
+    for node in lowered.graph.node:
+        if "Quantize" in node.op_type:
+            raise LayoutRTError(
+                f"node {node.name} is a {node.op_type}: give the float model, not a quantised one"
+            )
+        if node.domain not in ("", "ai.onnx") and node.op_type not in plugins.PLUGINS:
+            raise LayoutRTError(
+                f"node {node.name} is a {node.op_type}, which has no plugin; lower the graph first"
+            )
+        if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
+            raise LayoutRTError(f"node {node.name} is a {node.op_type}, which holds a graph; unroll it first")

@@ -1,0 +1,134 @@
+"""Node count, arithmetic and memory traffic of an ONNX graph."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import onnx
+import onnx.inliner
+
+from layoutrt.graph_shapes import Tensors, tensor_types
+from layoutrt.operators import DOMAIN
+
+OURS = (
+    "ConvToImage",
+    "GatedPredictedConv",
+    "LayoutConv",
+    "PredictedConv",
+    "QuantizedGatedPredictedConv",
+    "QuantizedPredictedConv",
+    "SpatiallyVaryingConv",
+)
+"""Operators that count as one node."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one run at batch 1."""
+
+    nodes: int
+    """Nodes of the graph, operators of ours counted as one, bodies of other functions inlined."""
+    flops: int
+    """Multiplications and additions, counted separately, of convolutions and matrix products."""
+    parameters: int
+    """Elements of the weights."""
+
+
+@dataclass(frozen=True)
+class NodeCost:
+    """Of one node in one run at batch 1."""
+
+    name: str
+    operator: str
+    flops: int
+    """As in `Cost`."""
+    weight_bytes: int
+    """Of its inputs that are weights."""
+    read_bytes: int
+    """Of its inputs that other nodes, or the caller, made."""
+    written_bytes: int
+    """Of its outputs."""
+    inputs: tuple[str, ...]
+    """Tensors that are no weights."""
+    weights: tuple[str, ...]
+    """Tensors that are weights."""
+    outputs: tuple[str, ...]
+
+    @property
+    def bytes(self) -> int:
+        """What the node moves if nothing of it is in a cache."""
+        return self.weight_bytes + self.read_bytes + self.written_bytes
+
+
+def graph_cost(model: onnx.ModelProto, size: tuple[int, int]) -> Cost:
+    """Cost of a graph at ``size`` (height, width).
+
+    Open dimensions take batch 1 and that size. Element-wise operators are left out of the arithmetic:
+    they are bound by memory and below a hundredth of it.
+    """
+    tensors = tensor_types(model, size)
+    flops = sum(_flops(node, tensors) for node in model.graph.node)
+    others = [function for function in model.functions if function.name not in OURS]
+    counted = onnx.inliner.inline_local_functions(model) if others else model
+    parameters = sum(math.prod(tensor.dims) for tensor in model.graph.initializer if tensor.dims)
+    return Cost(len(counted.graph.node), flops, parameters)
+
+
+def node_costs(model: onnx.ModelProto, size: tuple[int, int]) -> list[NodeCost]:
+    """Cost of each node at batch 1 and ``size`` (height, width), in the graph's order.
+
+    A weight that is dequantised first counts with the node that uses it, in its 8 bits; the nodes that
+    dequantise weights are left out, because every runtime folds them.
+    """
+    tensors = tensor_types(model, size)
+    stored = {tensor.name: tensor.name for tensor in model.graph.initializer}
+    found = []
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in stored:
+            stored[node.output[0]] = stored[node.input[0]]
+            continue
+        given = [name for name in node.input if name]
+        weights = tuple(stored[name] for name in given if name in stored)
+        inputs = tuple(name for name in given if name not in stored)
+        found.append(
+            NodeCost(
+                node.name or node.output[0],
+                node.op_type,
+                _flops(node, tensors),
+                sum(tensors[name].bytes for name in weights),
+                sum(tensors[name].bytes for name in inputs),
+                sum(tensors[name].bytes for name in node.output if name in tensors),
+                inputs,
+                weights,
+                tuple(node.output),
+            )
+        )
+    return found
+
+
+def _flops(node: onnx.NodeProto, tensors: Tensors) -> int:
+    shape = {name: tensors[name].shape for name in (*node.input, *node.output) if name in tensors}
+    if node.op_type == "Conv":
+        return 2 * math.prod(shape[node.output[0]]) * math.prod(shape[node.input[1]][1:])
+    if node.op_type in ("Gemm", "MatMul"):
+        first = shape[node.input[0]]
+        transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
+        return 2 * math.prod(shape[node.output[0]]) * first[0 if transposed else -1]
+    if node.domain != DOMAIN:
+        return 0
+    if node.op_type == "LayoutConv":
+        # One row of the table is added per tap.
+        return math.prod(shape[node.output[0]]) * shape[node.input[1]][1]
+    batch, _, height, width = shape[node.input[0]]
+    pixels = batch * height * width
+    if node.op_type == "ConvToImage":
+        return 2 * pixels * math.prod(shape[node.input[1]])
+    if node.op_type == "SpatiallyVaryingConv":
+        return 2 * pixels * shape[node.input[1]][1]
+    outputs, *inner = shape[node.input[2]]
+    flops = 2 * pixels * outputs * (math.prod(inner) + 1)
+    if node.op_type in ("GatedPredictedConv", "QuantizedGatedPredictedConv"):
+        mix, gate = (math.prod(shape[node.input[index]]) for index in (6, 9))
+        flops += 2 * pixels * (mix + gate)
+    return flops
