@@ -128,7 +128,15 @@ def calibrate(
     counts = Counter(node.op_type for node in in_8_bits)
     names = {name for node in in_8_bits for name in (node.name, origin(node))}
     own = {entry.key: entry.value for entry in made.metadata_props}
-    facts = {"method": method, "frames": measured.table.source.frames}
+    in_float = [name for name in layers if name not in names] if precision == "int8" else []
+    source = measured.table.source
+    facts = {
+        "method": source.method,
+        "percentile": source.percentile,
+        "frames": source.frames,
+        "table_sha256": file_digest(measured.path),
+        "float_layers": in_float,
+    }
     onnx.helper.set_model_props(
         made,
         own
@@ -136,7 +144,7 @@ def calibrate(
         | {
             "layoutrt.precision": precision,
             "layoutrt.target": target,
-            "layoutrt.calibration": json.dumps(facts | {"table_sha256": file_digest(measured.path)}),
+            "layoutrt.calibration": json.dumps(facts),
             "layoutrt.damage": json.dumps(damage.to_json()),
         },
     )
@@ -150,11 +158,11 @@ def calibrate(
         table=measured.path,
         table_reused=measured.reused,
         operators=dict(counts),
-        float_layers=[name for name in layers if name not in names] if precision == "int8" else [],
+        float_layers=in_float,
         islands=islands,
         damage=damage,
         speed=speed,
-        frames=measured.table.source.frames,
+        frames=source.frames,
     )
 
 

@@ -124,11 +124,19 @@ class Session:
             not spin,
         )
         handle = ctypes.c_void_p()
-        native.check(
-            self._library.lrt_session_create(
-                os.fsencode(self.path), ctypes.byref(options), ctypes.byref(handle)
+        try:
+            native.check(
+                self._library.lrt_session_create(
+                    os.fsencode(self.path), ctypes.byref(options), ctypes.byref(handle)
+                )
             )
-        )
+        except LayoutRTError:
+            if _is_for_tensorrt(self.path):
+                raise LayoutRTError(
+                    f"{self.path} is placed for TensorRT, which ONNX Runtime cannot run; "
+                    "calibrate the float model with --target onnxruntime to run it here"
+                ) from None
+            raise
         self._handle = handle
         info = native.SessionInfo(ctypes.sizeof(native.SessionInfo))
         native.check(self._library.lrt_session_get_info(handle, ctypes.byref(info)))
@@ -299,6 +307,11 @@ class Session:
             name, text = (part.value or b"" for part in (key, value))
             metadata[name.decode(errors="replace")] = text.decode(errors="replace")
         return metadata
+
+
+def _is_for_tensorrt(path: Path) -> bool:
+    """Whether the metadata of a model file says so; without reading it as a model, which takes a package."""
+    return path.is_file() and b"layoutrt.target\x12\x08tensorrt" in path.read_bytes()
 
 
 def _stage_times(times: native.NativeStageTimes) -> StageTimes:

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from layoutrt.calib.calibrate import calibrate
 from layoutrt.drive import Drive
-from layoutrt.export.bench.contestants import compare
+from layoutrt.export.bench.contestants import Cost, compare
 from layoutrt.export.bench.rows import Row, more_is_better
 from layoutrt.layouts import label_set
 from layoutrt.models import DEFAULT_GENERATOR, resolve_model
+from layoutrt.runtime.session import Session
 
 SIZE = (192, 256)
-CALIBRATION_FRAMES = 32
+SEGMENTER = "camvid-seg"
 SIDES = (128, 256, 512, 1024)
 
 
@@ -32,28 +32,40 @@ class Growth(NamedTuple):
 
 
 def edge_rows(folder: Path, rounds: int, threads: int = 2) -> Iterator[Row]:
-    """Frames a second in float32 and with 8-bit convolutions, beside the same file in ONNX Runtime alone,
-    which then uses the bodies of our operators.
+    """Frames a second of the shipped models, in float32 and with 8-bit convolutions.
+
+    The generators stand beside the float file in ONNX Runtime alone, which then uses the bodies of our
+    operators, and each 8-bit model beside its float one.
 
     Args:
         folder: for the models.
         rounds: runs of each.
         threads: of each.
     """
-    fp32 = resolve_model(DEFAULT_GENERATOR)
-    int8 = folder / "edge.int8.onnx"
-    calibrate(fp32, f"drive:{CALIBRATION_FRAMES * 10}", int8, frames=CALIBRATION_FRAMES)
+    fp32, int8 = (str(resolve_model(name)) for name in (DEFAULT_GENERATOR, f"{DEFAULT_GENERATOR}-int8"))
     inputs = _inputs(folder, SIZE)
     specs: dict[str, dict[str, Any]] = {
-        "bodies": {"kind": "onnxruntime", "model": str(fp32), "inputs": inputs, "operators": False},
-        "FP32": {"kind": "native", "model": str(fp32), "inputs": inputs},
-        "INT8": {"kind": "native", "model": str(int8), "inputs": inputs},
+        "bodies": {"kind": "onnxruntime", "model": fp32, "inputs": inputs, "operators": False},
+        "FP32": {"kind": "native", "model": fp32, "inputs": inputs},
+        "INT8": {"kind": "native", "model": int8, "inputs": inputs},
     }
     costs = compare(specs, threads, rounds, lead=3, streak=5)
     bodies = 1e3 / costs["bodies"].ms
     for what, target in (("FP32", "ours >= 60"), ("INT8", "ours >= 120")):
         name = f"{DEFAULT_GENERATOR} {what}, 192x256 / FP32 function bodies in ONNX Runtime"
         yield more_is_better(name, 1e3 / costs[what].ms, bodies, "frames/s", target)
+    yield _int8_row(DEFAULT_GENERATOR, costs)
+    frame = {"inputs": _frame(folder, SIZE)}
+    specs = {
+        what: {"kind": "native", "model": str(resolve_model(name))} | frame
+        for what, name in (("FP32", SEGMENTER), ("INT8", f"{SEGMENTER}-int8"))
+    }
+    yield _int8_row(SEGMENTER, compare(specs, threads, rounds, lead=3, streak=5))
+
+
+def _int8_row(name: str, costs: dict[str, Cost]) -> Row:
+    fp32, int8 = (1e3 / costs[what].ms for what in ("FP32", "INT8"))
+    return more_is_better(f"{name}-int8, 192x256 / {name}", int8, fp32, "frames/s", "ratio > 1")
 
 
 def growth(folder: Path, rounds: int) -> list[Growth]:
@@ -66,6 +78,14 @@ def growth(folder: Path, rounds: int) -> list[Growth]:
             cost = compare({"ours": spec}, threads, rounds, streak=5)["ours"]
             found.append(Growth(side, threads, cost.ms, cost.peak_mb))
     return found
+
+
+def _frame(folder: Path, size: tuple[int, int]) -> str:
+    """A camera's frame: the generator's own picture of a layout."""
+    path = folder / f"frame_{size[0]}x{size[1]}.npz"
+    with Session(resolve_model(DEFAULT_GENERATOR)) as session:
+        np.savez(path, frame=session.run(**np.load(_inputs(folder, size)))["image"])
+    return str(path)
 
 
 def _inputs(folder: Path, size: tuple[int, int]) -> str:

@@ -1,13 +1,16 @@
-"""What calibration's tests share: CamVid layouts that the drive draws, as files."""
+"""What calibration's tests share: layouts as files, and a look at what ONNX Runtime executes."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
 from layoutrt.drive import Drive
 from layoutrt.layouts import label_set, write_layout
+from layoutrt.runtime.library import operator_library
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +34,18 @@ def write_constant(tmp_path: Path) -> Callable[[int], Path]:
         return folder
 
     return write
+
+
+@pytest.fixture
+def executed_operators(tmp_path: Path) -> Callable[[Path], list[str]]:
+    """Gives the operators of the graph that ONNX Runtime makes of a model."""
+
+    def operators(model: Path) -> list[str]:
+        options = onnxruntime.SessionOptions()
+        options.register_custom_ops_library(str(operator_library()))
+        options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+        options.log_severity_level = 3
+        onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        return [node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node]
+
+    return operators

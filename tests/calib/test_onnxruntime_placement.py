@@ -1,7 +1,5 @@
 """8-bit models for ONNX Runtime: what is quantised, and how close they stay."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import onnx
@@ -16,7 +14,6 @@ from layoutrt.calib.ranges import Range, collect_ranges
 from layoutrt.drive import Drive
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
-from layoutrt.runtime.library import operator_library
 from layoutrt.runtime.session import Session
 
 CAMVID = label_set("camvid")
@@ -27,16 +24,6 @@ EDGE, SEGMENTER = resolve_model("camvid-edge"), resolve_model("camvid-seg")
 def edge_int8(tmp_path_factory):
     out = tmp_path_factory.mktemp("int8") / "edge.int8.onnx"
     return calibrate("camvid-edge", "drive:12", out, threads=1)
-
-
-def executed_operators(model: Path, folder: Path) -> list[str]:
-    """What ONNX Runtime makes of a model."""
-    options = onnxruntime.SessionOptions()
-    options.register_custom_ops_library(str(operator_library()))
-    options.optimized_model_filepath = str(folder / "optimized.onnx")
-    options.log_severity_level = 3
-    onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    return [node.op_type for node in onnx.load(folder / "optimized.onnx").graph.node]
 
 
 def test_levels_cover_the_range_and_hold_zero_exactly() -> None:
@@ -75,8 +62,8 @@ def test_every_convolution_of_the_edge_generator_becomes_8_bit(edge_int8) -> Non
     onnx.checker.check_model(model)
 
 
-def test_no_float_convolution_is_left_in_what_onnxruntime_executes(edge_int8, tmp_path) -> None:
-    operators = executed_operators(edge_int8.path, tmp_path)
+def test_no_float_convolution_is_left_in_what_onnxruntime_executes(edge_int8, executed_operators) -> None:
+    operators = executed_operators(edge_int8.path)
     assert operators.count("QLinearConv") == edge_int8.operators["Conv"]
     assert not {"Conv", "FusedConv"} & set(operators)
 
@@ -102,7 +89,7 @@ def test_function_bodies_give_what_the_native_operators_give(edge_int8) -> None:
     assert difference.mean() < 0.5
 
 
-def test_nodes_that_are_kept_stay_in_float(tiny_model, layouts, tmp_path) -> None:
+def test_nodes_that_are_kept_stay_in_float(tiny_model, layouts, tmp_path, executed_operators) -> None:
     model = onnx.load(tiny_model)
     kept = [node.name for node in model.graph.node if node.op_type == "Conv"][-1]
     done = calibrate(tiny_model, str(layouts), tmp_path / "int8.onnx", keep=[kept], threads=1)
@@ -111,7 +98,7 @@ def test_nodes_that_are_kept_stay_in_float(tiny_model, layouts, tmp_path) -> Non
     (node,) = (node for node in quantized.graph.node if node.name == kept)
     weights = {tensor.name: tensor for tensor in quantized.graph.initializer}
     assert numpy_helper.to_array(weights[node.input[1]]).dtype == np.float32
-    operators = executed_operators(done.path, tmp_path)
+    operators = executed_operators(done.path)
     assert sum(name in ("Conv", "FusedConv") for name in operators) == 1
 
 
