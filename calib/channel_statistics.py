@@ -1,6 +1,6 @@
 """What the channels of a float model's activations were, measured on representative inputs.
 
-Every wanted tensor is reduced inside the graph to three numbers a channel, so that memory does not grow with
+Every wanted tensor is reduced inside the graph to two numbers a channel, so that memory does not grow with
 the number of inputs and no activation leaves the runtime.
 """
 
@@ -18,7 +18,7 @@ from layoutrt.calib.probes import applied_kernels_nodes, last_first, probing_ses
 from layoutrt.calib.ranges import NO_INPUTS, Range, not_finite
 from layoutrt.errors import LayoutRTError
 
-_REDUCTIONS = {"low": "ReduceMin", "high": "ReduceMax", "mean": "ReduceMean"}
+_REDUCTIONS = {"low": "ReduceMin", "high": "ReduceMax"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,6 @@ class ChannelStatistics:
 
     low: NDArray[np.float32]
     high: NDArray[np.float32]
-    mean: NDArray[np.float32]
 
     @property
     def largest(self) -> NDArray[np.float32]:
@@ -41,7 +40,7 @@ class ChannelStatistics:
 
     def divided(self, scales: NDArray[np.float32]) -> ChannelStatistics:
         """Of the tensor whose channels were divided by ``scales``, positive float32 ``[C]``."""
-        return ChannelStatistics(self.low / scales, self.high / scales, self.mean / scales)
+        return ChannelStatistics(self.low / scales, self.high / scales)
 
 
 def collect_channel_statistics(
@@ -63,30 +62,23 @@ def collect_channel_statistics(
         LayoutRTError: there are no inputs, or one does not fit the model, or a tensor is not finite.
     """
     wanted = list(dict.fromkeys(tensors))
-    found: dict[str, list[NDArray]] = {}
-    count = 0
+    found: dict[str, ChannelStatistics] = {}
     nodes, outputs = _reductions(wanted)
     axes = helper.make_tensor("probe_axes", TensorProto.INT64, [3], [0, 2, 3])
     nodes = applied_kernels_nodes(model, wanted) + nodes
     with probing_session(model, nodes, outputs, [axes], threads=threads) as session:
         for arguments in inputs:
             measured = session.run(**arguments)
-            count += 1
             for name in wanted:
-                low, high, mean = (measured[f"{name}_{what}"] for what in _REDUCTIONS)
-                if not all(np.isfinite(values).all() for values in (low, high, mean)):
+                low, high = (measured[f"{name}_{what}"] for what in _REDUCTIONS)
+                if not (np.isfinite(low).all() and np.isfinite(high).all()):
                     raise LayoutRTError(not_finite(name))
                 if name in found:
-                    before = found[name]
-                    found[name] = [np.minimum(before[0], low), np.maximum(before[1], high), before[2] + mean]
-                else:
-                    found[name] = [low, high, mean.astype(np.float64)]
-    if not count:
+                    low, high = np.minimum(found[name].low, low), np.maximum(found[name].high, high)
+                found[name] = ChannelStatistics(low, high)
+    if not found:
         raise LayoutRTError(NO_INPUTS)
-    return {
-        name: ChannelStatistics(low, high, (total / count).astype(np.float32))
-        for name, (low, high, total) in found.items()
-    }
+    return found
 
 
 def _reductions(tensors: list[str]) -> tuple[list[onnx.NodeProto], list[onnx.ValueInfoProto]]:

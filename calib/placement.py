@@ -6,8 +6,6 @@ from collections.abc import Collection
 
 import onnx
 
-from layoutrt.calib.affine import quantize_rows
-from layoutrt.calib.bias_correction import correct_biases
 from layoutrt.calib.equalized_model import EqualizedModel
 from layoutrt.calib.half import to_half
 from layoutrt.calib.islands import islands
@@ -15,7 +13,6 @@ from layoutrt.calib.onnxruntime_form import for_onnxruntime
 from layoutrt.calib.onnxruntime_placement import quantize
 from layoutrt.calib.probes import without_weights
 from layoutrt.calib.ranges import Range
-from layoutrt.calib.symmetric import quantize_channels
 from layoutrt.calib.table import Half
 from layoutrt.calib.tensorrt_graph import lower
 from layoutrt.calib.tensorrt_placement import place
@@ -45,7 +42,6 @@ def int8_for_onnxruntime(model: EqualizedModel, keep: Collection[str] = ()) -> o
         model: is consumed.
         keep: names of nodes that stay in float.
     """
-    correct_biases(model.proto, model.statistics, quantize_rows, keep)
     quantize(model.proto, model.ranges, keep)
     placed = without_weights(model.proto)
     placed.graph.initializer.extend(model.proto.graph.initializer)
@@ -60,7 +56,6 @@ def int8_for_tensorrt(model: EqualizedModel, half: Half, keep: Collection[str] =
         half: what FP16 has to hold.
         keep: names of nodes that stay in floating point.
     """
-    correct_biases(model.proto, model.statistics, quantize_channels, keep)
     # Tensors inside of fused operators have magnitudes only, which suffice where 8 bits are symmetric.
     ranges = _ranges(half) | model.ranges
     placed = place(lower(model.proto), ranges, keep)

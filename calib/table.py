@@ -136,12 +136,12 @@ def _tensor_to_json(tensor: MeasuredTensor, source: Source) -> dict[str, Any]:
         "int8": {"scale": float(activation_scale(tensor.range)), "zero_point": 0},
         "method": source.method,
         "histogram_sha256": tensor.histogram_sha256,
-        "channels": {name: _shortest(getattr(tensor.channels, name)) for name in ("low", "high", "mean")},
+        "channels": {name: _shortest(getattr(tensor.channels, name)) for name in ("low", "high")},
     }
 
 
 def _tensor_from_json(values: Mapping[str, Any]) -> MeasuredTensor:
-    channels = (np.array(values["channels"][name], np.float32) for name in ("low", "high", "mean"))
+    channels = (np.array(values["channels"][name], np.float32) for name in ("low", "high"))
     low, high = values["range"]
     return MeasuredTensor(Range(low, high), ChannelStatistics(*channels), values["histogram_sha256"])
 

@@ -42,8 +42,6 @@ from layoutrt.train.networks.segmenter import Segmenter
 FORMAT = 1
 """Version of the file contract: inputs, outputs and metadata keys."""
 
-PRECISIONS = ("fp32",)
-
 
 @dataclass(frozen=True)
 class ExportReport:
@@ -79,7 +77,6 @@ def export_onnx(
     size: tuple[int, int] | None = None,
     dynamic: bool = False,
     batch: int = 1,
-    precision: str = "fp32",
     cache_layout: bool = False,
     compare: bool = True,
 ) -> ExportReport:
@@ -91,7 +88,6 @@ def export_onnx(
         size: height and width of the graph; the training size by default.
         dynamic: leave batch, height and width open instead.
         batch: images per run of a graph with a fixed size.
-        precision: ``"fp32"``.
         cache_layout: write two graphs, ``out`` for what depends on the layout alone and a second file beside
             it for the rest, so that more images of one layout cost little; for generators with a latent. See
             `layoutrt.export.layout_cache`, also for the memory that it takes.
@@ -100,8 +96,6 @@ def export_onnx(
     Raises:
         LayoutRTError: the checkpoint cannot be read, or cannot make that size.
     """
-    if precision not in PRECISIONS:
-        raise LayoutRTError(f"--precision {precision} is not known; choose from {', '.join(PRECISIONS)}")
     segmenter = checkpoint_kind(checkpoint) == "segmenter"
     network, labels, provenance = (load_segmenter if segmenter else load_generator)(checkpoint)
     config = network.config
@@ -126,7 +120,7 @@ def export_onnx(
             "layoutrt.config": json.dumps(config.to_dict()),
             "layoutrt.provenance": json.dumps(provenance),
             "layoutrt.checkpoint_sha256": file_digest(checkpoint),
-            "layoutrt.precision": precision,
+            "layoutrt.precision": "fp32",
             "layoutrt.size": f"{size[0]}x{size[1]}",
         },
     )

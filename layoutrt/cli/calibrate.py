@@ -85,7 +85,7 @@ def calibrate(
 
     Ranges of activations are measured on representative data and kept in a calibration table, which serves
     both targets and later runs; a table of another model or of other data is refused. Channels are equalised
-    and biases corrected. The damage is measured on frames of the data and written into the file
+    first. The damage is measured on frames of the data and written into the file
     (`layoutrt info` shows it).
 
     Examples:

@@ -18,7 +18,6 @@ def export(
         typer.Option(metavar="HxW|dynamic", help="Size of the graph; the training size by default."),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images of one run, where the size is fixed.")] = 1,
-    precision: Annotated[str, typer.Option(help="Number format of the weights: fp32.")] = "fp32",
     cache_layout: Annotated[
         bool,
         typer.Option(
@@ -30,7 +29,8 @@ def export(
 ) -> None:
     """Export a generator (labels in, pixels out) or a segmenter (frame in, labels out) as one ONNX file.
 
-    Prints the cost of the graph beside that of the training network exported as it is.
+    The file is in float32; `layoutrt calibrate` makes 8-bit and FP16 files of it. Prints the cost of the graph
+    beside that of the training network exported as it is.
 
     Examples:
 
@@ -58,7 +58,6 @@ def export(
         size=fixed,
         dynamic=dynamic,
         batch=batch,
-        precision=precision,
         cache_layout=cache_layout,
     )
     height, width = report.size

@@ -12,6 +12,8 @@ from layoutrt.models import resolve_model
 from layoutrt.runtime.info import describe
 
 NAMES = ("camvid-edge", "camvid-seg")
+CONVOLUTIONS_IN_FLOAT = 1
+"""Of either; the edge generator has a gated predicted convolution in float as well."""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -19,10 +21,11 @@ def test_only_the_layers_that_the_file_names_are_executed_in_float(name, execute
     path = resolve_model(f"{name}-int8")
     operators = executed_operators(path)
     in_float = describe(path)["calibration"]["float_layers"]
-    assert sum(operator in ("Conv", "FusedConv") for operator in operators) == len(in_float) == 1
+    assert sum(operator in ("Conv", "FusedConv") for operator in operators) == CONVOLUTIONS_IN_FLOAT
     convolutions = [node.op_type for node in onnx.load(resolve_model(name)).graph.node].count("Conv")
-    assert operators.count("QLinearConv") == convolutions - 1
-    assert not {"PredictedConv", "GatedPredictedConv"} & set(operators)
+    assert operators.count("QLinearConv") == convolutions - CONVOLUTIONS_IN_FLOAT
+    predictors = [operator for operator in operators if operator in ("PredictedConv", "GatedPredictedConv")]
+    assert len(predictors) == len(in_float) - CONVOLUTIONS_IN_FLOAT
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,7 +48,7 @@ def test_the_8_bit_edge_generator_keeps_the_picture_on_frames_it_never_saw(
     outcome = cli("verify", "camvid-edge", "camvid-edge-int8", *arguments)
     assert outcome.code == 0, outcome
     image = json.loads(report.read_text())["image"]
-    assert image["psnr_db"] > 32.5
+    assert image["psnr_db"] > 34
     assert max(abs(shift) for shift in image["shift"].values()) < 0.5
 
 

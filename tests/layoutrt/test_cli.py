@@ -17,6 +17,12 @@ COMMANDS = (
     "evaluate",
     "import-checkpoint",
     "export",
+    "calibrate",
+    "sensitivity",
+    "verify",
+    "studio",
+    "profile",
+    "estimate",
     "info",
     "doctor",
 )
