@@ -2,7 +2,8 @@
 #
 #   make demo    install the core and render a drive through a synthetic town into out/
 #   make test    install everything that needs no GPU and run the tests
-#   make soak    run 20,000 frames and watch the memory
+#   make studio  paint layouts in the browser, at http://127.0.0.1:8000
+#   make soak    run 20,000 frames, and eight browsers for a minute, and watch the memory
 #   make bench   speed beside what one would use instead, as ratios (half an hour; BENCH_JSON=file for JSON)
 #   make lint    style, types and format
 
@@ -17,7 +18,7 @@ PACKAGE_FILES := $(shell find layoutrt train export calib runtime -type f -not -
 # A development installation serves for everything, and must not be replaced by a plain one.
 INSTALLED := $(or $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed)
 
-.PHONY: setup setup-dev demo test soak bench lint clean
+.PHONY: setup setup-dev demo studio test soak bench lint clean
 
 setup: $(INSTALLED)
 
@@ -26,11 +27,15 @@ setup-dev: $(VENV)/.installed-dev
 demo: setup
 	$(BIN)/layoutrt demo
 
+studio: setup-dev
+	$(BIN)/layoutrt studio
+
 test: setup-dev
 	$(BIN)/python -m pytest -rs -n auto --dist loadfile
 
 soak: setup-dev
-	LAYOUTRT_SOAK_FRAMES=20000 $(BIN)/python -m pytest -s tests/native/test_soak.py
+	LAYOUTRT_SOAK_FRAMES=20000 LAYOUTRT_SOAK_SECONDS=60 $(BIN)/python -m pytest -s tests/native/test_soak.py \
+	  tests/runtime/test_studio_soak.py
 
 bench: setup-dev
 	$(BIN)/python -m layoutrt.export.bench

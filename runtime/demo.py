@@ -1,112 +1,218 @@
-"""The demonstration: an endless drive, rendered by a generator, as a video, a contact sheet and latencies."""
+"""The demonstration: frames of a source become layouts, and layouts become images, in real time."""
 
 from __future__ import annotations
 
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-from rich.progress import track
-
-from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
-from layoutrt.layouts import colorize
 from layoutrt.models import DEFAULT_GENERATOR
 from layoutrt.runtime.contact_sheet import contact_sheet
-from layoutrt.runtime.latency import Latencies
+from layoutrt.runtime.demo_models import DemoModels
+from layoutrt.runtime.frame_view import FrameView, View
+from layoutrt.runtime.playback import Playback, Sink, play
+from layoutrt.runtime.sinks import NullSink, SampledSink, video_sink, window_sink
+from layoutrt.runtime.sources import Source, open_source
 from layoutrt.runtime.synthesize import write_image
-from layoutrt.runtime.synthesizer import Synthesizer, latent_from_seed
-from layoutrt.runtime.video import video_writer
 
 SHEET_FRAMES = 12
-PLEASANT_HEIGHT = 384
-"""Videos of lower frames are enlarged twice."""
-
-FRAME = "whole frame"
-"""Name of the stage that holds the others."""
+DEFAULT_SOURCE = "drive:"
+DEFAULT_LENGTH = 240
+"""Frames of a drive that is written to a file or measured, and would have no end."""
+DEFAULT_PORT = 8000
+_SINK = re.compile(r"window|null|video|video:.+|web|web:\d{1,5}")
 
 
 @dataclass(frozen=True)
 class DemoReport:
     """What was made, and how fast."""
 
-    video: Path
-    sheet: Path
+    files: list[Path]
     backend: str
     model: str
+    segmenter: str | None
+    source: str
+    source_size: tuple[int, int] | None
     size: tuple[int, int]
-    latencies: Latencies
+    reconnects: int
+    playback: Playback
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        playback = self.playback
+        return {
+            "generator": self.model,
+            "segmenter": self.segmenter,
+            "backend": self.backend,
+            "source": self.source,
+            "source_size": self.source_size,
+            "size": self.size,
+            "frames": playback.frames,
+            "dropped": playback.dropped,
+            "reconnects": self.reconnects,
+            "elapsed_s": round(playback.elapsed_s, 3),
+            "frames_per_second": round(playback.frames_per_second, 2),
+            "interrupted": playback.interrupted,
+            "stages": playback.times.summary(),
+            "files": [str(path) for path in self.files],
+        }
 
 
 def run_demo(
     generator: str | Path = DEFAULT_GENERATOR,
     *,
-    frames: int = 240,
+    source: str = DEFAULT_SOURCE,
+    segmenter: str | Path | None = None,
+    sink: str = "video",
+    view: View = View.SIDE_BY_SIDE,
+    frames: int | None = None,
     size: tuple[int, int] | None = None,
     seed: int = 0,
+    smooth: int = 1,
+    mapping: Path | None = None,
     out: Path = Path("out"),
-    fps: float = 25.0,
+    fps: float | None = None,
     threads: int | None = None,
-    progress: bool = False,
+    host: str = "127.0.0.1",
+    show_times: bool = True,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> DemoReport:
-    """Render the drive and write ``out/drive.mp4`` and ``out/contact_sheet.png``.
+    """Show what a generator makes of a source's frames.
 
     Args:
-        generator: shipped name or ONNX file of a generator of CamVid's classes.
-        frames: length of the drive.
-        size: (height, width); the model's own by default.
-        seed: of the town, and of the latent where the model has one.
+        generator: shipped name or ONNX file.
+        source: as of `open_source`.
+        segmenter: shipped name or ONNX file, for sources that give frames; the shipped one of the generator's
+            classes by default.
+        sink: ``video`` (``out/NAME.mp4`` and ``out/contact_sheet.png``), ``video:FILE`` (with a contact sheet
+            of the same name beside it), ``window``, ``web``, ``web:PORT`` or ``null``.
+        view: what stands where.
+        frames: number of frames; None for all, and for ``DEFAULT_LENGTH`` of an endless drive that is
+            written to a file.
+        size: (height, width); the generator's own by default.
+        seed: of a drive's town, and of the latent, which is the same for all frames.
+        smooth: layouts that vote on each pixel; 1 for none.
+        mapping: file that says what becomes of each class, where the label sets differ.
         out: folder, made where there is none.
-        fps: of the video when played.
-        threads: None for one per processor.
-        progress: show a progress bar.
+        fps: of the video, and of stored frames in a window or browser; the source's own by default.
+        threads: of the generator and of the segmenter; shared out among the processors by default.
+        host: address that ``web`` listens at.
+        show_times: whether pictures have frames/s and the times of the stages.
+        announce: is told what to open in a browser.
 
     Raises:
-        LayoutRTError: the model cannot render the drive, or a file cannot be written.
+        LayoutRTError: a source, model or argument cannot be used, or a file cannot be written.
     """
-    if frames < 1:
+    if frames is not None and frames < 1:
         raise LayoutRTError(f"--frames is {frames}; give 1 or more")
-    if fps <= 0:
-        raise LayoutRTError(f"--fps is {fps:g}; give more than 0")
-    latencies = Latencies()
-    with Synthesizer(generator, threads=threads) as synthesizer:
-        if synthesizer.needs_instances:
-            raise LayoutRTError(
-                f"model {synthesizer.name} reads instance ids, which the drive does not have; "
-                "choose another generator, or use layoutrt synthesize"
-            )
-        size = size or synthesizer.size or synthesizer.trained_size
-        drive = Drive(synthesizer.label_set, *size, seed=seed)
-        z = latent_from_seed(seed, synthesizer.latent) if synthesizer.latent else None
-        # The first run of a session allocates its memory; it belongs to loading, not to the drive.
-        synthesizer.render(drive.frame(0), z=z)
-        shown = set(np.linspace(0, frames - 1, min(SHEET_FRAMES, frames)).round().astype(int).tolist())
-        pairs = []
-        scale = 2 if size[0] < PLEASANT_HEIGHT else 1
-        with video_writer(out / "drive.mp4", (size[0] * scale, 2 * size[1] * scale), fps) as video:
-            for index in track(range(frames), "driving", transient=True, disable=not progress):
-                with latencies.stage(FRAME):
-                    with latencies.stage("layout"):
-                        labels = drive.frame(index)
-                    with latencies.stage("synthesise"):
-                        image = synthesizer.render(labels, z=z)
-                    with latencies.stage("write"):
-                        video.write(_side_by_side(colorize(labels, drive.label_set), image, scale))
-                if index in shown:
-                    pairs.append((labels, image))
-        backend, name = synthesizer.backend, synthesizer.name
-    heading = f"{name}   {size[0]}x{size[1]}   drive, seed {seed}   layout | image"
-    sheet = contact_sheet(pairs, drive.label_set, heading)
-    write_image(out / "contact_sheet.png", sheet)
-    return DemoReport(out / "drive.mp4", out / "contact_sheet.png", backend, name, size, latencies)
+    if fps is not None and not 0 < fps <= 240:
+        raise LayoutRTError(f"--fps is {fps:g}; give more than 0, and at most 240")
+    if not _SINK.fullmatch(sink):
+        raise LayoutRTError(f"there is no sink '{sink}'; use window, video:FILE, web, web:PORT or null")
+    with ExitStack() as stack:
+        models = stack.enter_context(
+            DemoModels(generator, size=size, seed=seed, threads=threads, browser=sink.startswith("web"))
+        )
+        paced = sink == "window" or sink.startswith("web")
+        opened = open_source(
+            source, size=models.size, label_set=models.label_set, seed=seed, paced=paced, fps=fps
+        )
+        stack.callback(opened.close)
+        if frames is None and not paced and re.fullmatch(r"drive:(@\d+)?", source):
+            frames = DEFAULT_LENGTH
+        feed = models.feed(
+            opened, segmenter, mapping=mapping, smooth=smooth, limit=None if opened.live else frames
+        )
+        frame_view = FrameView(
+            view,
+            models.label_set,
+            models.size,
+            has_frame=opened.label_set is None,
+            show_times=show_times,
+        )
+        files: list[Path] = []
+        entered: AbstractContextManager[Sink]
+        if sink.startswith("video"):
+            if sink == "video":
+                files = [out / f"{_name(source)}.mp4", out / "contact_sheet.png"]
+            else:
+                path = Path(sink.removeprefix("video:"))
+                files = [path, path.with_suffix(".png")]
+            if files[0].resolve() == Path(source).resolve():
+                raise LayoutRTError(
+                    f"{files[0]} is what the demo reads; write to another file (--sink video:FILE)"
+                )
+            entered = video_sink(files[0], frame_view, fps=fps or opened.fps, live=opened.live)
+        elif sink == "window":
+            entered = window_sink(f"layoutrt {models.name}", frame_view)
+        elif sink == "null":
+            entered = nullcontext(NullSink())
+        else:
+            from layoutrt.runtime.studio.web_sink import web_sink
+
+            port = int(sink.partition(":")[2] or DEFAULT_PORT)
+            entered = web_sink(models, opened, host=host, port=port, announce=announce)
+        with ending_early(opened) as ended, entered as taking:
+            sampled = SampledSink(taking, SHEET_FRAMES)
+            playback = play(opened, feed, models.images(feed, opened), sampled, limit=frames)
+            playback.interrupted |= ended.is_set()
+            if playback.frames == 0 and playback.interrupted:
+                raise KeyboardInterrupt
+            if playback.frames == 0:
+                raise LayoutRTError(f"{opened.name} gave no frame; check the source")
+        if files:
+            height, width = models.size
+            heading = f"{models.name}   {height}x{width}   {opened.name}, seed {seed}   layout | image"
+            write_image(files[1], contact_sheet(sampled.pairs(), models.label_set, heading))
+        return DemoReport(
+            files,
+            models.backend,
+            models.name,
+            models.segmenter_name,
+            opened.name,
+            feed.source_size,
+            models.size,
+            opened.reconnects,
+            playback,
+        )
 
 
-def _side_by_side(layout: NDArray[np.uint8], image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """Two frames uint8 [H,W,3] to one of [scale*H, 2*scale*W, 3]; the layout keeps its hard edges."""
-    if scale > 1:
-        layout = layout.repeat(scale, axis=0).repeat(scale, axis=1)
-    height, width = layout.shape[:2]
-    larger = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC) if scale > 1 else image
-    return np.concatenate([layout, larger.astype(np.uint8, copy=False)], axis=1)
+def _name(source: str) -> str:
+    """What the video of a source is called."""
+    kind = re.match(r"(drive|camera|csi|rtsps?|labels):", source)
+    return kind[1] if kind else Path(source).resolve().stem
+
+
+@contextmanager
+def ending_early(source: Source) -> Iterator[threading.Event]:
+    """Let Ctrl-C and SIGTERM end the source, so that what is written is finished; a second one breaks off.
+
+    Works in the main thread, which alone gets signals; elsewhere it does nothing.
+
+    Yields:
+        What is set by such a signal.
+    """
+    ended = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield ended
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if ended.is_set():
+            raise KeyboardInterrupt
+        ended.set()
+        source.stop()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield ended
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -17,6 +17,7 @@ from layoutrt.cli.export import export
 from layoutrt.cli.import_checkpoint import import_checkpoint
 from layoutrt.cli.info import info
 from layoutrt.cli.sensitivity import sensitivity
+from layoutrt.cli.studio import studio
 from layoutrt.cli.synthesize import synthesize
 from layoutrt.cli.train import train
 from layoutrt.cli.train_segmenter import train_segmenter
@@ -34,6 +35,7 @@ app = typer.Typer(
 
 for _command in (
     demo,
+    studio,
     synthesize,
     train,
     train_segmenter,

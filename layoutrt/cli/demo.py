@@ -7,43 +7,114 @@ from typing import Annotated
 
 import typer
 
-from layoutrt.cli.options import Size, Threads, size_option
+from layoutrt.cli.options import Json, Size, Threads, size_option
 from layoutrt.models import DEFAULT_GENERATOR
 
 
 def demo(
+    source: Annotated[
+        str,
+        typer.Option(
+            help="camera:0, csi:0 (Jetson), rtsp://…, a video file, a folder of images, labels:FOLDER, or "
+            "drive: (drive:N frames, drive:@SEED another town)."
+        ),
+    ] = "drive:",
     generator: Annotated[str, typer.Option(help="A shipped model or an ONNX file.")] = DEFAULT_GENERATOR,
-    frames: Annotated[int, typer.Option(help="Length of the drive.")] = 240,
+    segmenter: Annotated[
+        str | None,
+        typer.Option(
+            help="A shipped model or an ONNX file; the shipped one of the generator's classes by default."
+        ),
+    ] = None,
+    sink: Annotated[
+        str,
+        typer.Option(
+            help="window, video:FILE.mp4, web or web:PORT (to a browser), null (only measure); "
+            "video writes into --out."
+        ),
+    ] = "video",
+    view: Annotated[str, typer.Option(help="side-by-side, image or overlay.")] = "side-by-side",
+    frames: Annotated[
+        int | None, typer.Option(help="Number of frames; all by default, 240 of a drive that is written.")
+    ] = None,
     size: Annotated[Size | None, size_option("Size of a frame; the model's own by default.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed is another town.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the town and of the latent.")] = 0,
+    smooth: Annotated[
+        int, typer.Option(metavar="K", help="Steady the layout: majority over the last K frames; 1 is off.")
+    ] = 1,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(
+            help='TOML file of lines "class" = "class", where segmenter and generator differ in classes.'
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the video and the contact sheet.")] = Path("out"),
-    fps: Annotated[float, typer.Option(help="Frames a second of the video.")] = 25.0,
+    fps: Annotated[
+        float | None, typer.Option(help="Frames a second of the video; the source's own by default.")
+    ] = None,
+    times: Annotated[bool, typer.Option(help="Show frames/s and latencies in the picture.")] = True,
+    host: Annotated[str, typer.Option(help="Address that --sink web listens at.")] = "127.0.0.1",
     threads: Threads = None,
+    json: Json = False,
 ) -> None:
-    """Drive through a synthetic town and render what the camera would see.
+    """Turn a camera, a video or a synthetic drive into layouts and images, in real time.
 
-    Writes `drive.mp4` (layout and image side by side) and `contact_sheet.png`, and prints latencies.
+    By default it drives through a synthetic town and writes `out/drive.mp4` and `out/contact_sheet.png`.
+    Prints frames a second and the latencies of the stages. Ctrl-C ends it; what was written plays.
     Needs neither torch nor a GPU.
 
-    Example: `layoutrt demo --frames 100 --seed 7 --out out`
+    Examples:
+
+    `layoutrt demo --frames 100 --seed 7 --out out`
+
+    `layoutrt demo --source camera:0 --sink web --smooth 5`
+
+    `layoutrt demo --source street.mp4 --sink video:out/street.mp4 --view overlay`
     """
+    import json as json_module
+
     from rich.console import Console
 
-    from layoutrt.runtime.demo import FRAME, run_demo
+    from layoutrt.errors import LayoutRTError
+    from layoutrt.runtime.demo import run_demo
+    from layoutrt.runtime.frame_view import View
 
-    console = Console()
+    console = Console(highlight=False, soft_wrap=True, stderr=json)
+    if view not in [choice.value for choice in View]:
+        raise LayoutRTError(f"there is no view '{view}'; choose {', '.join(choice.value for choice in View)}")
     report = run_demo(
         generator,
+        source=source,
+        segmenter=segmenter,
+        sink=sink,
+        view=View(view),
         frames=frames,
         size=size,
         seed=seed,
+        smooth=smooth,
+        mapping=mapping,
         out=out,
         fps=fps,
         threads=threads,
-        progress=console.is_terminal,
+        host=host,
+        show_times=times,
+        announce=console.print,
     )
-    height, width = report.size
-    title = f"{report.model}, {height}x{width}, {frames} frames"
-    console.print(report.latencies.table(title, total=FRAME))
-    console.print(f"backend  {report.backend}", highlight=False)
-    console.print(f"wrote    {report.video}\n         {report.sheet}", highlight=False, soft_wrap=True)
+    if json:
+        print(json_module.dumps(report.as_json(), indent=2))
+    else:
+        playback = report.playback
+        height, width = report.size
+        names = report.model if report.segmenter is None else f"{report.segmenter} and {report.model}"
+        console.print(playback.times.stage_table(f"{names}, {height}x{width}, {playback.frames} frames"))
+        given = report.source_size or report.size
+        of = f", {given[0]}x{given[1]} resized" if given != report.size else ""
+        console.print(f"source   {report.source}{of}")
+        console.print(f"backend  {report.backend}")
+        dropped = f", {playback.dropped} frames dropped for newer ones" if playback.dropped else ""
+        found = f", camera found again {report.reconnects} times" if report.reconnects else ""
+        console.print(f"rate     {playback.frames_per_second:.1f} frames/s end to end{dropped}{found}")
+        for index, path in enumerate(report.files):
+            console.print(f"{'' if index else 'wrote':9}{path}")
+    if report.playback.interrupted:
+        raise typer.Exit(130)

@@ -1,0 +1,106 @@
+"""Videos and folders of images."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.runtime.sources.opencv import Capture, open_capture
+from layoutrt.runtime.sources.source import Captured, Source
+
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
+_FOLDER_FPS = 25.0
+
+
+class VideoFile(Source):
+    """The frames of a video, to its end.
+
+    Args:
+        path: the file.
+        capture: what reads it instead of OpenCV.
+
+    Raises:
+        LayoutRTError: it is no video, or of a codec that OpenCV cannot decode.
+    """
+
+    def __init__(self, path: Path, capture: Capture | None = None) -> None:
+        opened = capture or open_capture(str(path), cv2.CAP_FFMPEG)
+        # OpenCV opens some files whose codec it lacks, and then finds no frame in them.
+        if opened is None or not opened.grab():
+            raise LayoutRTError(
+                f"the video {path} cannot be decoded: it is damaged, or its codec is not in OpenCV "
+                f"{cv2.__version__}; convert it with: ffmpeg -i {path.name} -c:v mpeg4 -q:v 3 converted.mp4"
+            )
+        self._capture: Capture = opened
+        self._path = path
+        self._grabbed = True
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        super().__init__(str(path), fps=fps if 1 <= fps <= 240 else _FOLDER_FPS)
+
+    def read(self) -> Captured | None:
+        """Decode the next frame."""
+        if self._stopped.is_set():
+            return None
+        started = time.monotonic()
+        grabbed, self._grabbed = self._grabbed or self._capture.grab(), False
+        found, bgr = self._capture.retrieve() if grabbed else (False, None)
+        if not found or bgr is None:
+            return None
+        self._check_size(bgr.shape[:2], f"a frame of the video {self._path}")
+        rgb = np.ascontiguousarray(bgr[..., ::-1])
+        return Captured.since(started, rgb)
+
+    def skip(self) -> bool:
+        """Pass over a frame without turning it into pixels."""
+        grabbed, self._grabbed = self._grabbed, False
+        return grabbed or self._capture.grab()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.stop()
+        self._capture.release()
+
+
+class ImageFolder(Source):
+    """The images of a folder, sorted by name, all of one size.
+
+    Raises:
+        LayoutRTError: the folder has no images.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder), fps=_FOLDER_FPS)
+        self._paths = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        )
+        if not self._paths:
+            raise LayoutRTError(
+                f"the folder {folder} has no images; give one with .png or .jpg files, or a video"
+            )
+        self._next = 0
+
+    def read(self) -> Captured | None:
+        """Read the next image."""
+        if self._stopped.is_set() or self._next == len(self._paths):
+            return None
+        path = self._paths[self._next]
+        self._next += 1
+        started = time.monotonic()
+        # As the pixels are stored: layouts of the same pictures know no orientation.
+        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        if bgr is None:
+            raise LayoutRTError(f"the image {path} cannot be read; replace it or leave it out")
+        self._check_size(bgr.shape[:2], f"the image {path}")
+        rgb = np.ascontiguousarray(bgr[..., ::-1]).astype(np.uint8, copy=False)
+        return Captured.since(started, rgb)
+
+    def skip(self) -> bool:
+        """Pass over the next image without opening it."""
+        self._next += 1
+        return self._next <= len(self._paths)

@@ -1,0 +1,1 @@
+"""The studio: a page, served on this machine, to paint layouts and watch the images, and to see the demo."""

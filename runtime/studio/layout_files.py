@@ -1,0 +1,56 @@
+"""Layouts for the page to start from: frames of the drive, and PNG files."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layoutrt.drive import Drive
+from layoutrt.errors import LayoutRTError
+from layoutrt.layouts import read_layout, resize_layout
+from layoutrt.runtime.synthesizer import Synthesizer
+
+_LAST_FRAME = 1_000_000
+
+
+def drive_frame(
+    synthesizer: Synthesizer, index: int, size: tuple[int, int], seed: int, most_pixels: int
+) -> NDArray[np.uint8]:
+    """A frame of the drive, uint8 [H,W].
+
+    Raises:
+        LayoutRTError: the model has other classes or makes other sizes, or a number is out of range.
+    """
+    if not 0 <= index <= _LAST_FRAME or not 0 <= seed <= _LAST_FRAME:
+        raise LayoutRTError(f"the drive has no frame {index} of seed {seed}; ask for 0 to {_LAST_FRAME}")
+    _check_size(synthesizer, size, most_pixels)
+    return Drive(synthesizer.label_set, *size, seed=seed).frame(index)
+
+
+def from_png(
+    synthesizer: Synthesizer, data: bytes, size: tuple[int, int], most_pixels: int
+) -> NDArray[np.uint8]:
+    """The layout in a PNG file, resized to ``size`` by nearest sampling: uint8 [H,W].
+
+    Raises:
+        LayoutRTError: it is no layout of the model's classes, or the model does not make the size.
+    """
+    _check_size(synthesizer, size, most_pixels)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "layout.png"
+        path.write_bytes(data)
+        try:
+            labels = read_layout(path, synthesizer.label_set)
+        except LayoutRTError as error:
+            raise LayoutRTError(str(error).replace(str(path), "the file")) from None
+    return np.ascontiguousarray(resize_layout(labels, size))
+
+
+def _check_size(synthesizer: Synthesizer, size: tuple[int, int], most_pixels: int) -> None:
+    height, width = size
+    if min(size) < 1 or height * width > most_pixels:
+        raise LayoutRTError(f"a layout of {height}x{width} is not possible; give 1 to {most_pixels} pixels")
+    synthesizer.check(np.zeros(size, np.uint8))

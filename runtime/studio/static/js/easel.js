@@ -1,0 +1,126 @@
+// The canvas one paints on: pointer, touch and keyboard become strokes.
+
+export class Easel {
+  #from = null;
+  #keyboard = null;
+
+  /**
+   * @param {{canvas: HTMLCanvasElement, cursor: HTMLElement, state: object, onStroke: Function, onEnd: Function,
+   *          onPick: Function, onHover: Function}} parts
+   *   `state` has layout, tool, label, eraser and radius; `onStroke` follows every change, `onEnd` a finished one.
+   */
+  constructor(parts) {
+    Object.assign(this, parts);
+    const { canvas } = this;
+    canvas.onpointerdown = (event) => this.#down(event);
+    canvas.onpointermove = (event) => this.#moved(event);
+    canvas.onpointerup = canvas.onpointercancel = () => this.#up();
+    canvas.onpointerleave = () => {
+      if (!this.#from) this.cursor.hidden = true;
+      this.onHover(null);
+    };
+    canvas.onkeydown = (event) => this.#key(event);
+    canvas.onblur = () => (this.cursor.hidden = true);
+  }
+
+  get painting() {
+    return this.#from !== null;
+  }
+
+  /** Show the brush where it was, after its size or the tool changed. */
+  refresh() {
+    if (!this.cursor.hidden && this.last) this.#show(this.last);
+  }
+
+  #place(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const { width, height } = this.state.layout;
+    return { x: ((event.clientX - box.left) / box.width) * width, y: ((event.clientY - box.top) / box.height) * height };
+  }
+
+  #down(event) {
+    if (event.button !== 0) return;
+    event.preventDefault();
+    this.canvas.focus({ preventScroll: true, focusVisible: false });
+    this.canvas.setPointerCapture(event.pointerId);
+    this.#apply(this.#place(event), null);
+  }
+
+  #moved(event) {
+    // All positions since the last event: a quick stroke stays round.
+    const events = event.getCoalescedEvents?.() ?? [];
+    for (const one of events.length ? events : [event]) {
+      const place = this.#place(one);
+      if (this.#from) this.#apply(place, this.#from);
+      this.last = place;
+    }
+    this.#show(this.last);
+    this.onHover(this.#pixel(this.last));
+  }
+
+  #up() {
+    if (!this.#from) return;
+    this.#from = null;
+    this.onEnd();
+  }
+
+  #apply(place, from) {
+    const { state } = this;
+    const { x, y } = this.#pixel(place);
+    if (state.tool === "pick") {
+      this.onPick(state.layout.at(x, y));
+      return;
+    }
+    if (state.tool === "fill") {
+      if (from) return;
+      state.layout.fill(x, y, state.label);
+      this.#from = place;
+      this.onStroke();
+      return;
+    }
+    const start = from ?? place;
+    const label = state.tool === "erase" ? state.eraser : state.label;
+    state.layout.line(start.x, start.y, place.x, place.y, state.radius, label);
+    this.#from = place;
+    this.onStroke();
+  }
+
+  #pixel({ x, y }) {
+    const { width, height } = this.state.layout;
+    return { x: Math.min(width - 1, Math.max(0, Math.floor(x))), y: Math.min(height - 1, Math.max(0, Math.floor(y))) };
+  }
+
+  #show({ x, y }) {
+    const { tool, radius, layout } = this.state;
+    const { cursor, canvas } = this;
+    this.last = { x, y };
+    cursor.hidden = tool === "fill" || tool === "pick";
+    const size = (2 * radius * canvas.clientWidth) / layout.width;
+    cursor.style.width = cursor.style.height = `${size}px`;
+    cursor.style.left = `${(x / layout.width) * 100}%`;
+    cursor.style.top = `${(y / layout.height) * 100}%`;
+  }
+
+  #key(event) {
+    const step = event.shiftKey ? 8 : 1;
+    const { width, height } = this.state.layout;
+    const place = this.#keyboard ?? this.last ?? { x: width / 2, y: height / 2 };
+    const move = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key];
+    if (move) {
+      this.#keyboard = {
+        x: Math.min(width, Math.max(0, place.x + move[0])),
+        y: Math.min(height, Math.max(0, place.y + move[1])),
+      };
+      this.#show(this.#keyboard);
+      this.cursor.hidden = false;
+      this.onHover(this.#pixel(this.#keyboard));
+    } else if (event.key === " " || event.key === "Enter") {
+      this.#apply(place, null);
+      this.#up();
+    } else {
+      return;
+    }
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}
