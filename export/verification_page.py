@@ -24,6 +24,7 @@ from layoutrt.export.verification_report import (
 from layoutrt.export.verification_style import STYLE
 from layoutrt.export.worst_frames import AMPLIFIED, FrameResult
 from layoutrt.files import replacing
+from layoutrt.html_page import html_page, html_table, html_tiles
 
 _CHART_CAP_DB = 60.0
 """Equal frames have an infinite ratio; charts end here."""
@@ -58,45 +59,12 @@ def page(found: Verification) -> str:
         _layers(found.layers) if found.layers else "",
         _notes(found),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        # Nothing can be loaded, even if a name held markup.
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body><main>\n"
-        + "\n".join(part for part in body if part)
-        + "\n</main></body></html>\n"
-    )
+    return html_page(title, body, STYLE)
 
 
 def _pill(passed: bool | None, text: str = "") -> str:
     name = {True: "pass", False: "fail", None: "idle"}[passed]
     return f'<span class="pill {name}">{escape(text or ("passed" if passed else "failed"))}</span>'
-
-
-def _table(
-    caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()
-) -> str:
-    """A table whose first column heads its rows; cells are HTML already."""
-
-    def cell(tag: str, place: int, content: str, scope: str = "") -> str:
-        side = ' class="right"' if place in right else ""
-        return f"<{tag}{scope}{side}>{content}</{tag}>"
-
-    head = "".join(cell("th", i, escape(text), ' scope="col"') for i, text in enumerate(heads))
-    lines = [
-        "<tr>"
-        + "".join(
-            cell("td", i, text) if i else cell("th", 0, text, ' scope="row"') for i, text in enumerate(row)
-        )
-        + "</tr>"
-        for row in rows
-    ]
-    return (
-        f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(lines)}</tbody></table>"
-    )
 
 
 def _tiles(found: Verification) -> str:
@@ -112,15 +80,7 @@ def _tiles(found: Verification) -> str:
         tiles.append(("equal labels", percent(labels.agreement), worst))
         if labels.drop_points is not None:
             tiles.append(("mIoU drop", f"{labels.drop_points:+.2f}", "points of 0.01"))
-    return (
-        '<dl class="tiles">'
-        + "".join(
-            f'<div><dt>{escape(name)}</dt><dd class="number">{escape(value)}</dd>'
-            f'<dd class="soft">{escape(more)}</dd></div>'
-            for name, value, more in tiles
-        )
-        + "</dl>"
-    )
+    return html_tiles(tiles)
 
 
 def _failures(found: Verification) -> str:
@@ -142,14 +102,14 @@ def _checks(checks: Sequence[Check]) -> str:
         )
         for check in checks
     ]
-    table = _table("What the candidate must keep", ["check", "measured", "limit", "result"], rows, (1, 2))
+    table = html_table("What the candidate must keep", ["check", "measured", "limit", "result"], rows, (1, 2))
     return table + _note("; ".join(inapplicable(checks)))
 
 
 def _metrics(found: Verification) -> str:
     rows = [tuple(escape(text) for text in row) for row in metric_rows(found)]
     reason = found.segmentation_reason
-    table = _table("What was measured", ["", "all frames", "worst frame"], rows, (1, 2))
+    table = html_table("What was measured", ["", "all frames", "worst frame"], rows, (1, 2))
     return table + _note(f"No segmentation: {reason}" if reason else "")
 
 
@@ -268,7 +228,7 @@ def _layer_table(caption: str, layers: Iterable[Layer]) -> str:
         )
         for layer in layers
     ]
-    return _table(caption, ["node", "operator", "SQNR, dB", "drop, dB", "shape"], rows, (2, 3, 4))
+    return html_table(caption, ["node", "operator", "SQNR, dB", "drop, dB", "shape"], rows, (2, 3, 4))
 
 
 def _models(found: Verification) -> str:

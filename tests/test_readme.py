@@ -20,7 +20,7 @@ SMALLER = {
     "--steps 4000": "--steps 1 --batch 2",
     "--frames 240": "--frames 8",
     "--data drive:40": "--data drive:2",
-    "--judged 1": "--judged 1 --rows 3",
+    "camvid-edge-int8 --layers": "camvid-edge-int8 --layers --iterations 10",
 }
 """What is run less often here than a user would."""
 

@@ -175,7 +175,6 @@ def _load_network(
     )
 
 
-
 def optimizer_tensors(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
     """Adam's moments and step counts under names ``prefix.INDEX.KEY``."""
     state = optimizer.state_dict()["state"]

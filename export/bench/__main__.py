@@ -1,4 +1,7 @@
-"""Run the benchmark: ``python -m layoutrt.export.bench``; ``BENCH_JSON=FILE`` also writes it as JSON."""
+"""Run the benchmark: ``python -m layoutrt.export.bench``; ``BENCH_JSON=FILE`` also writes it as JSON.
+
+``--write docs/benchmarks.md`` puts the tables into that document.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from layoutrt.errors import require
+from layoutrt.export.bench.document import stamp, write_sections
 from layoutrt.export.bench.rows import Row, machine, table, write_json
 
 ROUNDS = 20
@@ -22,23 +26,26 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="runs of each side")
     parser.add_argument("--only", nargs="+", choices=[*SECTIONS, "growth"], help="sections to run")
     parser.add_argument("--plot", type=Path, default=Path("out/growth.png"), help="picture of the growth")
+    parser.add_argument("--write", type=Path, help="document whose tables are replaced: docs/benchmarks.md")
     options = parser.parse_args()
     require("torch", extra="train", purpose="the benchmark")
     console = Console(width=150)
     console.print(machine(), highlight=False)
-    rows: list[Row] = []
+    sections: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for title, section in SECTIONS.items():
             if options.only and title not in options.only:
                 continue
-            measured = list(section(folder, options.rounds))
+            sections[title] = measured = list(section(folder, options.rounds))
             console.print(table(f"{title}: medians of {options.rounds} runs in turns, 2 threads", measured))
-            rows += measured
         if not options.only or "growth" in options.only:
             _growth(console, folder, options.rounds, options.plot)
+    if options.write:
+        write_sections(options.write, sections, stamp(options.rounds))
+        console.print(f"wrote {options.write}", highlight=False)
     if path := os.environ.get("BENCH_JSON"):
-        write_json(path, rows)
+        write_json(path, [row for rows in sections.values() for row in rows])
         console.print(f"wrote {path}", highlight=False)
 
 

@@ -53,7 +53,7 @@ def table(title: str, rows: Iterable[Row]) -> Table:
         shown.add_column(column, justify="right")
     for row in rows:
         shown.add_row(
-            row.name, _figure(row.ours), _figure(row.theirs), row.unit, f"{row.ratio:.2f}x", row.target
+            row.name, figure(row.ours), figure(row.theirs), row.unit, f"{row.ratio:.2f}x", row.target
         )
     return shown
 
@@ -65,5 +65,6 @@ def write_json(path: str | Path, rows: Iterable[Row]) -> None:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
+    """Three digits, or whole numbers with separators."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

@@ -1,7 +1,6 @@
-"""One contestant's process: makes a computation ready, then runs it once for every line it is sent.
+"""The computations that the benchmark compares, for the worker processes of `layoutrt.runtime.profiling`.
 
-Run as ``python -m layoutrt.export.bench.worker SPEC`` by `layoutrt.export.bench.contestants`. ``SPEC`` is a
-JSON object: ``threads``, ``result`` (where to write the last result), ``kind`` and what that kind needs:
+A specification has ``threads``, ``kind`` and what that kind needs:
 
 - ``native``: ``model`` and ``inputs`` (an ``.npz`` of its arguments) in the native runtime, which never loads
   torch;
@@ -17,16 +16,16 @@ JSON object: ``threads``, ``result`` (where to write the last result), ``kind`` 
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from layoutrt.runtime.profiling.runner import ENGINE
+from layoutrt.runtime.profiling.runner import Run as TimedRun
 
 Run = Callable[[], NDArray]
 
@@ -134,30 +133,37 @@ KINDS = {
 }
 
 
-def _peak_mb() -> float:
-    """The most memory that this program had. (What ``getrusage`` tells counts the process before it too.)"""
-    (line,) = (
-        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")
-    )
-    return int(line.split()[1]) / 1024
+class KindRunner:
+    """One of `KINDS` as a runner of `layoutrt.runtime.profiling`, with a single stage.
 
+    Args:
+        spec: see the module.
+    """
 
-def main() -> None:
-    """Serve until there are no more lines."""
-    spec = json.loads(sys.argv[1])
-    run = KINDS[spec["kind"]](spec)
-    result = np.zeros(0)
-    print(json.dumps({}), flush=True)
-    for line in sys.stdin:
-        if line.strip() == "run":
-            started = time.perf_counter()
-            result = run()
-            print(json.dumps({"ms": (time.perf_counter() - started) * 1e3}), flush=True)
-            continue
-        np.save(spec["result"], result)
-        print(json.dumps({"peak_mb": _peak_mb()}), flush=True)
-        return
+    stages = (ENGINE,)
+    backend = ""
 
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self._run = KINDS[spec["kind"]](spec)
+        self._result: NDArray = np.zeros(0)
 
-if __name__ == "__main__":
-    main()
+    def turn(self, count: int) -> list[TimedRun]:
+        """See `Runner`."""
+        runs = []
+        for _ in range(count):
+            started = time.perf_counter_ns()
+            self._result = self._run()
+            total_ms = (time.perf_counter_ns() - started) / 1e6
+            runs.append(TimedRun(started, total_ms, (total_ms,)))
+        return runs
+
+    def result(self) -> NDArray | None:
+        """What the last run computed."""
+        return self._result
+
+    def details(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing is held that the end of the process does not free."""

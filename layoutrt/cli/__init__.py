@@ -12,10 +12,12 @@ from layoutrt import __version__
 from layoutrt.cli.calibrate import calibrate
 from layoutrt.cli.demo import demo
 from layoutrt.cli.doctor import doctor
+from layoutrt.cli.estimate import estimate
 from layoutrt.cli.evaluate import evaluate
 from layoutrt.cli.export import export
 from layoutrt.cli.import_checkpoint import import_checkpoint
 from layoutrt.cli.info import info
+from layoutrt.cli.profile import profile
 from layoutrt.cli.sensitivity import sensitivity
 from layoutrt.cli.studio import studio
 from layoutrt.cli.synthesize import synthesize
@@ -45,6 +47,8 @@ for _command in (
     calibrate,
     sensitivity,
     verify,
+    profile,
+    estimate,
     info,
     doctor,
 ):

@@ -29,8 +29,8 @@ def export(
 ) -> None:
     """Export a generator (labels in, pixels out) or a segmenter (frame in, labels out) as one ONNX file.
 
-    The file is in float32; `layoutrt calibrate` makes 8-bit and FP16 files of it. Prints the cost of the graph
-    beside that of the training network exported as it is.
+    The file is in float32; `layoutrt calibrate` makes 8-bit and FP16 files of it. Prints the cost of the
+    graph beside that of the training network exported as it is.
 
     Examples:
 

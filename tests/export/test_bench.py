@@ -1,13 +1,17 @@
 """The benchmark compares like with like and says what it measured."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from layoutrt.drive import Drive
+from layoutrt.errors import LayoutRTError
 from layoutrt.export.bench import contestants
+from layoutrt.export.bench.__main__ import SECTIONS
 from layoutrt.export.bench.contestants import compare
+from layoutrt.export.bench.document import stamp, write_sections
 from layoutrt.export.bench.edge_generator import Growth
 from layoutrt.export.bench.growth_plot import draw
 from layoutrt.export.bench.operators import operator_pairs
@@ -59,31 +63,8 @@ def test_a_video_comes_to_the_same_in_a_pipeline_and_in_turn(tmp_path, monkeypat
     assert (costs["pipeline"].result == costs["in turn"].result).all()
 
 
-def test_contestants_take_turns_and_the_first_runs_are_not_counted(monkeypatch) -> None:
-    turns: list[str] = []
-
-    class Fake:
-        def __init__(self, spec, threads) -> None:
-            self.name = spec["name"]
-
-        def run(self) -> float:
-            turns.append(self.name)
-            return 100.0 if len(turns) <= 4 else 1.0
-
-        def cost(self, times):
-            return times
-
-        def close(self) -> None:
-            turns.append("closed")
-
-    monkeypatch.setattr(contestants, "Contestant", Fake)
-    costs = compare({"a": {"name": "a"}, "b": {"name": "b"}}, threads=1, rounds=3, lead=0)
-    assert turns == ["a", "b"] * 5 + ["closed"] * 2
-    assert costs == {"a": [1.0] * 3, "b": [1.0] * 3}
-
-
-def test_a_contestant_that_fails_ends_the_benchmark(tmp_path) -> None:
-    with pytest.raises(RuntimeError, match="status 1"):
+def test_a_contestant_that_fails_ends_the_benchmark() -> None:
+    with pytest.raises(LayoutRTError, match=r"missing\.onnx"):
         compare({"ours": {"kind": "native", "model": "missing.onnx", "inputs": ""}}, threads=1, rounds=1)
 
 
@@ -111,3 +92,48 @@ def test_growth_is_drawn(tmp_path) -> None:
     points = [Growth(s, t, s * s / 1e4 / t, 60 + s / 10) for t in (1, 2) for s in (128, 256)]
     draw(points, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+DOCUMENT = """# Benchmarks
+
+Prose.
+
+## The shipped generator, 192x256
+
+| ours / theirs | ours | theirs | unit | ratio | target |
+|---|---|---|---|---|---|
+| old | 1 | 2 | ms | 2.00x |  |
+
+Prose after.
+
+## C API
+
+| ours / theirs | ours | theirs | unit | ratio | target |
+|---|---|---|---|---|---|
+| kept | 1 | 2 | ms | 2.00x |  |
+"""
+
+
+def test_tables_of_the_document_are_replaced_and_dated_and_its_prose_stays(tmp_path) -> None:
+    document = tmp_path / "benchmarks.md"
+    document.write_text(DOCUMENT)
+    rows = [less_is_better("new", 2.0, 6.0, "ms", "ratio >= 2")]
+    for measured in (stamp(20), "Measured again."):
+        write_sections(document, {"edge": rows}, measured)
+    text = document.read_text()
+    heads = "| ours / theirs | ours | theirs | unit | ratio | target |\n|---|---|---|---|---|---|\n"
+    assert text == DOCUMENT.replace(
+        DOCUMENT[DOCUMENT.index("| ours") : DOCUMENT.index("\n\nProse after")],
+        f"Measured again.\n\n{heads}| new | 2 | 6 | ms | 3.00x | ratio >= 2 |",
+    )
+    assert "layoutrt 0." in stamp(20)
+    with pytest.raises(LayoutRTError, match="Video"):
+        write_sections(document, {"video": rows}, "Measured now.")
+
+
+def test_the_projects_document_has_a_table_for_every_section(tmp_path) -> None:
+    document = tmp_path / "benchmarks.md"
+    document.write_text((Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text())
+    rows = [less_is_better("new", 2.0, 6.0, "ms")]
+    write_sections(document, dict.fromkeys(SECTIONS, rows), "Measured now.")
+    assert document.read_text().count("| new | 2 | 6 | ms | 3.00x |  |") == len(SECTIONS)

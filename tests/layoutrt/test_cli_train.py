@@ -88,7 +88,6 @@ def test_export_prints_the_cost_beside_that_of_the_straight_export(cli, tiny_che
     [
         (("--size", "100x100"), ("100x100", "multiples of 32")),
         (("--size", "large"), ("'large'", "192x256")),
-        (("--precision", "fp5"), ("fp5", "fp32")),
     ],
 )
 def test_an_export_that_cannot_be_made_is_refused(refuses, tiny_checkpoint, tmp_path, options, words):

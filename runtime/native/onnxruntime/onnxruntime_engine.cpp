@@ -230,8 +230,8 @@ class OnnxRuntimeEngine : public Engine {
     for (const TensorInfo& output : outputs_) {
       for (const TensorInfo& input : inputs_) {
         if (input.name == output.name) {
-          throw Error(LRT_INVALID_MODEL,
-                      name + " gives its input '" + input.name + "' back as an output; export it without that");
+          throw Error(LRT_INVALID_MODEL, name + " gives its input '" + input.name +
+                                             "' back as an output; export it without that");
         }
       }
     }

@@ -1,0 +1,96 @@
+"""A checkpoint in torch as a contestant of a profile."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from layoutrt.operators.conv_to_image import to_bytes
+from layoutrt.runtime.profiling.runner import MODEL_STAGES, Run
+from layoutrt.runtime.profiling.session_runner import read_samples
+from layoutrt.train.checkpoint import load_generator, load_segmenter
+from layoutrt.train.networks.semantics import semantic_tensor
+
+
+class CheckpointRunner:
+    """A generator or segmenter as it was trained, in float32 on the CPU.
+
+    Copying in makes the input of the network (one-hot for generators), copying out makes bytes of its result.
+
+    Args:
+        spec: ``model``, ``inputs`` and ``threads`` as of `SessionRunner`, and ``kind``.
+
+    Raises:
+        LayoutRTError: the checkpoint cannot be read.
+    """
+
+    stages = MODEL_STAGES
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        if spec["threads"]:
+            torch.set_num_threads(spec["threads"])
+        self.backend = f"torch {torch.__version__} CPU, {torch.get_num_threads()} threads"
+        self._samples = read_samples(spec["inputs"])
+        self._next = 0
+        self._result: NDArray = np.zeros(0)
+        made = _generator(spec["model"]) if spec["kind"] == "generator" else _segmenter(spec["model"])
+        self._take, self._compute, self._give = made
+
+    def turn(self, count: int) -> list[Run]:
+        """See `Runner`."""
+        return [self._run() for _ in range(count)]
+
+    @torch.inference_mode()
+    def _run(self) -> Run:
+        inputs = self._samples[self._next % len(self._samples)]
+        self._next += 1
+        stamps = [time.perf_counter_ns()]
+        taken = self._take(inputs)
+        stamps.append(time.perf_counter_ns())
+        computed = self._compute(taken)
+        stamps.append(time.perf_counter_ns())
+        self._result = self._give(computed)
+        stamps.append(time.perf_counter_ns())
+        parts = [(after - before) / 1e6 for before, after in itertools.pairwise(stamps)]
+        return Run(stamps[0], (stamps[-1] - stamps[0]) / 1e6, (0.0, *parts))
+
+    def result(self) -> NDArray | None:
+        """The image or the labels."""
+        return self._result
+
+    def details(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing is held that the end of the process does not free."""
+
+
+_Parts = tuple[Callable[[dict[str, NDArray]], Any], Callable[[Any], Tensor], Callable[[Tensor], NDArray]]
+
+
+def _generator(path: str) -> _Parts:
+    generator, _, _ = load_generator(path)
+    classes = generator.config.num_classes
+
+    def take(inputs: dict[str, NDArray]) -> tuple[Tensor, Tensor | None]:
+        tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
+        return semantic_tensor(tensors["labels"], classes, tensors.get("instances")), tensors.get("z")
+
+    return take, lambda taken: generator(*taken), lambda image: np.ascontiguousarray(to_bytes(image).numpy())
+
+
+def _segmenter(path: str) -> _Parts:
+    segmenter, _, _ = load_segmenter(path)
+
+    def take(inputs: dict[str, NDArray]) -> Tensor:
+        return torch.from_numpy(inputs["frame"]).permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1
+
+    return take, segmenter, lambda scores: scores.argmax(1).to(torch.uint8).numpy()

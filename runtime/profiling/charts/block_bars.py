@@ -1,0 +1,39 @@
+"""Time by network block, and how much of it the roofs account for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from layoutrt.runtime.profiling.charts.canvas import hint, line, linear, round_ticks, svg, text
+from layoutrt.runtime.profiling.layers import Layer
+
+_WIDTH, _BAR, _LEFT, _RIGHT, _TOP, _BOTTOM = 620, 38, 118, 108, 6, 34
+
+
+def block_bars(blocks: Mapping[str, Sequence[Layer]]) -> str:
+    """A bar for each block: its solid part is the least time that the machine's roofs allow.
+
+    Args:
+        blocks: see `layoutrt.runtime.profiling.layers.by_block`.
+    """
+    total = sum(layer.ms for layers in blocks.values() for layer in layers)
+    longest = max(sum(layer.ms for layer in layers) for layers in blocks.values())
+    x = linear(0, longest, _LEFT, _WIDTH - _RIGHT)
+    bottom = _TOP + _BAR * len(blocks)
+    parts = []
+    for tick in round_ticks(0, longest):
+        parts += [line(x(tick), _TOP, x(tick), bottom), text(x(tick), bottom + 16, f"{tick:g}", "middle")]
+    parts.append(text(_WIDTH - 4, bottom + 30, "ms", "end"))
+    for row, (block, layers) in enumerate(blocks.items()):
+        y = _TOP + _BAR * row
+        ms = sum(layer.ms for layer in layers)
+        roof = sum(min(layer.roof_ms, layer.ms) for layer in layers)
+        about = f"{block}: {len(layers)} layers, {ms:.2f} ms, of which the roofs explain {roof:.2f} ms"
+        for value, kind in ((ms, "block"), (roof, "roofed")):
+            parts.append(
+                f'<rect class="{kind}" x="{_LEFT}" y="{y + 8}" width="{max(x(value) - _LEFT, 0):.1f}" '
+                f'height="{_BAR - 16}" rx="3">{hint(about)}</rect>'
+            )
+        parts.append(text(_LEFT - 10, y + 23, block, "end"))
+        parts.append(text(x(ms) + 7, y + 23, f"{ms:.2f} ms, {ms / total:.0%}", kind="value"))
+    return svg(_WIDTH, bottom + _BOTTOM, "Time by network block", parts)

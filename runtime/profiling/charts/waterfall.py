@@ -1,0 +1,48 @@
+"""The stages of a typical run, each where it starts."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+from layoutrt.runtime.profiling.charts.canvas import SERIES, hint, line, linear, round_ticks, svg, text
+
+_WIDTH, _BAR, _HEAD, _LEFT, _RIGHT, _TOP, _BOTTOM = 620, 24, 24, 118, 62, 4, 34
+
+
+def waterfall(stages_ms: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """Median times of the stages of each model, one after the other on one axis.
+
+    Args:
+        stages_ms: by model and stage, of each run.
+    """
+    medians = {
+        model: {stage: statistics.median(times) for stage, times in stages.items()}
+        for model, stages in stages_ms.items()
+    }
+    longest = max(sum(stages.values()) for stages in medians.values())
+    x = linear(0, longest, _LEFT, _WIDTH - _RIGHT)
+    rows = sum(len(stages) for stages in medians.values())
+    bottom = _TOP + rows * _BAR + len(medians) * _HEAD
+    parts = []
+    for tick in round_ticks(0, longest):
+        parts += [line(x(tick), _TOP, x(tick), bottom), text(x(tick), bottom + 16, f"{tick:g}", "middle")]
+    parts.append(text(_WIDTH - 4, bottom + 30, "ms, medians", "end"))
+    y = float(_TOP)
+    for place, (model, stages) in enumerate(medians.items()):
+        parts.append(text(4, y + 17, model, kind="name"))
+        y += _HEAD
+        start = 0.0
+        for stage, ms in stages.items():
+            width = max(x(start + ms) - x(start), 1.5)
+            parts.append(text(_LEFT - 10, y + 15, stage, "end"))
+            parts.append(
+                f'<rect class="bar solid s{place % SERIES}" x="{x(start):.1f}" y="{y + 4:.1f}" '
+                f'width="{width:.1f}" height="{_BAR - 8}" rx="3">{hint(f"{stage}: {ms:.3f} ms")}</rect>'
+            )
+            parts.append(
+                text(x(start) + width + 6, y + 15, f"{ms:.2f}" if ms >= 0.01 else "< 0.01", kind="value")
+            )
+            start += ms
+            y += _BAR
+    return svg(_WIDTH, bottom + _BOTTOM, f"Stages of {', '.join(medians)}", parts)

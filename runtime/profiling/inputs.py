@@ -1,0 +1,108 @@
+"""What the profiled models are given: frames of the drive, or a folder's layouts or images."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from layoutrt.drive import Drive
+from layoutrt.errors import LayoutRTError
+from layoutrt.layouts import colorize, find_layouts, label_set, read_layout
+from layoutrt.runtime.profiling.subject import Subject
+
+FRAMES = 16
+"""Different inputs of a run without a number; runs take them in turn."""
+_DRIVE_STEP = 10
+"""Frames of the drive between two inputs."""
+_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+
+
+def write_inputs(subject: Subject, source: str, file: Path) -> None:
+    """Arguments of consecutive runs as an ``.npz`` whose arrays have one more dimension in front.
+
+    Generators get ``labels`` (``instances`` equal to them, ``z`` seeded, where they read such); segmenters
+    and pipelines get ``frame``.
+
+    Args:
+        subject: the model.
+        source: ``drive:``, ``drive:N``, ``drive:N@SEED``, or a folder of layouts or, for segmenters, images.
+        file: to write.
+
+    Raises:
+        LayoutRTError: the source is not there, or holds nothing to use.
+    """
+    arrays: dict[str, NDArray] = {}
+    if subject.reads == "segmenter":
+        arrays["frame"] = _batched(_frames(subject, source), subject.batch)
+    else:
+        labels = _batched(_layouts(subject, source), subject.batch)
+        arrays["labels"] = labels
+        if subject.config.get("instance_edges"):
+            arrays["instances"] = labels.astype(np.int32)
+        if latent := int(subject.config.get("latent", 0)):
+            shape = (len(labels), subject.batch, latent)
+            arrays["z"] = np.random.default_rng(0).standard_normal(shape, np.float32)
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def _batched(samples: list[NDArray[np.uint8]], batch: int) -> NDArray[np.uint8]:
+    """[S,H,W,...] as [S,N,H,W,...], each repeated."""
+    return np.repeat(np.stack(samples)[:, None], batch, axis=1)
+
+
+def _drive(subject: Subject, source: str) -> list[NDArray[np.uint8]] | None:
+    match = re.fullmatch(r"drive:(\d*)(?:@(\d+))?", source)
+    if not match:
+        if source.startswith("drive:"):
+            raise LayoutRTError(
+                f"'{source}' is no drive; write drive:, drive:N for N frames, or drive:N@SEED"
+            )
+        return None
+    count = int(match[1]) if match[1] else FRAMES
+    if count < 1:
+        raise LayoutRTError(f"'{source}' has no frames; write drive:N with N from 1 up")
+    drive = Drive(label_set("camvid"), *subject.size, seed=int(match[2] or 0))
+    frames = [drive.frame(index * _DRIVE_STEP) for index in range(count)]
+    # The drive knows CamVid's classes. Of others it gives regions of the same shapes, which take as long.
+    return [frame % subject.label_set.num_classes for frame in frames]
+
+
+def _layouts(subject: Subject, source: str) -> list[NDArray[np.uint8]]:
+    drawn = _drive(subject, source)
+    if drawn is not None:
+        return drawn
+    layouts = [read_layout(path, subject.label_set) for path in _spread(find_layouts(source))]
+    return [_resized(layout, subject.size, cv2.INTER_NEAREST) for layout in layouts]
+
+
+def _frames(subject: Subject, source: str) -> list[NDArray[np.uint8]]:
+    drawn = _drive(subject, source)
+    if drawn is not None:
+        return [colorize(frame, subject.label_set) for frame in drawn]
+    folder = Path(source)
+    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in _IMAGES)
+    if not files:
+        raise LayoutRTError(
+            f"there are no images in '{source}'; give a folder of PNG or JPEG files, or drive:"
+        )
+    found = []
+    for path in _spread(files):
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise LayoutRTError(f"{path} is no image that can be read; remove it from the folder")
+        found.append(_resized(np.ascontiguousarray(image[..., ::-1]), subject.size, cv2.INTER_AREA))
+    return found
+
+
+def _resized(image: NDArray[np.uint8], size: tuple[int, int], method: int) -> NDArray[np.uint8]:
+    return cv2.resize(image, size[::-1], interpolation=method).astype(np.uint8, copy=False)
+
+
+def _spread(files: list[Path]) -> list[Path]:
+    """At most `FRAMES` of them, evenly spread."""
+    step = max(1, len(files) // FRAMES)
+    return files[::step][:FRAMES]

@@ -1,0 +1,93 @@
+"""A model in ONNX Runtime's own Python session: with our operators, or with their bodies, or layer by layer.
+
+Layers come from ONNX Runtime's profiler here and not from the native runtime, whose C API has no switch for
+it. It is the same library with the same operators, options and threads; a profile tells both times side by
+side.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.native_library import operator_library
+from layoutrt.runtime.profiling.onnxruntime_events import read_events
+from layoutrt.runtime.profiling.runner import ENGINE, Run
+from layoutrt.runtime.profiling.session_runner import read_samples
+
+
+class OnnxRuntimeRunner:
+    """One stage: all that ``InferenceSession.run`` does.
+
+    Args:
+        spec: ``model``, ``inputs`` and ``threads`` as of `SessionRunner`; ``operators``: whether our library
+            is loaded (default true); ``layers``: whether each node is timed (default false).
+
+    Raises:
+        LayoutRTError: the operator library is missing, or the model cannot be loaded.
+    """
+
+    stages = (ENGINE,)
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = spec["threads"] or 0
+        options.log_severity_level = 3
+        # As the native runtime, see docs/decisions.md.
+        options.enable_mem_pattern = False
+        with_operators = spec.get("operators", True)
+        if with_operators:
+            options.register_custom_ops_library(str(operator_library()))
+        self._folder = tempfile.TemporaryDirectory() if spec.get("layers") else None
+        if self._folder is not None:
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(self._folder.name) / "profile")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                spec["model"], options, providers=["CPUExecutionProvider"]
+            )
+        # ONNX Runtime's exceptions have no base class of their own.
+        except Exception as error:
+            raise LayoutRTError(f"ONNX Runtime cannot load {spec['model']}: {error}") from None
+        threads = {None: "all threads", 1: "1 thread"}.get(spec["threads"], f"{spec['threads']} threads")
+        operators = "our operators" if with_operators else "bodies of our operators"
+        self.backend = f"ONNX Runtime {onnxruntime.__version__} CPU in Python, {operators}, {threads}"
+        self._samples = read_samples(spec["inputs"])
+        self._next = 0
+        self._result: list[NDArray] = []
+
+    def turn(self, count: int) -> list[Run]:
+        """See `Runner`."""
+        return [self._run() for _ in range(count)]
+
+    def _run(self) -> Run:
+        inputs = self._samples[self._next % len(self._samples)]
+        self._next += 1
+        started = time.perf_counter_ns()
+        self._result = self._session.run(None, inputs)
+        total_ms = (time.perf_counter_ns() - started) / 1e6
+        return Run(started, total_ms, (total_ms,))
+
+    def result(self) -> NDArray | None:
+        """The first output."""
+        return self._result[0] if self._result else None
+
+    def details(self) -> dict[str, Any]:
+        """Where nodes are timed, ``nodes``: see `read_events`."""
+        if self._folder is None:
+            return {}
+        file = Path(self._session.end_profiling())
+        nodes = read_events(file)
+        return {"nodes": [node.as_json() for node in nodes]}
+
+    def close(self) -> None:
+        """Remove the profiler's file."""
+        if self._folder is not None:
+            self._folder.cleanup()

@@ -1,0 +1,191 @@
+"""A profile as data, and as JSON of a documented schema (docs/profiling.md)."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.files import replacing
+from layoutrt.runtime.profiling.layers import Layer
+from layoutrt.runtime.profiling.runner import CALL
+from layoutrt.runtime.profiling.statistics import Summary, summarise
+from layoutrt.runtime.profiling.yardstick import Roofs
+
+SCHEMA = "layoutrt.profile"
+VERSION = 1
+"""Of the JSON; grows when a reader of the last one would go wrong."""
+END_TO_END = "end to end"
+
+
+@dataclass(frozen=True)
+class LayerProfile:
+    """The layers of one model."""
+
+    layers: list[Layer]
+    sum_ms: float
+    """Of the layers."""
+    profiled_ms: float
+    """Of a whole run while its nodes were timed; as of the layers, the mean of the fastest quarter of the
+    runs."""
+    engine_ms: float
+    """Of the engine stage without that, in turns with it, averaged in the same way."""
+
+
+@dataclass(frozen=True)
+class ModelProfile:
+    """What was measured of one contestant."""
+
+    name: str
+    file: str
+    sha256: str
+    form: str
+    kind: str
+    precision: str
+    backend: str
+    size: tuple[int, int]
+    batch: int
+    load_ms: float
+    first_ms: float
+    """Of the first run after loading."""
+    warm_up_runs: int
+    steady: bool
+    elapsed_ms: float
+    """Of the counted runs, without what was between the turns."""
+    peak_mb: float
+    """Most memory of its process, interpreter and libraries included."""
+    before_mb: float
+    """Memory of the process before the model was opened."""
+    growth_mb: float
+    """Memory after the last quarter of the turns above that after the second quarter."""
+    device_mb: float | None
+    """Device memory that its process took when it opened the model; None where nothing says."""
+    joules: float | None
+    """Energy of a run, the rest of the device included; None where nothing says."""
+    turns: list[int]
+    """Number of the turn of each counted run."""
+    started_ms: list[float]
+    """Of each counted run, from the start of the profile."""
+    total_ms: list[float]
+    """Of each counted run, end to end."""
+    stages_ms: dict[str, list[float]]
+    """Of each stage, in order."""
+    layers: LayerProfile | None = None
+
+    @property
+    def per_second(self) -> float:
+        """Runs that ended in a second."""
+        return 1e3 * len(self.total_ms) / self.elapsed_ms
+
+    @property
+    def time_to_first_frame_ms(self) -> float:
+        """From a file on disk to the first result."""
+        return self.load_ms + self.first_ms
+
+    def summaries(self) -> dict[str, Summary]:
+        """Of the stages in order, and end to end."""
+        return {
+            name: summarise(times) for name, times in (*self.stages_ms.items(), (END_TO_END, self.total_ms))
+        }
+
+    @property
+    def stage_sum(self) -> float:
+        """Share of the end-to-end time that the stages make up, the call around them left out: of a typical
+        run."""
+        inner = [times for name, times in self.stages_ms.items() if name != CALL]
+        return statistics.median(
+            sum(parts) / total for total, *parts in zip(self.total_ms, *inner, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Profile:
+    """All of one run of ``layoutrt profile``."""
+
+    created: str
+    """ISO 8601, UTC."""
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    """``processor``, ``system``, ``threads``, ``cores``."""
+    method: dict[str, Any]
+    """``input``, ``streak``, ``lead``, ``turns``, ``warm_up``: how it was measured."""
+    sensors: dict[str, Any]
+    """``before`` and ``after``: clocks and temperatures; ``energy``: what counts it."""
+    warnings: list[str]
+    roofs: Roofs
+    yardstick_ms: list[float]
+    """Of each turn, the time of work of known size: what the machine's speed was."""
+    models: list[ModelProfile]
+
+    @property
+    def setting(self) -> str:
+        """The processor and the threads of a run."""
+        threads = self.machine["threads"]
+        return f"{self.machine['processor']}, {threads} {'thread' if threads == 1 else 'threads'}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, with the summaries that a reader would else compute."""
+        content: dict[str, Any] = {"schema": SCHEMA, "version": VERSION} | asdict(self)
+        for model, entry in zip(self.models, content["models"], strict=True):
+            entry["per_second"] = model.per_second
+            entry["time_to_first_frame_ms"] = model.time_to_first_frame_ms
+            entry["summary"] = {name: summary.as_json() for name, summary in model.summaries().items()}
+            if model.layers:
+                entry["layers"]["layers"] = [layer.as_json() for layer in model.layers.layers]
+        return content
+
+
+def write_json(path: str | Path, profile: Profile) -> None:
+    """Write the profile, all or nothing.
+
+    Raises:
+        LayoutRTError: the file cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(profile.as_json(), indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Profile:
+    """Read what `write_json` wrote.
+
+    Raises:
+        LayoutRTError: there is no such file, it is no profile, or of another version of the schema.
+    """
+    try:
+        content = json.loads(Path(path).read_text())
+    except OSError as error:
+        raise LayoutRTError(
+            f"cannot read {path}: {error.strerror}; give a file of layoutrt profile --json"
+        ) from None
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise LayoutRTError(f"{path} is no profile; give a file of layoutrt profile --json")
+    if content.get("version") != VERSION:
+        raise LayoutRTError(
+            f"{path} has version {content.get('version')} of the profile's schema and this layoutrt reads "
+            f"version {VERSION}; measure it again with layoutrt profile --json"
+        )
+    try:
+        models = [_model(entry) for entry in content["models"]]
+        own = {
+            name: content[name] for name in Profile.__dataclass_fields__ if name not in ("models", "roofs")
+        }
+        return Profile(**own, roofs=Roofs(**content["roofs"]), models=models)
+    except (KeyError, TypeError) as error:
+        raise LayoutRTError(
+            f"{path} is damaged ({error}); measure it again with layoutrt profile --json"
+        ) from None
+
+
+def _model(entry: dict[str, Any]) -> ModelProfile:
+    own = {name: entry[name] for name in ModelProfile.__dataclass_fields__}
+    own["size"] = (entry["size"][0], entry["size"][1])
+    if entry["layers"]:
+        fields = Layer.__dataclass_fields__
+        layers = [Layer(**{name: layer[name] for name in fields}) for layer in entry["layers"]["layers"]]
+        own["layers"] = LayerProfile(**(entry["layers"] | {"layers": layers}))
+    return ModelProfile(**own)

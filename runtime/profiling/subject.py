@@ -1,0 +1,184 @@
+"""What a profile is told to look at: models by file or name, and pipelines of two."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.files import file_digest
+from layoutrt.layouts import LabelSet
+from layoutrt.models import resolve_checkpoint, resolve_model, shipped_models
+from layoutrt.onnx_file import weights_path
+from layoutrt.runtime.info import describe
+from layoutrt.runtime.safetensors_header import read_safetensors_header
+
+_SEGMENTER_STEP = 16
+"""Heights and widths of a segmenter are multiples of this."""
+ONNX, CHECKPOINT, ENGINE, PIPELINE = "onnx", "checkpoint", "engine", "pipeline"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One model, or a segmenter before a generator."""
+
+    name: str
+    form: str
+    """``onnx``, ``checkpoint``, ``engine`` or ``pipeline``."""
+    path: Path
+    kind: str
+    """``generator`` or ``segmenter``."""
+    precision: str
+    label_set: LabelSet
+    config: dict[str, Any]
+    size: tuple[int, int]
+    """(height, width) of a run."""
+    batch: int
+    sha256: str
+    segmenter: Subject | None = field(default=None)
+    """Of a pipeline."""
+
+    @property
+    def reads(self) -> str:
+        """``generator`` or ``segmenter``: what the inputs are for."""
+        return "segmenter" if self.segmenter else self.kind
+
+
+def find_subject(text: str, size: tuple[int, int] | None = None) -> Subject:
+    """Look at a model without running it.
+
+    Args:
+        text: shipped name, ONNX file, checkpoint, engine, or ``SEGMENTER+GENERATOR``.
+        size: (height, width) of a run, where the model leaves it open; by default what it was trained at.
+
+    Raises:
+        LayoutRTError: there is no such model, or it does not take this size.
+    """
+    if "+" in text and not Path(text).exists():
+        first, _, second = text.partition("+")
+        segmenter, generator = find_subject(first, size), find_subject(second, size)
+        if (segmenter.kind, generator.kind) != ("segmenter", "generator") or segmenter.form != generator.form:
+            raise LayoutRTError(
+                f"'{text}' is no pipeline; write SEGMENTER+GENERATOR, two ONNX files or shipped names"
+            )
+        return _pipeline(segmenter, generator)
+    path = _path(text)
+    if path.suffix == ".engine":
+        raise LayoutRTError(
+            f"{path} is a TensorRT engine, and this machine has no TensorRT that layoutrt can run; "
+            "see layoutrt doctor"
+        )
+    if path.suffix == ".safetensors":
+        return _checkpoint(path, size)
+    return _onnx(path, size)
+
+
+def _check_size(name: str, kind: str, config: dict[str, Any], size: tuple[int, int]) -> None:
+    """Refuse a size that halving does not divide."""
+    step = _SEGMENTER_STEP if kind == "segmenter" else 2 ** (int(config.get("pyramid_levels", 1)) - 1)
+    if min(size) < step or size[0] % step or size[1] % step:
+        raise LayoutRTError(
+            f"model {name} cannot run at {size[0]}x{size[1]}; give a --size of multiples of {step}"
+        )
+
+
+def unique_names(subjects: list[Subject]) -> list[str]:
+    """A name for each of several models; those of the same name get their form or a number."""
+    names: list[str] = []
+    for subject in subjects:
+        name = subject.name if subject.form != CHECKPOINT else f"{subject.name} (checkpoint)"
+        number = 2
+        while name in names:
+            name = f"{subject.name} ({number})"
+            number += 1
+        names.append(name)
+    return names
+
+
+def _path(text: str) -> Path:
+    if text in shipped_models() or not resolve_checkpoint(text).is_file():
+        return resolve_model(text)
+    return resolve_checkpoint(text)
+
+
+def _pipeline(segmenter: Subject, generator: Subject) -> Subject:
+    if segmenter.size != generator.size:
+        raise LayoutRTError(
+            f"{segmenter.name} runs at {segmenter.size[0]}x{segmenter.size[1]} and {generator.name} at "
+            f"{generator.size[0]}x{generator.size[1]}; give one --size that both take"
+        )
+    return Subject(
+        f"{segmenter.name}+{generator.name}",
+        PIPELINE,
+        generator.path,
+        "pipeline",
+        generator.precision,
+        generator.label_set,
+        generator.config,
+        generator.size,
+        1,
+        generator.sha256,
+        segmenter,
+    )
+
+
+def _onnx(path: Path, size: tuple[int, int] | None) -> Subject:
+    facts = describe(path)
+    model = onnx.load(path, load_external_data=False)
+    metadata = {entry.key.removeprefix("layoutrt."): entry.value for entry in model.metadata_props}
+    constants = {tensor.name for tensor in model.graph.initializer}
+    first = next(value for value in model.graph.input if value.name not in constants)
+    batch, *fixed = (dim.dim_value for dim in first.type.tensor_type.shape.dim)
+    own = tuple(fixed[:2])
+    if size and all(own) and own != size:
+        raise LayoutRTError(
+            f"model {path.stem} runs at {own[0]}x{own[1]} and not {size[0]}x{size[1]}; "
+            "leave --size out, or export it with --size dynamic"
+        )
+    config = json.loads(metadata["config"])
+    if size:
+        _check_size(path.stem, metadata["kind"], config, size)
+    weights = weights_path(path)
+    return Subject(
+        path.stem,
+        ONNX,
+        path,
+        metadata["kind"],
+        str(facts.get("precision", "unknown")),
+        LabelSet.from_json(metadata["label_set"]),
+        config,
+        size or ((own[0], own[1]) if all(own) and len(own) == 2 else _trained(config)),
+        batch or 1,
+        file_digest(path) + (file_digest(weights) if weights.is_file() else ""),
+    )
+
+
+def _checkpoint(path: Path, size: tuple[int, int] | None) -> Subject:
+    describe(path)
+    metadata = read_safetensors_header(path).metadata
+    ours = {key.removeprefix("layoutrt."): value for key, value in metadata.items()}
+    if ours["kind"] not in ("generator", "segmenter"):
+        raise LayoutRTError(f"{path} is no generator or segmenter; give what training finished with")
+    config = json.loads(ours["config"])
+    if size:
+        _check_size(path.stem, ours["kind"], config, size)
+    return Subject(
+        path.stem,
+        CHECKPOINT,
+        path,
+        ours["kind"],
+        "fp32",
+        LabelSet.from_json(ours["label_set"]),
+        config,
+        size or _trained(config),
+        1,
+        file_digest(path),
+    )
+
+
+def _trained(config: dict[str, Any]) -> tuple[int, int]:
+    return int(config["image_height"]), int(config["image_width"])

@@ -1,0 +1,107 @@
+"""A profile of real models."""
+
+import pytest
+
+from layoutrt.errors import LayoutRTError
+from layoutrt.runtime.profiling.profile import profile
+from layoutrt.runtime.profiling.report import END_TO_END
+from layoutrt.runtime.profiling.subject import find_subject, unique_names
+
+
+@pytest.fixture(scope="module")
+def measured(tiny_model, tiny_dynamic_model):
+    subjects = [find_subject(str(tiny_model)), find_subject(str(tiny_dynamic_model), (64, 64))]
+    return profile(subjects, source="drive:3", iterations=20, warm_up=2, threads=1, layers=True)
+
+
+def test_every_model_is_measured_in_the_same_turns(measured) -> None:
+    first, second = measured.models
+    assert first.turns == second.turns
+    assert len(first.total_ms) == 20
+    assert len(measured.yardstick_ms) == len(set(first.turns)) == measured.method["turns"]
+    assert (first.size, second.size) == ((64, 96), (64, 64))
+    assert first.started_ms == sorted(first.started_ms)
+
+
+def test_stages_add_up_and_end_to_end_is_summed_up(measured) -> None:
+    for model in measured.models:
+        assert list(model.stages_ms) == ["call", "copy in", "engine", "copy out"]
+        for run, total in enumerate(model.total_ms):
+            assert sum(times[run] for times in model.stages_ms.values()) == pytest.approx(total)
+        total = model.summaries()[END_TO_END]
+        assert total.min_ms <= total.p50_ms <= total.p99_ms <= total.max_ms
+        assert 0 < model.stage_sum <= 1
+        assert model.per_second > 0
+        assert model.peak_mb > model.before_mb > 0
+        assert model.time_to_first_frame_ms == model.load_ms + model.first_ms
+
+
+def test_layers_add_up_to_the_run_that_they_were_timed_in(measured) -> None:
+    for model in measured.models:
+        folded = model.layers
+        assert folded is not None
+        assert sum(layer.share for layer in folded.layers) == pytest.approx(1)
+        # What is between the nodes belongs to no layer.
+        assert 0.4 < folded.sum_ms / folded.profiled_ms <= 1.0
+
+
+def test_a_pipeline_has_the_stages_of_a_frame() -> None:
+    subject = find_subject("camvid-seg+camvid-edge", (64, 64))
+    assert subject.name == "camvid-seg+camvid-edge"
+    (model,) = profile([subject], source="drive:2", iterations=6, warm_up=1, threads=2).models
+    names = ["capture", "segment wait", "segment", "synthesis wait", "synthesise", "present"]
+    assert list(model.stages_ms) == names
+    # Frames overlap only where several follow each other.
+    assert len(model.total_ms) == 8 * len(set(model.turns))
+    for run, total in enumerate(model.total_ms):
+        parts = [model.stages_ms[name][run] for name in names]
+        assert sum(parts) == pytest.approx(total)
+        assert parts[2] > 0 < parts[4]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"iterations": 0}, "--iterations 0"),
+        ({"duration": 0.0}, "--duration 0"),
+        ({"duration": float("nan")}, "--duration nan"),
+        ({"warm_up": 0}, "--warmup 0"),
+        ({"threads": 0}, "--threads 0"),
+        ({"backend": "cuda"}, "native, onnxruntime, bodies"),
+        ({"source": "drive:x"}, "drive:N"),
+        ({"source": "drive:0"}, "N from 1 up"),
+        ({"source": "/no/such/folder"}, "/no/such/folder"),
+    ],
+)
+def test_arguments_out_of_range_are_refused_before_anything_runs(tiny_model, options, words) -> None:
+    with pytest.raises(LayoutRTError, match=words):
+        profile([find_subject(str(tiny_model))], **options)
+
+
+def test_models_that_are_none_are_refused(tmp_path, tiny_model, tiny_checkpoint) -> None:
+    with pytest.raises(LayoutRTError, match="no model 'nothing'"):
+        find_subject("nothing")
+    with pytest.raises(LayoutRTError, match="64x96 and not 32x32"):
+        find_subject(str(tiny_model), (32, 32))
+    for name, step in (("camvid-edge", 32), ("camvid-seg", 16)):
+        with pytest.raises(LayoutRTError, match=f"50x50; give a --size of multiples of {step}"):
+            find_subject(name, (50, 50))
+    with pytest.raises(LayoutRTError, match=r"SEGMENTER\+GENERATOR"):
+        find_subject("camvid-edge+camvid-seg")
+    engine = tmp_path / "model.engine"
+    engine.write_bytes(b"")
+    with pytest.raises(LayoutRTError, match="TensorRT"):
+        find_subject(str(engine))
+    with pytest.raises(LayoutRTError, match=r"layoutrt\[train\]"):
+        profile([find_subject(str(tiny_checkpoint))], iterations=1)
+
+
+def test_models_of_one_name_are_told_apart(tiny_model, tiny_checkpoint) -> None:
+    subjects = [find_subject(str(path)) for path in (tiny_model, tiny_model, tiny_checkpoint)]
+    assert unique_names(subjects) == ["model", "model (2)", "generator (checkpoint)"]
+
+
+def test_memory_stays_flat_over_many_runs(tiny_model) -> None:
+    subject = find_subject(str(tiny_model))
+    (model,) = profile([subject], source="drive:2", iterations=400, warm_up=20, threads=1).models
+    assert model.growth_mb < 2
