@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ from layoutrt.calib.float_model import FloatModel
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet, read_layout, resize_layout
 from layoutrt.runtime.layout_source import find_sources
+
+Item = TypeVar("Item")
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp")
 
@@ -61,7 +64,9 @@ class CalibrationInputs:
             for arguments in self._first(count):
                 yield Example(arguments, arguments["labels"][0])
             return
-        for file, arguments in zip(_spread(_images(self._data), count), self._first(count), strict=True):
+        for file, arguments in zip(
+            evenly_spread(_images(self._data), count), self._first(count), strict=True
+        ):
             labels = None
             if self._labels:
                 layout = read_layout(self._labels / f"{file.stem}.png", model.label_set)
@@ -111,7 +116,7 @@ def generator_inputs(
         LayoutRTError: the data are not there or not readable.
     """
     random = np.random.default_rng(0)
-    for source in _spread(find_sources([data], labels, size), frames):
+    for source in evenly_spread(find_sources([data], labels, size), frames):
         layout = resize_layout(source.load(), size)[None]
         arguments: dict[str, NDArray] = {"labels": layout}
         if instances:
@@ -132,7 +137,7 @@ def segmenter_inputs(data: str, frames: int, size: tuple[int, int]) -> Iterator[
     Raises:
         LayoutRTError: no images are there, or one cannot be read.
     """
-    for file in _spread(_images(data), frames):
+    for file in evenly_spread(_images(data), frames):
         image = cv2.imread(str(file), cv2.IMREAD_COLOR)
         if image is None:
             raise LayoutRTError(f"{file} is no image that can be read; remove it or replace it")
@@ -149,7 +154,7 @@ def _images(data: str) -> list[Path]:
     return files
 
 
-def _spread(items: Sequence, count: int) -> list:
+def evenly_spread(items: Sequence[Item], count: int) -> list[Item]:
     """At most ``count`` of the items, from first to last."""
     places = np.linspace(0, len(items) - 1, min(count, len(items)))
     return [items[round(place)] for place in places]

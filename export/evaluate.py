@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
+from layoutrt.calib.calibration_inputs import evenly_spread
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.comparison_sheet import check_sheet_path, comparison_sheet, write_sheet
-from layoutrt.export.evaluation_data import SPLIT, Batch, EvaluationData, evenly_spread
+from layoutrt.export.evaluation_data import SPLIT, Batch, EvaluationData
 from layoutrt.export.evaluation_report import (
     DataFacts,
     Diversity,
@@ -99,7 +100,7 @@ def evaluate(
             )
         count = samples_per_layout if renderer.latent else 1
         totals = _Totals(renderer.label_set)
-        shown = set(evenly_spread(len(samples), SHEET_ROWS)) if sheet else set()
+        shown = set(evenly_spread(range(len(samples)), SHEET_ROWS)) if sheet else set()
         batches = -(-len(samples) // batch)
         for found in track(
             samples.batches(batch), "evaluating", total=batches, transient=True, disable=not progress

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from layoutrt.calib.calibration_inputs import evenly_spread
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet, read_instances, read_layout, resize_layout
 from layoutrt.train.datasets import Entry, open_dataset, read_image
@@ -55,8 +56,7 @@ class EvaluationData:
         self.root, self.label_set, self.size = root, label_set, size
         found = open_dataset(dataset, root, SPLIT)
         # Neighbouring frames of a video are much alike, so the first few would say little of the rest.
-        places = evenly_spread(len(found), limit or len(found))
-        self.entries = [found[i] for i in places]
+        self.entries = evenly_spread(found, limit or len(found))
         self.has_instances = self.entries[0].instances is not None
 
     def __len__(self) -> int:
@@ -90,8 +90,3 @@ class EvaluationData:
             np.ascontiguousarray(resize_layout(labels, self.size)),
             None if instances is None else np.ascontiguousarray(resize_layout(instances, self.size)),
         )
-
-
-def evenly_spread(length: int, count: int) -> list[int]:
-    """``count`` of the indices below ``length``, from the first to the last; all if there are no more."""
-    return np.linspace(0, length - 1, min(count, length)).round().astype(int).tolist()

@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from layoutrt.calib.calibration_inputs import IMAGES, generator_inputs, segmenter_inputs
+from layoutrt.calib.calibration_inputs import (
+    IMAGES,
+    evenly_spread,
+    generator_inputs,
+    segmenter_inputs,
+)
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.verified_model import GENERATOR, VerifiedModel
 from layoutrt.layouts import colorize, read_layout, resize_layout
@@ -66,8 +71,7 @@ class VerificationData:
             if not names:
                 raise LayoutRTError(f"{data} holds no images; give --data a folder of PNG or JPEG frames")
         # As the inputs themselves are spread.
-        places = np.linspace(0, len(names) - 1, min(frames or len(names), len(names)))
-        self._names = [names[round(place)] for place in places]
+        self._names = evenly_spread(names, frames or len(names))
         self.has_labels = model.kind == GENERATOR or self._labels is not None
 
     def __len__(self) -> int:

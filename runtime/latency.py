@@ -1,4 +1,4 @@
-"""How long the stages of a loop take, and how that reads as a table."""
+"""How long the stages of a loop take."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from rich import box
-from rich.table import Table
 
 
 class Latencies:
@@ -43,16 +41,3 @@ class Latencies:
             }
             for name, samples in self.samples_ms.items()
         }
-
-    def table(self, title: str, total: str | None = None) -> Table:
-        """The summary as a table; the stage called ``total`` stands below a line."""
-        table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
-        table.add_column("stage")
-        for column in ("p50 ms", "p95 ms", "max ms", "frames/s"):
-            table.add_column(column, justify="right")
-        for name, row in self.summary().items():
-            if name == total:
-                table.add_section()
-            values = (row["p50_ms"], row["p95_ms"], row["max_ms"])
-            table.add_row(name, *(f"{value:.2f}" for value in values), f"{row['per_second']:.1f}")
-        return table

@@ -9,10 +9,11 @@ import onnx
 import pytest
 import torch
 
+from layoutrt.calib.calibration_inputs import evenly_spread
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.comparison_sheet import comparison_sheet
 from layoutrt.export.evaluate import evaluate
-from layoutrt.export.evaluation_data import EvaluationData, evenly_spread
+from layoutrt.export.evaluation_data import EvaluationData
 from layoutrt.export.renderers import open_renderer
 from layoutrt.layouts import colorize, label_set, read_layout, write_layout
 from layoutrt.train.checkpoint import load_segmenter, save_generator, save_segmenter
@@ -205,7 +206,7 @@ def test_samples_are_resized_by_area_and_nearest(tmp_path) -> None:
 def test_a_limit_is_spread_over_the_split(camvid_set) -> None:
     data = EvaluationData(camvid_set, label_set("camvid"), SIZE, limit=3)
     assert [entry.image.stem for entry in data.entries] == ["0", "2", "4"]
-    assert evenly_spread(3, 9) == [0, 1, 2]
+    assert evenly_spread(range(3), 9) == [0, 1, 2]
 
 
 def test_the_distance_is_called_fid_with_inception_features_alone(

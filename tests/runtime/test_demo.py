@@ -364,7 +364,6 @@ def test_latencies_are_summed_up_by_stage():
     latencies.samples_ms = {"fast": [1.0, 2.0, 3.0], "slow": [10.0]}
     summary = latencies.summary()
     assert summary["fast"] == pytest.approx({"p50_ms": 2, "p95_ms": 2.9, "max_ms": 3, "per_second": 500})
-    assert latencies.table("times", total="slow").row_count == 2
 
 
 def test_a_stage_that_fails_is_not_counted():
