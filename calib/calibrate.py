@@ -25,7 +25,8 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.files import file_digest
 from layoutrt.onnx_file import save_model, weights_path
 
-TARGETS = ("onnxruntime", "tensorrt")
+TARGETS = {"ort": "onnxruntime", "tensorrt": "tensorrt"}
+"""As they are asked for, and as the files' metadata call them."""
 PRECISIONS = ("int8", "fp16")
 FEW_FRAMES = 32
 """Fewer say too little of what activations may be."""
@@ -68,7 +69,7 @@ def calibrate(
     method: str = "minmax",
     percentile: float = 99.99,
     frames: int = 64,
-    target: str = "onnxruntime",
+    target: str = "ort",
     precision: str = "int8",
     keep: Collection[str] = (),
     budget: Budget | None = None,
@@ -88,7 +89,7 @@ def calibrate(
         method: what range a tensor gets: ``"minmax"``, ``"entropy"`` or ``"percentile"``.
         percentile: of the values that are inside of it, for that method.
         frames: at most so many inputs, evenly spread over the data.
-        target: ``"onnxruntime"`` or ``"tensorrt"``.
+        target: ``"ort"`` (ONNX Runtime) or ``"tensorrt"``.
         precision: ``"int8"`` or ``"fp16"``.
         keep: names of nodes that stay in floating point.
         budget: keep further layers in floating point so that the damage is no more than this.
@@ -143,14 +144,14 @@ def calibrate(
         | measured.model.metadata
         | {
             "layoutrt.precision": precision,
-            "layoutrt.target": target,
+            "layoutrt.target": TARGETS[target],
             "layoutrt.calibration": json.dumps(facts),
             "layoutrt.damage": json.dumps(damage.to_json()),
         },
     )
     save_model(made, out)
     speed = None
-    if target == "onnxruntime":
+    if target == "ort":
         arguments = next(iter(measured.inputs))
         speed = compare_speed(measured.model.path, Path(out), arguments, threads=threads)
     return Calibration(
@@ -184,7 +185,7 @@ def _place(
     """The model of lower precision, and its nodes in float32 with the reason."""
     if table.half is None:
         return placement.int8_for_onnxruntime(model, keep), {}
-    if precision == "int8" and target == "onnxruntime":
+    if precision == "int8" and target == "ort":
         return placement.int8_for_onnxruntime(model, keep), {}
     if precision == "int8":
         return placement.int8_for_tensorrt(model, table.half, keep)
@@ -213,7 +214,7 @@ def _check_arguments(
 ) -> None:
     for what, value, known in (
         ("method", method, METHODS),
-        ("target", target, TARGETS),
+        ("target", target, tuple(TARGETS)),
         ("precision", precision, PRECISIONS),
     ):
         if value not in known:

@@ -134,7 +134,7 @@ class Session:
             if _is_for_tensorrt(self.path):
                 raise LayoutRTError(
                     f"{self.path} is placed for TensorRT, which ONNX Runtime cannot run; "
-                    "calibrate the float model with --target onnxruntime to run it here"
+                    "calibrate the float model with --target ort to run it here"
                 ) from None
             raise
         self._handle = handle

@@ -59,8 +59,8 @@ def calibrate(
     out: Annotated[Path, typer.Option(help="ONNX file to write.")],
     precision: Annotated[str, typer.Option(help="int8 or fp16.")] = "int8",
     target: Annotated[
-        str, typer.Option(help="What will run it: onnxruntime or tensorrt; both share one table.")
-    ] = "onnxruntime",
+        str, typer.Option(help="What will run it: ort (ONNX Runtime) or tensorrt; both share one table.")
+    ] = "ort",
     segmenter: Judge = None,
     method: Method = "minmax",
     percentile: Percentile = 99.99,

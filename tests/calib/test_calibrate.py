@@ -28,7 +28,7 @@ def scales_of(path) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("target", ["onnxruntime", "tensorrt"])
+@pytest.mark.parametrize("target", ["ort", "tensorrt"])
 @pytest.mark.parametrize("method", ["minmax", "percentile"])
 def test_calibrating_twice_gives_the_same_bytes(tiny_model, layouts, tmp_path, target, method) -> None:
     files = []
@@ -81,7 +81,7 @@ def test_damage_is_that_of_the_images(tiny_model, layouts, tmp_path) -> None:
     assert done.damage.psnr == pytest.approx(10 * np.log10(255**2 / np.mean(errors)), abs=0.01)
 
 
-@pytest.mark.parametrize("target", ["onnxruntime", "tensorrt"])
+@pytest.mark.parametrize("target", ["ort", "tensorrt"])
 def test_fp16_keeps_the_picture_nearly_as_it_is(tiny_model, layouts, tmp_path, target) -> None:
     out = tmp_path / "fp16.onnx"
     done = calibrate(tiny_model, str(layouts), out, precision="fp16", target=target, threads=1)
@@ -103,7 +103,7 @@ def test_both_placements_of_one_table_give_the_same_picture(layouts, tmp_path) -
 
     images = []
     layout = Drive(label_set("camvid"), 192, 256).frame(5)[None]
-    for target in ("onnxruntime", "tensorrt"):
+    for target in ("ort", "tensorrt"):
         out = tmp_path / f"{target}.onnx"
         calibrate("camvid-edge", "drive:5", out, target=target, threads=1)
         if target == "tensorrt":
@@ -122,11 +122,19 @@ def test_a_model_with_latent_and_instances_is_calibrated_for_both_targets(
     folder = tmp_path / "layouts"
     labels = np.arange(64 * 96, dtype=np.int64).reshape(64, 96) // 700 % 3
     write_layout(folder / "layout.png", labels.astype(np.uint8), extra_dont_care)
-    for target in ("onnxruntime", "tensorrt"):
+    for target in ("ort", "tensorrt"):
         done = calibrate(tiny_full_model, str(folder), tmp_path / "out.onnx", target=target, threads=1)
         assert done.damage.psnr > 30
         # No shipped segmenter knows these labels.
         assert done.damage.miou_drop is None
+
+
+def test_a_file_for_tensorrt_is_not_run_here_but_says_why(tiny_model, layouts, tmp_path, refuses) -> None:
+    out = tmp_path / "trt.onnx"
+    calibrate(tiny_model, str(layouts), out, target="tensorrt", threads=1)
+    refuses(
+        ("synthesize", out, layouts, "--out", tmp_path / "images"), f"{out} is placed for TensorRT", "ort"
+    )
 
 
 def test_weights_that_lie_apart_are_part_of_a_models_identity(tmp_path) -> None:
@@ -166,7 +174,7 @@ def test_bad_options_are_refused_before_anything_is_measured(tiny_model, layouts
     command = ("calibrate", tiny_model, "--data", layouts, "--out", out, "--threads", 1)
     for options, words in (
         (("--method", "mean"), "--method mean is not known; choose from minmax, entropy, percentile"),
-        (("--target", "tpu"), "choose from onnxruntime, tensorrt"),
+        (("--target", "tpu"), "choose from ort, tensorrt"),
         (("--precision", "int4"), "choose from int8, fp16"),
         (("--percentile", "20"), "--percentile 20"),
         (("--keep", "nothing"), "no layer 'nothing'"),
