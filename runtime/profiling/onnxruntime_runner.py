@@ -19,6 +19,7 @@ from layoutrt.native_library import operator_library
 from layoutrt.runtime.profiling.onnxruntime_events import read_events
 from layoutrt.runtime.profiling.runner import ENGINE, Run
 from layoutrt.runtime.profiling.session_runner import read_samples
+from layoutrt.runtime.profiling.timing_cost import timing_cost_ms
 
 
 class OnnxRuntimeRunner:
@@ -56,6 +57,7 @@ class OnnxRuntimeRunner:
         # ONNX Runtime's exceptions have no base class of their own.
         except Exception as error:
             raise LayoutRTError(f"ONNX Runtime cannot load {spec['model']}: {error}") from None
+        self._threads = spec["threads"]
         threads = {None: "all threads", 1: "1 thread"}.get(spec["threads"], f"{spec['threads']} threads")
         operators = "our operators" if with_operators else "bodies of our operators"
         self.backend = f"ONNX Runtime {onnxruntime.__version__} CPU in Python, {operators}, {threads}"
@@ -80,12 +82,12 @@ class OnnxRuntimeRunner:
         return self._result[0] if self._result else None
 
     def details(self) -> dict[str, Any]:
-        """Where nodes are timed, ``nodes``: see `read_events`."""
+        """Where nodes are timed, ``nodes``: see `read_events`; without what timing them cost."""
         if self._folder is None:
             return {}
         file = Path(self._session.end_profiling())
-        nodes = read_events(file)
-        return {"nodes": [node.as_json() for node in nodes]}
+        cost = timing_cost_ms(self._threads)
+        return {"nodes": [node.without(cost).as_json() for node in read_events(file)]}
 
     def close(self) -> None:
         """Remove the profiler's file."""
