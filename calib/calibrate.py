@@ -183,10 +183,9 @@ def _place(
     model: EqualizedModel, table: CalibrationTable, target: str, precision: str, keep: Collection[str]
 ) -> tuple[onnx.ModelProto, dict[str, str]]:
     """The model of lower precision, and its nodes in float32 with the reason."""
-    if table.half is None:
-        return placement.int8_for_onnxruntime(model, keep), {}
     if precision == "int8" and target == "ort":
         return placement.int8_for_onnxruntime(model, keep), {}
+    assert table.half is not None, "measured where FP16 is asked for"
     if precision == "int8":
         return placement.int8_for_tensorrt(model, table.half, keep)
     if target == "tensorrt":
