@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 
 from layoutrt.calib import plugins
 from layoutrt.calib.element_types import element_types
+from layoutrt.calib.weight_layout import from_ohwi
 from layoutrt.operators import DOMAIN
 
 
@@ -17,13 +18,13 @@ def for_onnxruntime(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model for `layoutrt.runtime.session.Session`.
 
     Our operators lose their plugin attributes and get what the CPU kernels take: uint8 labels and, around
-    operators that are in FP16, float32 tensors. All else stays, names included.
+    operators that are in FP16, float32 tensors. Weights have the operators' order. All else stays, names
+    included.
 
     Args:
         model: of `layoutrt.calib.tensorrt_graph.lower` and what follows it; not changed.
     """
-    converted = onnx.ModelProto()
-    converted.CopyFrom(model)
+    converted = from_ohwi(model)
     _Conversion(converted).run()
     return converted
 

@@ -17,6 +17,7 @@ from layoutrt.calib.table import Half
 from layoutrt.calib.tensorrt_graph import lower
 from layoutrt.calib.tensorrt_placement import place
 from layoutrt.calib.tensorrt_rules import violations
+from layoutrt.calib.weight_layout import to_ohwi
 from layoutrt.operators import gated_predicted_conv, predicted_conv
 
 WithIslands = tuple[onnx.ModelProto, dict[str, str]]
@@ -60,7 +61,7 @@ def int8_for_tensorrt(model: EqualizedModel, half: Half, keep: Collection[str] =
     ranges = _ranges(half) | model.ranges
     placed = place(lower(model.proto), ranges, keep)
     found = _islands(placed, half)
-    return _checked(to_half(placed, found)), found
+    return _checked(to_ohwi(to_half(placed, found))), found
 
 
 def half_for_tensorrt(model: EqualizedModel, half: Half) -> WithIslands:
@@ -72,7 +73,7 @@ def half_for_tensorrt(model: EqualizedModel, half: Half) -> WithIslands:
     """
     lowered = lower(model.proto)
     found = _islands(lowered, half)
-    return _checked(to_half(lowered, found)), found
+    return _checked(to_ohwi(to_half(lowered, found))), found
 
 
 def half_for_onnxruntime(model: EqualizedModel, half: Half) -> WithIslands:

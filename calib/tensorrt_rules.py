@@ -8,7 +8,7 @@ Checked on the graph alone, with nothing of the code that placed it. Sources:
 - scales that are positive, zero points that are 0 and as many as the scales, per-channel scales for weights
   only: the importers of `QuantizeLinear` and `DequantizeLinear` in onnx-tensorrt's `onnxOpImporters.cpp`;
 - where Q/DQ nodes stand: "Q/DQ Layer-Placement Recommendations" of TensorRT's developer guide;
-- plugin attributes: `FallbackPluginImporter` in `onnxOpImporters.cpp`.
+- plugin attributes: `FallbackPluginImporter` in `onnxOpImporters.cpp`, and what our plugins ask for.
 """
 
 from __future__ import annotations
@@ -123,6 +123,17 @@ def _plugins(graph: GraphView) -> Iterator[str]:
         attributes = {a.name: a.s for a in node.attribute if a.name in _PLUGIN_ATTRIBUTES}
         if attributes != _PLUGIN_ATTRIBUTES:
             yield f"node {node.name} lacks plugin_version 1 or plugin_namespace layoutrt"
+        if node.op_type.endswith("PredictedConv"):
+            yield from _predictor(node, graph)
+
+
+def _predictor(node: onnx.NodeProto, graph: GraphView) -> Iterator[str]:
+    layouts = [attribute.s for attribute in node.attribute if attribute.name == "weight_layout"]
+    if layouts != [b"OHWI"]:
+        yield f"node {node.name} lacks weight_layout OHWI"
+    weight = graph.constants.get(node.input[2])
+    if weight is None or len(weight.dims) != 4 or weight.dims[1] != weight.dims[2]:
+        yield f"node {node.name} has a weight that is no constant of the shape [C*9, p, p, J]"
 
 
 def _type_name(kind: int) -> str:

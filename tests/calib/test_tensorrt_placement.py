@@ -15,6 +15,7 @@ from layoutrt.calib.symmetric import activation_scale, quantize_channels
 from layoutrt.calib.tensorrt_graph import lower
 from layoutrt.calib.tensorrt_placement import FLOAT_NODES, place, tensors_to_measure
 from layoutrt.calib.tensorrt_rules import violations
+from layoutrt.calib.weight_layout import to_ohwi
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
@@ -57,7 +58,7 @@ def float_nodes(model: onnx.ModelProto) -> list[str]:
 
 
 def test_every_convolution_but_that_of_the_image_has_8_bits(edge, placed) -> None:
-    assert violations(placed) == []
+    assert violations(to_ohwi(placed)) == []
     assert float_nodes(placed) == ["node_conv_to_image/image_conv"]
     constants = arrays(placed)
     in_float = [node.name for node in nodes_of(placed, "Conv") if node.input[1] in constants]
@@ -116,7 +117,7 @@ def test_what_is_added_to_a_convolution_has_8_bits_and_the_convolution_is_left_a
 
 def test_a_kept_operator_keeps_all_its_parts(edge, ranges) -> None:
     placed = place(edge, ranges, keep=["node_gated_predicted_conv_3", "node_Conv_250"])
-    assert violations(placed) == []
+    assert violations(to_ohwi(placed)) == []
     kept = {f"node_gated_predicted_conv_3/{part}" for part in ("predicted_conv", "mix", "gate_conv")}
     assert set(float_nodes(placed)) == {*kept, "node_Conv_250", "node_conv_to_image/image_conv"}
     nodes = {node.name: node for node in placed.graph.node}
@@ -149,7 +150,7 @@ def test_the_papers_generator_is_placed_with_its_shortcuts(full, tiny_model, tin
         arguments = arguments | {"instances": instances, "z": np.ones((1, 16), np.float32)}
     placed = place(model, collect_ranges(for_onnxruntime(model), wanted, [arguments], threads=1))
     half = to_half(placed, ())
-    assert violations(placed) == violations(half) == []
+    assert violations(to_ohwi(placed)) == violations(to_ohwi(half)) == []
     images = []
     for one in (half, model):
         with probing_session(for_onnxruntime(one), (), one.graph.output, threads=1) as session:
@@ -168,7 +169,7 @@ def test_a_convolution_whose_bias_no_8_bits_hold_stays_in_float() -> None:
     ranges = dict.fromkeys(tensors_to_measure(segmenter), Range(-1.0, 6.0))
     placed = place(segmenter, ranges)
     assert float_nodes(placed) == ["node_conv2d_24"]
-    assert violations(placed) == []
+    assert violations(to_ohwi(placed)) == []
 
 
 def test_scales_are_numbers_of_fp16_and_zeros_have_one_too() -> None:
@@ -202,4 +203,4 @@ def test_a_convolution_with_a_computed_weight_stays_in_float() -> None:
     )
     placed = place(helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)]), {})
     assert float_nodes(placed) == ["dynamic"]
-    assert violations(placed) == []
+    assert violations(to_ohwi(placed)) == []

@@ -13,6 +13,7 @@ from layoutrt.calib.ranges import collect_ranges
 from layoutrt.calib.tensorrt_graph import lower
 from layoutrt.calib.tensorrt_placement import place, tensors_to_measure
 from layoutrt.calib.tensorrt_rules import violations
+from layoutrt.calib.weight_layout import to_ohwi
 from layoutrt.drive import Drive
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
@@ -25,7 +26,7 @@ def sound() -> onnx.ModelProto:
     lowered = lower(onnx.load(resolve_model("camvid-edge")))
     inputs = [{"labels": Drive(label_set("camvid"), 64, 64).frame(0)[None]}]
     ranges = collect_ranges(for_onnxruntime(lowered), tensors_to_measure(lowered), inputs, threads=1)
-    return to_half(place(lowered, ranges), ())
+    return to_ohwi(to_half(place(lowered, ranges), ()))
 
 
 def copy(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -81,6 +82,19 @@ def no_namespace(model):
     kept = [attribute for attribute in plugin.attribute if attribute.name != "plugin_namespace"]
     del plugin.attribute[:]
     plugin.attribute.extend(kept)
+
+
+def no_weight_layout(model):
+    plugin = next(node for node in model.graph.node if node.op_type == "QuantizedPredictedConv")
+    plugin.name = "predictor"
+    kept = [attribute for attribute in plugin.attribute if attribute.name != "weight_layout"]
+    del plugin.attribute[:]
+    plugin.attribute.extend(kept)
+
+
+def weight_of_an_input(model):
+    plugin = next(node for node in model.graph.node if node.op_type == "QuantizedPredictedConv")
+    plugin.name, plugin.input[2] = "predictor", "labels"
 
 
 def zero_point_128(model):
@@ -186,6 +200,8 @@ def plugin_scale_negative(model):
         (bytes_from_int32, "makes image in uint8 and is no Cast from float"),
         (mixed_types, "node_conv2d, a Conv, reads float and float16"),
         (no_namespace, "node_layout_conv lacks plugin_version 1 or plugin_namespace"),
+        (no_weight_layout, "node predictor lacks weight_layout OHWI"),
+        (weight_of_an_input, "node predictor has a weight that is no constant"),
         (zero_point_128, "leaky_relu_quantize has a zero point other than 0"),
         (zero_point_1, "leaky_relu_quantize has a zero point other than 0"),
         (no_zero_point, "leaky_relu_quantize has no constant scale and zero point"),
@@ -219,7 +235,7 @@ def test_a_sound_file_has_no_violations(sound) -> None:
 
 
 def test_a_file_in_floating_point_needs_no_pairs() -> None:
-    lowered = lower(onnx.load(resolve_model("camvid-edge")))
+    lowered = to_ohwi(lower(onnx.load(resolve_model("camvid-edge"))))
     assert violations(lowered) == []
     assert violations(to_half(lowered, ())) == []
     helper.set_model_props(lowered, {"layoutrt.float_nodes": "[]"})  # says that it is quantised
