@@ -52,6 +52,8 @@ class _Conversion:
         for place, name in enumerate(node.input):
             if node.op_type == plugins.LAYOUT_CONV and place == 0:
                 node.input[place] = self._cast(name, TensorProto.UINT8)
+            elif node.op_type == plugins.QUANTIZED_PREDICTED_CONV and place == 1:
+                node.input[place] = self._features(name)
             elif self.types.get(name) == TensorProto.FLOAT16:
                 node.input[place] = self._cast(name, TensorProto.FLOAT)
         (y,) = node.output
@@ -61,6 +63,21 @@ class _Conversion:
             self.nodes.append(
                 helper.make_node("Cast", [f"{y}_computed"], [y], f"{y}_cast", to=TensorProto.FLOAT16)
             )
+
+    def _features(self, name: str) -> str:
+        """What the operator quantises itself, in float32, of what a plugin reads."""
+        quantize = next((node for node in self.nodes if name in node.output), None)
+        if self.types[name] == TensorProto.INT8 and quantize is not None:
+            # Dequantised, so that the same levels are found again.
+            dequantized = f"{name}_levels"
+            if dequantized not in self.types:
+                self.types[dequantized] = self.types[quantize.input[1]]
+                inputs = [name, *quantize.input[1:]]
+                self.nodes.append(
+                    helper.make_node("DequantizeLinear", inputs, [dequantized], f"{dequantized}_dequantize")
+                )
+            name = dequantized
+        return self._cast(name, TensorProto.FLOAT)
 
     def _cast(self, name: str, element_type: int) -> str:
         """The tensor in another type, converted once for all that read it."""

@@ -9,9 +9,10 @@ Weights are int8 constants with a `DequantizeLinear`, which the guide ("Quantize
 float weights with a pair of nodes, and which makes the file small. Biases stay in float: TensorRT adds them
 to the dequantised sums.
 
-Plugins are never fused with Q/DQ nodes: `PredictedConv` quantises what it reads itself, with scales that are
-attributes; `LayoutConv` and `SpatiallyVaryingConv` stay in float. So do the few other products (`Gemm` of a
-latent, the `ConvTranspose` that shuffles pixels) and the convolution whose result becomes the image.
+Plugins are never fused with Q/DQ nodes: `QuantizedPredictedConv` reads what a `QuantizeLinear` writes, its
+scales are attributes; `LayoutConv` and `SpatiallyVaryingConv` stay in float. So do the few other products
+(`Gemm` of a latent, the `ConvTranspose` that shuffles pixels) and the convolution whose result becomes the
+image.
 """
 
 from __future__ import annotations
@@ -118,6 +119,8 @@ class _Placement:
         self.ranges = ranges
         self.sites = sites
         self.nodes: list[onnx.NodeProto] = []
+        self.quantized: dict[str, list[str]] = {}
+        """Of tensors that are quantised: scale and zero point."""
         self.dequantized: dict[str, str] = {}
         """Of tensors and weights that are quantised."""
 
@@ -160,18 +163,23 @@ class _Placement:
         # Such as a class that a bias of -1e30 rules out: its score would take all levels from the others'.
         return bool(np.abs(arrays[1] / steps).max() > np.iinfo(np.int32).max)
 
+    def _quantized(self, name: str) -> str:
+        """The levels of a tensor, which all that read it share."""
+        quantized = f"{name}_quantized"
+        if name not in self.quantized:
+            self.quantized[name] = self._constants(name, np.array(self._scale(name), np.float32))
+            inputs = [name, *self.quantized[name]]
+            self.nodes.append(helper.make_node("QuantizeLinear", inputs, [quantized], f"{name}_quantize"))
+        return quantized
+
     def _pair(self, name: str) -> str:
-        """The tensor after one pair of Q/DQ nodes, which all that read it share."""
+        """The tensor after a pair of Q/DQ nodes."""
         if name not in self.dequantized:
-            inputs = self._constants(name, np.array(self._scale(name), np.float32))
-            quantized, dequantized = f"{name}_quantized", f"{name}_dequantized"
-            self.nodes += [
-                helper.make_node("QuantizeLinear", [name, *inputs], [quantized], f"{name}_quantize"),
-                helper.make_node(
-                    "DequantizeLinear", [quantized, *inputs], [dequantized], f"{name}_dequantize"
-                ),
-            ]
-            self.dequantized[name] = dequantized
+            self.dequantized[name] = f"{name}_dequantized"
+            inputs = [self._quantized(name), *self.quantized[name]]
+            self.nodes.append(
+                helper.make_node("DequantizeLinear", inputs, [self.dequantized[name]], f"{name}_dequantize")
+            )
         return self.dequantized[name]
 
     def _weight(self, name: str) -> str:
@@ -194,6 +202,8 @@ class _Placement:
             "weight_scale": scales.tolist(),
         }
         node.op_type = plugins.QUANTIZED_PREDICTED_CONV
+        # Half the traffic of FP16; and what makes h writes one tensor, which convolutions read too.
+        node.input[1] = self._quantized(node.input[1])
         name = f"{node.input[2]}_int8"
         if name not in self.dequantized:
             self._constant(name, levels)

@@ -94,14 +94,15 @@ def fusions(graph: GraphView) -> Iterator[str]:
     for node in graph.nodes:
         if node.op_type != _QUANTIZE or graph.made_by(node.input[0], "Conv") is None:
             continue
-        dequantized = [name for reader in graph.readers[node.output[0]] for name in reader.output]
+        pairs = [reader for reader in graph.readers[node.output[0]] if reader.op_type == _DEQUANTIZE]
+        dequantized = [name for reader in pairs for name in reader.output]
         for reader in (reader for name in dequantized for reader in graph.readers[name]):
             if reader.op_type in _FUSED:
                 yield f"node {node.name} stands between a convolution and {reader.name}, a {reader.op_type}"
 
 
 def plugins_in_8_bits(graph: GraphView, float_nodes: Collection[str]) -> Iterator[str]:
-    """Plugins read float and have their scales as attributes."""
+    """Plugins read float, or levels whose scale is an attribute."""
     for node in graph.nodes:
         if not node.domain:
             continue
@@ -114,5 +115,10 @@ def plugins_in_8_bits(graph: GraphView, float_nodes: Collection[str]) -> Iterato
             if values["h_zero_point"].i != 128:
                 yield f"node {node.name} has levels that are not symmetric"
             steps = np.array([values["h_scale"].f, *values["weight_scale"].floats])
+            quantize = graph.made_by(node.input[1], _QUANTIZE)
+            if quantize is None and graph.types[node.input[1]] == TensorProto.INT8:
+                yield f"node {node.name} reads {node.input[1]} in int8 that no QuantizeLinear writes"
+            elif quantize is not None and graph.array(quantize.input[1]) != np.float32(values["h_scale"].f):
+                yield f"node {node.name} has another h_scale than {quantize.name}, whose levels it reads"
             if not (np.isfinite(steps).all() and (steps > 0).all()):
                 yield f"node {node.name} has a scale that is not positive and finite"

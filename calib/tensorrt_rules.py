@@ -43,7 +43,7 @@ OPERATORS: dict[str, set[int]] = {
 PLUGINS: dict[str, list[set[int]]] = {
     "LayoutConv": [{TensorProto.INT32}, _FLOATS],
     "PredictedConv": [_FLOATS, _FLOATS, _FLOATS],
-    "QuantizedPredictedConv": [_FLOATS, _FLOATS, {TensorProto.INT8}],
+    "QuantizedPredictedConv": [_FLOATS, _FLOATS | {TensorProto.INT8}, {TensorProto.INT8}],
     "SpatiallyVaryingConv": [_FLOATS, _FLOATS],
 }
 """Our operators that have a plugin, and the types of their first inputs."""

@@ -96,12 +96,25 @@ def test_a_predicted_convolution_has_its_scales_as_attributes(ranges, placed) ->
     constants = arrays(placed)
     for node in nodes_of(placed, "QuantizedPredictedConv"):
         values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        assert values["h_scale"] == activation_scale(ranges[node.input[1]])
+        quantize = next(n for n in nodes_of(placed, "QuantizeLinear") if n.output[0] == node.input[1])
+        assert values["h_scale"] == activation_scale(ranges[quantize.input[0]])
+        assert values["h_scale"] == constants[quantize.input[1]]
         assert values["h_zero_point"] == 128
         weight = constants[node.input[2]]
         assert weight.dtype == np.int8
         assert len(values["weight_scale"]) == len(weight) // 9
         assert values["plugin_namespace"] == b"layoutrt"
+
+
+def test_no_tensor_is_quantised_twice_and_none_for_nobody(placed) -> None:
+    quantized = [node.input[0] for node in nodes_of(placed, "QuantizeLinear")]
+    assert len(set(quantized)) == len(quantized)
+    read = {name for node in placed.graph.node for name in node.input}
+    assert all(
+        node.output[0] in read
+        for operator in ("QuantizeLinear", "DequantizeLinear")
+        for node in nodes_of(placed, operator)
+    )
 
 
 def test_what_is_added_to_a_convolution_has_8_bits_and_the_convolution_is_left_alone(placed) -> None:

@@ -97,6 +97,17 @@ def weight_of_an_input(model):
     plugin.name, plugin.input[2] = "predictor", "labels"
 
 
+def levels_of_another_scale(model):
+    plugin = next(node for node in model.graph.node if node.op_type == "QuantizedPredictedConv")
+    plugin.name = "predictor"
+    next(attribute for attribute in plugin.attribute if attribute.name == "h_scale").f *= 2
+
+
+def levels_of_nobody(model):
+    plugin = next(node for node in model.graph.node if node.op_type == "QuantizedPredictedConv")
+    plugin.name, plugin.input[1] = "predictor", plugin.input[2]
+
+
 def zero_point_128(model):
     replace(model, "leaky_relu_zero_point", np.array(128, np.uint8))
 
@@ -200,6 +211,8 @@ def plugin_scale_negative(model):
         (bytes_from_int32, "makes image in uint8 and is no Cast from float"),
         (mixed_types, "node_conv2d, a Conv, reads float and float16"),
         (no_namespace, "node_layout_conv lacks plugin_version 1 or plugin_namespace"),
+        (levels_of_another_scale, "node predictor has another h_scale than"),
+        (levels_of_nobody, "that no QuantizeLinear writes"),
         (no_weight_layout, "node predictor lacks weight_layout OHWI"),
         (weight_of_an_input, "node predictor has a weight that is no constant"),
         (zero_point_128, "leaky_relu_quantize has a zero point other than 0"),
