@@ -1,0 +1,33 @@
+// What of the current device decides how work is divided.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+namespace layoutrt::cuda {
+
+struct DeviceLimits {
+  int multiprocessors = 0;
+  int shared_bytes = 0;  // of a multiprocessor
+};
+
+inline cudaError_t query(DeviceLimits& limits) {
+  int device = 0;
+  cudaError_t status = cudaGetDevice(&device);
+  if (status == cudaSuccess) {
+    status = cudaDeviceGetAttribute(&limits.multiprocessors, cudaDevAttrMultiProcessorCount, device);
+  }
+  if (status == cudaSuccess) {
+    status =
+        cudaDeviceGetAttribute(&limits.shared_bytes, cudaDevAttrMaxSharedMemoryPerMultiprocessor, device);
+  }
+  return status;
+}
+
+constexpr int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Blocks of a grid lie on its x axis, the only one that holds more than 65535.
+inline bool fits_grid(int64_t blocks) { return blocks <= INT32_MAX; }
+
+}  // namespace layoutrt::cuda
