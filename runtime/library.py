@@ -116,6 +116,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "lrt_version": (ctypes.c_char_p, []),
     "lrt_abi_version": (ctypes.c_int32, []),
     "lrt_simd": (ctypes.c_char_p, []),
+    "lrt_has_tensorrt": (ctypes.c_int32, []),
     "lrt_session_create": (
         ctypes.c_int,
         [ctypes.c_char_p, ctypes.POINTER(SessionOptions), ctypes.POINTER(ctypes.c_void_p)],
@@ -164,6 +165,17 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
             ctypes.c_size_t,
         ],
     ),
+    "lrt_session_run_device": (
+        ctypes.c_int,
+        [
+            ctypes.c_void_p,
+            ctypes.POINTER(NativeTensor),
+            ctypes.c_size_t,
+            ctypes.POINTER(NativeTensor),
+            ctypes.c_size_t,
+            ctypes.c_void_p,
+        ],
+    ),
     "lrt_session_run_async": (
         ctypes.c_int,
         [
@@ -185,7 +197,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
 
 
 def onnxruntime_library() -> Path | None:
-    """Path of ``libonnxruntime.so`` in the installed wheel, or None to let the native library look for one.
+    """Path of ``libonnxruntime.so`` in the installed wheel; None: the native library looks for one.
 
     The package is located, not imported: importing it takes longer than loading a small model.
     """
@@ -201,6 +213,23 @@ def onnxruntime_library() -> Path | None:
     return None
 
 
+def tensorrt_library() -> Path | None:
+    """Path of ``libnvinfer.so`` in TensorRT's installed wheel; None: the native library looks for one.
+
+    It is located, not loaded, which takes hundreds of MB and is left to the first engine.
+    """
+    if os.environ.get("LAYOUTRT_TENSORRT"):
+        return None
+    spec = importlib.util.find_spec("tensorrt_libs")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    for location in spec.submodule_search_locations:
+        found = sorted(Path(location).glob("libnvinfer.so.*"))
+        if found:
+            return found[0]
+    return None
+
+
 @functools.cache
 def load() -> ctypes.CDLL:
     """The native library with every function's signature set.
@@ -208,7 +237,11 @@ def load() -> ctypes.CDLL:
     Raises:
         LayoutRTError: it is not there, or cannot be loaded.
     """
-    return native_library.load(_SIGNATURES)
+    library = native_library.load(_SIGNATURES)
+    wheel = tensorrt_library() if library.lrt_has_tensorrt() else None
+    if wheel is not None:
+        os.environ["LAYOUTRT_TENSORRT"] = str(wheel)
+    return library
 
 
 def check(status: int) -> None:

@@ -7,12 +7,14 @@
 
 #include "api_guard.h"
 #include "call.h"
+#include "engine_manifest.h"
 #include "kernels/kernels.h"
 #include "layoutrt/layoutrt.h"
 #include "onnxruntime/onnxruntime_engine.h"
 #include "processors.h"
 #include "session_handles.h"
 #include "split_engine.h"
+#include "tensorrt/tensorrt_engine.h"
 
 #define LRT_TEXT_OF(number) #number
 #define LRT_TEXT(number) LRT_TEXT_OF(number)
@@ -41,6 +43,11 @@ lrt_session_options read_options(const lrt_session_options* options) {
   return known;
 }
 
+std::unique_ptr<layoutrt::Engine> open_file(const char* path, const lrt_session_options& options) {
+  if (layoutrt::is_engine(path)) return layoutrt::open_tensorrt(path, options);
+  return layoutrt::with_render_half(layoutrt::open_onnxruntime(path, options), path, options);
+}
+
 lrt_session* open_session(std::unique_ptr<layoutrt::Engine> engine, const std::string& name,
                           const lrt_session_options& options) {
   const std::vector<int> processors = layoutrt::parse_processors(options.affinity);
@@ -56,6 +63,8 @@ const char* lrt_version(void) {
 
 int32_t lrt_abi_version(void) { return LRT_ABI_VERSION; }
 
+int32_t lrt_has_tensorrt(void) { return layoutrt::has_tensorrt() ? 1 : 0; }
+
 const char* lrt_simd(void) { return layoutrt::kernels::kernel_table().name; }
 
 lrt_status lrt_session_create(const char* model_path, const lrt_session_options* options,
@@ -65,9 +74,7 @@ lrt_status lrt_session_create(const char* model_path, const lrt_session_options*
     require(model_path, "model_path");
     require(session, "session");
     const lrt_session_options known = read_options(options);
-    auto engine =
-        layoutrt::with_render_half(layoutrt::open_onnxruntime(model_path, known), model_path, known);
-    *session = open_session(std::move(engine), std::string("'") + model_path + "'", known);
+    *session = open_session(open_file(model_path, known), std::string("'") + model_path + "'", known);
   });
 }
 
@@ -164,6 +171,14 @@ lrt_status lrt_session_render(lrt_session* session, const lrt_tensor* inputs, si
   return guarded([&] {
     const Call call(session);
     call->session.render(inputs, input_count, outputs, output_count);
+  });
+}
+
+lrt_status lrt_session_run_device(lrt_session* session, const lrt_tensor* inputs, size_t input_count,
+                                  const lrt_tensor* outputs, size_t output_count, void* cuda_stream) {
+  return guarded([&] {
+    const Call call(session);
+    call->session.run_device(inputs, input_count, outputs, output_count, cuda_stream);
   });
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "error.h"
 #include "layoutrt/layoutrt.h"
 
 namespace layoutrt {
@@ -34,6 +35,14 @@ class Engine {
   // given memory of the engine that is good until the next run. Throws Error.
   virtual EngineTimings run(const std::vector<const lrt_tensor*>& inputs,
                             const std::vector<lrt_tensor*>& outputs) = 0;
+
+  // The same on device memory: enqueued on `stream`, a cudaStream_t, and not waited for. Outputs have data.
+  // Throws Error.
+  virtual void run_device(const std::vector<const lrt_tensor*>&, const std::vector<lrt_tensor*>&, void*) {
+    throw Error(LRT_INVALID_ARGUMENT,
+                "the model runs on the CPU, which takes no device memory; build a TensorRT engine of it with "
+                "layoutrt build-engine, or use lrt_session_run");
+  }
 };
 
 }  // namespace layoutrt

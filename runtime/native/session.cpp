@@ -219,6 +219,39 @@ void Session::run_locked(Request* request, Clock::time_point asked) {
   times.engine_ms = spent.engine_ms;
   times.copy_out_ms = spent.copy_out_ms + milliseconds(end - computed);
   times.total_ms = milliseconds(end - asked);
+  count(times);
+}
+
+void Session::run_device(const lrt_tensor* inputs, size_t input_count, const lrt_tensor* outputs,
+                         size_t output_count, void* stream) {
+  const auto asked = Clock::now();
+  const std::lock_guard<std::mutex> lock(running_);
+  check(inputs, input_count, outputs, output_count, &request_);
+  const auto refuse = [](const char* kind, const lrt_tensor& tensor, const char* what) {
+    throw Error(LRT_INVALID_ARGUMENT, std::string(kind) + " '" + tensor.name + "' " + what);
+  };
+  input_pointers_.clear();
+  output_pointers_.clear();
+  for (const lrt_tensor& input : request_.inputs) {
+    if (has_strides(input)) refuse("input", input, "has strides, which a run on device memory does not take");
+    input_pointers_.push_back(&input);
+  }
+  for (lrt_tensor& output : request_.outputs) {
+    if (output.data == nullptr)
+      refuse("output", output, "has no data; a run on device memory needs the caller's");
+    if (has_strides(output))
+      refuse("output", output, "has strides, which a run on device memory does not take");
+    output_pointers_.push_back(&output);
+  }
+  const auto start = Clock::now();
+  engine_->run_device(input_pointers_, output_pointers_, stream);
+  lrt_stage_times times{};
+  times.wait_ms = milliseconds(start - asked);
+  times.total_ms = milliseconds(Clock::now() - asked);
+  count(times);
+}
+
+void Session::count(const lrt_stage_times& times) {
   const std::lock_guard<std::mutex> lock(timing_);
   ++timings_.runs;
   timings_.last = times;

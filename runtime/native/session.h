@@ -36,6 +36,9 @@ class Session {
   // The two parts of a run of a model that keeps the layout; see SplitEngine. Throw Error: another model.
   void set_layout(const lrt_tensor* inputs, size_t input_count);
   void render(const lrt_tensor* inputs, size_t input_count, lrt_tensor* outputs, size_t output_count);
+  // Check and enqueue a run on device memory; see Engine::run_device. Throws Error.
+  void run_device(const lrt_tensor* inputs, size_t input_count, const lrt_tensor* outputs,
+                  size_t output_count, void* stream);
 
   // Run what was checked. `asked` is when the caller asked for it. Throws Error.
   void run(Request* request, Clock::time_point asked);
@@ -48,6 +51,7 @@ class Session {
 
   void run_locked(Request* request, Clock::time_point asked);
   EngineTimings compute(Request::Part part);
+  void count(const lrt_stage_times& times);
   // Describe the outputs of the last run to a caller who gave them no data.
   void describe(lrt_tensor* outputs, size_t output_count) const;
   // Refuses a model that is not split, and inputs of the other part.

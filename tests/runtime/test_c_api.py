@@ -112,6 +112,15 @@ int main(int argc, char** argv) {
   bad = out; bad.name = "z";
   EXPECT(lrt_session_run(session, &in, 1, &bad, 1), LRT_INVALID_ARGUMENT, "no output 'z'");
 
+  EXPECT(lrt_session_run_device(NULL, &in, 1, &out, 1, NULL), LRT_INVALID_ARGUMENT, "session is NULL");
+  EXPECT(lrt_session_run_device(session, &in, 0, &out, 1, NULL), LRT_INVALID_ARGUMENT, "'a' is missing");
+  bad = out; bad.data = NULL;
+  EXPECT(lrt_session_run_device(session, &in, 1, &bad, 1, NULL), LRT_INVALID_ARGUMENT, "has no data");
+  bad = in; bad.strides[0] = 16; bad.strides[1] = 4; bad.size_bytes = 28;
+  EXPECT(lrt_session_run_device(session, &bad, 1, &out, 1, NULL), LRT_INVALID_ARGUMENT, "has strides");
+  EXPECT(lrt_session_run_device(session, &in, 1, &out, 1, NULL), LRT_INVALID_ARGUMENT,
+         "the model runs on the CPU, which takes no device memory; build a TensorRT engine");
+
   EXPECT(lrt_session_run(session, &in, 1, &out, 1), LRT_OK, NULL);
   if (y[0] != -1 || y[5] != -6) { puts("the caller's buffer is wrong"); ++failures; }
   memset(&out, 0, sizeof out);

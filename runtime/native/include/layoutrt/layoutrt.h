@@ -56,7 +56,8 @@ typedef enum lrt_status LRT_ENUM_TYPE {
   LRT_OK = 0,
   LRT_INVALID_ARGUMENT = 1, /* a null pointer, a dead session, or a name, dtype, shape, stride or size that
                                does not fit the model */
-  LRT_NOT_FOUND = 2,        /* a model file, the ONNX Runtime library, a metadata key or a label set */
+  LRT_NOT_FOUND = 2,        /* a model file, the library of ONNX Runtime or TensorRT, a GPU or its driver, a
+                               metadata key or a label set */
   LRT_INVALID_MODEL = 3,    /* a file that is no model, is truncated, or needs something this build lacks */
   LRT_RUNTIME_ERROR = 4,    /* the engine failed */
   LRT_OUT_OF_MEMORY = 5,
@@ -99,6 +100,9 @@ LRT_EXPORT int32_t lrt_abi_version(void);
  * narrower one. */
 LRT_EXPORT const char* lrt_simd(void);
 
+/* 1: this library runs TensorRT engines; 0: it was built without TensorRT's headers or CUDA. */
+LRT_EXPORT int32_t lrt_has_tensorrt(void);
+
 typedef struct lrt_session_options {
   size_t struct_size;           /* sizeof(lrt_session_options) */
   const char* onnxruntime_path; /* path of libonnxruntime.so. NULL: the environment variable
@@ -116,6 +120,12 @@ typedef struct lrt_session_options {
 } lrt_session_options;
 
 /* Load a model file. `options` may be NULL for defaults. On failure *session is NULL.
+ *
+ * A file M.engine is a TensorRT engine of layoutrt build-engine, which has its manifest beside it in
+ * M.engine.json; any other file is an ONNX model. An engine runs on the calling thread's current CUDA device;
+ * of the options it heeds no_spinning, and affinity for the thread of asynchronous runs. TensorRT is opened
+ * when it is first needed: LAYOUTRT_TENSORRT names another libnvinfer.so than the system's,
+ * LAYOUTRT_TRT_LIBRARY another liblayoutrt_trt.so than that beside this library.
  *
  * A model in a single file is read into memory: the file may then be replaced, shortened or removed. Weights
  * in files of their own (external data) stay mapped: replace such a file by renaming another over it, never
@@ -146,7 +156,8 @@ typedef struct lrt_session_info {
   const lrt_tensor_info* inputs;
   size_t output_count;
   const lrt_tensor_info* outputs;
-  const char* backend; /* such as "ONNX Runtime 1.32.0 CPU, AVX-512 operators, 2 threads" */
+  const char* backend; /* such as "ONNX Runtime 1.32.0 CPU, AVX-512 operators, 2 threads", or
+                          "TensorRT 10.3.0, Orin (8.7), CUDA graph" */
 } lrt_session_info;
 
 /* Describe the model. What `info` points to lives as long as the session. */
@@ -219,6 +230,24 @@ LRT_EXPORT lrt_status lrt_session_set_layout(lrt_session* session, const lrt_ten
                                              size_t input_count);
 LRT_EXPORT lrt_status lrt_session_render(lrt_session* session, const lrt_tensor* inputs, size_t input_count,
                                          lrt_tensor* outputs, size_t output_count);
+
+/* Run a TensorRT engine on memory of the GPU: as lrt_session_run, but `data` are device pointers that start
+ * at a multiple of 256 bytes, tensors are contiguous, and every output that is asked for has data.
+ *
+ * The run is enqueued on `cuda_stream`, a cudaStream_t (NULL: the default stream) of the session's device,
+ * and the call returns without waiting for it: inputs must stay as they are, and outputs must not be read,
+ * until the stream has got past it. Runs of one session follow each other whatever their streams are. A
+ * stream that is being captured is refused.
+ *
+ * The second run with the same shapes and pointers is captured into a CUDA graph, of which a session keeps
+ * four; with a fifth set of shapes or pointers it waits for the run before and drops that which was not used
+ * for the longest time. Errors of the GPU itself appear on the stream. The run counts in the timings with
+ * the time of the call alone: total_ms and wait_ms, the other stages are 0.
+ *
+ * LRT_INVALID_ARGUMENT also where the session is not of an engine. */
+LRT_EXPORT lrt_status lrt_session_run_device(lrt_session* session, const lrt_tensor* inputs,
+                                             size_t input_count, const lrt_tensor* outputs,
+                                             size_t output_count, void* cuda_stream);
 
 /* Told of the end of an asynchronous run, on the session's own thread: its status, and the sentence of a
  * failure

@@ -100,6 +100,13 @@ class Session {
     return std::move(outputs);
   }
 
+  // On device memory, enqueued on `cuda_stream` and not waited for.
+  void run_device(const std::vector<lrt_tensor>& inputs, const std::vector<lrt_tensor>& outputs,
+                  void* cuda_stream) {
+    check(lrt_session_run_device(handle_, inputs.data(), inputs.size(), outputs.data(), outputs.size(),
+                                 cuda_stream));
+  }
+
   // Returns the ticket.
   uint64_t run_async(const std::vector<lrt_tensor>& inputs, const std::vector<lrt_tensor>& outputs,
                      lrt_run_callback callback = nullptr, void* user_data = nullptr) {

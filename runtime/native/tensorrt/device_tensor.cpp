@@ -1,0 +1,39 @@
+#include "tensorrt/device_tensor.h"
+
+#include <cstdint>
+#include <string>
+
+#include "error.h"
+#include "tensorrt/cuda_check.h"
+
+namespace layoutrt::trt {
+namespace {
+
+constexpr size_t kAlignment = 256;  // NvInferRuntime.h on IExecutionContext::setInputTensorAddress
+
+}  // namespace
+
+void refuse_capture(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  check(cudaStreamIsCapturing(stream, &status), "use the stream");
+  if (status == cudaStreamCaptureStatusNone) return;
+  throw Error(
+      LRT_INVALID_ARGUMENT,
+      "the stream is being captured into a CUDA graph; a session captures its own, so run it outside");
+}
+
+void check_device_tensor(const char* kind, const lrt_tensor& tensor) {
+  const auto refuse = [&](const char* what) {
+    throw Error(LRT_INVALID_ARGUMENT, std::string(kind) + " '" + tensor.name + "' " + what);
+  };
+  cudaPointerAttributes attributes{};
+  check(cudaPointerGetAttributes(&attributes, tensor.data), "look at an address");
+  if (attributes.type == cudaMemoryTypeUnregistered) {
+    refuse("is not in memory that the GPU reaches; give a pointer of cudaMalloc, or use lrt_session_run");
+  }
+  if (reinterpret_cast<uintptr_t>(tensor.data) % kAlignment != 0) {
+    refuse("must start at a multiple of 256 bytes, as TensorRT asks");
+  }
+}
+
+}  // namespace layoutrt::trt
