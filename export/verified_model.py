@@ -14,6 +14,7 @@ from layoutrt.errors import LayoutRTError, require
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_checkpoint, resolve_model, shipped_models
 from layoutrt.onnx_file import save_model
+from layoutrt.runtime.engine_manifest import is_engine
 from layoutrt.runtime.info import describe
 from layoutrt.runtime.session import Session
 
@@ -69,7 +70,7 @@ class VerifiedModel(Protocol):
 
 
 class ExportedModel:
-    """An ONNX file, run by the native runtime.
+    """An ONNX file or an engine, run as `layoutrt.runtime.session.Session` does.
 
     Attributes:
         in_two_files: whether it was exported with ``--cache-layout``.
@@ -79,7 +80,7 @@ class ExportedModel:
         self.path = resolve_model(model)
         self.name = self.path.name
         facts = describe(self.path)
-        self.kind = str(facts["what"]).removeprefix("ONNX model: ")
+        self.kind = str(facts["what"]).rpartition(": ")[2]
         if self.kind not in (GENERATOR, SEGMENTER) or "layout_file" in facts:
             raise LayoutRTError(
                 f"{self.path} is no whole generator or segmenter; give one that can be run alone"
@@ -95,7 +96,7 @@ class ExportedModel:
         self.latent = int(config.get("latent", 0))
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         path = self.path
-        if facts.get("target") == "tensorrt":
+        if facts.get("target") == "tensorrt" and not is_engine(path):
             self._folder = tempfile.TemporaryDirectory()
             path = Path(self._folder.name, path.name)
             save_model(load_graph(self.path), path)

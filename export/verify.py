@@ -39,6 +39,7 @@ from layoutrt.export.worst_frames import (
 from layoutrt.files import file_digest, replacing
 from layoutrt.layouts import colorize
 from layoutrt.onnx_file import weights_path
+from layoutrt.runtime.engine_manifest import is_engine
 
 DEFAULT_SEGMENTER = "camvid-seg"
 _WORST, _COURSE, _LAYER_FRAMES = 6, 160, 4
@@ -208,6 +209,11 @@ def _check_graphs(*models: VerifiedModel) -> None:
         if not isinstance(model, ExportedModel):
             raise LayoutRTError(
                 f"--layers compares ONNX graphs and {model.path} is a checkpoint; export it, or leave it out"
+            )
+        if is_engine(model.path):
+            raise LayoutRTError(
+                f"--layers compares ONNX graphs and {model.path} is an engine; give the .onnx file that it "
+                "was built from, or leave it out"
             )
         if model.in_two_files:
             raise LayoutRTError(

@@ -23,7 +23,7 @@ class DemoModels:
     """Opens the models and connects them to a source.
 
     Args:
-        generator: shipped name or ONNX file.
+        generator: shipped name, ONNX file or engine.
         size: (height, width); the generator's own by default.
         seed: of the latent, where the generator has one.
         threads: of each model; None to share out the processors.
@@ -85,7 +85,8 @@ class DemoModels:
 
         Args:
             source: gives frames or layouts.
-            segmenter: shipped name or ONNX file; by default the shipped one of the generator's classes.
+            segmenter: shipped name, ONNX file or engine; by default the shipped one of the generator's
+                classes.
             mapping: file that says what becomes of each class, where the label sets differ.
             smooth: layouts that vote on each pixel.
             limit: number of frames; None for all.
@@ -112,6 +113,9 @@ class DemoModels:
             z = latent_from_seed(self._seed, self._synthesizer.latent)
             self._synthesizer.render(blank, z=z)
             return one_by_one(feed, self._synthesizer, z)
+        if not self._synthesizer.is_native:
+            self._synthesizer.render(blank)
+            return one_by_one(feed, self._synthesizer)
         self._synthesizer.close()
         self._generator = Session(self._path, threads=self._threads or self._share())
         self.backend = self._generator.backend

@@ -14,6 +14,7 @@ from rich.text import Text
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet, label_set
 from layoutrt.models import resolve_model, shipped_models
+from layoutrt.runtime.engine_manifest import is_engine, manifest_path, read_manifest
 from layoutrt.runtime.safetensors_header import read_safetensors_header
 
 FORMAT = 1
@@ -27,7 +28,7 @@ Description = dict[str, Any]
 
 
 def describe(name_or_path: str | Path) -> Description:
-    """Describe an ONNX model, a checkpoint, a label set or a run folder; "what" says which it is.
+    """Describe an ONNX model, an engine, a checkpoint, a label set or a run folder; "what" says which it is.
 
     Args:
         name_or_path: the file or folder, or the name of a shipped model.
@@ -43,8 +44,8 @@ def describe(name_or_path: str | Path) -> Description:
     if not path.is_file():
         names = ", ".join(shipped_models()) or "none installed"
         raise LayoutRTError(
-            f"there is no file or folder {path}; give an ONNX model, a checkpoint, a label set (.toml) or "
-            f"a run folder, or the name of a shipped model ({names})"
+            f"there is no file or folder {path}; give an ONNX model, an engine, a checkpoint, a label set "
+            f"(.toml) or a run folder, or the name of a shipped model ({names})"
         )
     if path.suffix == ".toml":
         return {"what": "label set", "file": str(path)} | _label_set(label_set(path))
@@ -52,8 +53,11 @@ def describe(name_or_path: str | Path) -> Description:
         return _safetensors(path)
     if path.suffix == ".onnx":
         return _onnx(path)
+    if is_engine(path):
+        return _engine(path)
     raise LayoutRTError(
-        f"{path} is nothing that layoutrt makes; give an .onnx, .safetensors or .toml file, or a run folder"
+        f"{path} is nothing that layoutrt makes; give an .onnx, .engine, .safetensors or .toml file, or a "
+        "run folder"
     )
 
 
@@ -114,6 +118,31 @@ def _tensor_type(value: Any) -> str:
         str(dim.dim_value) if dim.dim_value else dim.dim_param or "?" for dim in tensor.shape.dim
     )
     return f"{onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)} [{dims}]"
+
+
+def _engine(path: Path) -> Description:
+    """What the manifest says: an engine can only be looked into where it runs."""
+    manifest = read_manifest(path)
+    metadata = _our_metadata(path, manifest.metadata)
+    return {
+        "what": f"TensorRT engine: {metadata.pop('kind')}",
+        "file": str(path),
+        "size_bytes": manifest.engine_bytes,
+        "manifest": str(manifest_path(path)),
+        "inputs": {entry.name: str(entry) for entry in manifest.inputs},
+        "outputs": {entry.name: str(entry) for entry in manifest.outputs},
+        "tensorrt": manifest.tensorrt,
+        "cuda": manifest.cuda,
+        "gpu": f"{manifest.gpu_name} ({manifest.compute_capability})",
+        "version_compatible": manifest.version_compatible,
+        "hardware_compatible": manifest.hardware_compatible,
+        "dla": manifest.dla,
+        "operator_library": manifest.operator_library,
+        "onnx": {"file": manifest.onnx_file, "sha256": manifest.onnx_sha256},
+        "workspace_mb": manifest.workspace_mb,
+        "build_seconds": manifest.build_seconds,
+        "built": manifest.built,
+    } | _shown(metadata)
 
 
 def _safetensors(path: Path) -> Description:

@@ -70,13 +70,13 @@ def pipelined(feed: LayoutFeed, generator: Session, size: tuple[int, int], live:
             yield result.index, result.image, result.synthesis_ms
 
 
-def one_by_one(feed: LayoutFeed, synthesizer: Synthesizer, z: NDArray[np.float32]) -> Images:
-    """Images of a feed by a generator with a latent, which the native pipeline does not take.
+def one_by_one(feed: LayoutFeed, synthesizer: Synthesizer, z: NDArray[np.float32] | None = None) -> Images:
+    """Images of a feed by a generator that the native pipeline does not take.
 
     Args:
         feed: the layouts.
-        synthesizer: with a latent.
-        z: float32 [latent], the same for all frames, so that they do not flicker.
+        synthesizer: with a latent, or of an engine that runs through Python.
+        z: float32 [latent], the same for all frames, so that they do not flicker; None without a latent.
     """
     for index, labels in enumerate(feed):
         started = time.perf_counter()

@@ -25,7 +25,7 @@ class Synthesizer:
     """Renders layouts with an exported generator.
 
     Args:
-        model: name of a shipped model, or path of an ONNX file.
+        model: name of a shipped model, or path of an ONNX file or an engine.
         threads: threads of one run; None for one per processor.
 
     Attributes:
@@ -38,6 +38,7 @@ class Synthesizer:
         latent: length of the latent ``z`` that ``render`` needs; 0 for none.
         keeps_layout: whether ``set_layout`` and ``render_latent`` can be used: the model was exported with
             ``--cache-layout``.
+        is_native: whether a session of the model can be part of a native pipeline.
         backend: what runs the model.
 
     Raises:
@@ -65,6 +66,7 @@ class Synthesizer:
             raise LayoutRTError(
                 f"{path} has incomplete metadata ({error}); export it again with layoutrt export"
             ) from None
+        self.is_native = self._session.is_native
         self.keeps_layout = RENDER_FILE in self._session.metadata
         self._layout: NDArray[np.uint8] | None = None
         self.size = (height, width) if height and width else None

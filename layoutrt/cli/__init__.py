@@ -9,6 +9,7 @@ from typing import NoReturn
 import typer
 
 from layoutrt import __version__
+from layoutrt.cli.build_engine import build_engine
 from layoutrt.cli.calibrate import calibrate
 from layoutrt.cli.demo import demo
 from layoutrt.cli.doctor import doctor
@@ -45,6 +46,7 @@ for _command in (
     evaluate,
     export,
     calibrate,
+    build_engine,
     sensitivity,
     verify,
     profile,

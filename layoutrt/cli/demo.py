@@ -19,11 +19,14 @@ def demo(
             "drive: (drive:N frames, drive:@SEED another town)."
         ),
     ] = "drive:",
-    generator: Annotated[str, typer.Option(help="A shipped model or an ONNX file.")] = DEFAULT_GENERATOR,
+    generator: Annotated[
+        str, typer.Option(help="A shipped model, an ONNX file or an engine.")
+    ] = DEFAULT_GENERATOR,
     segmenter: Annotated[
         str | None,
         typer.Option(
-            help="A shipped model or an ONNX file; the shipped one of the generator's classes by default."
+            help="A shipped model, an ONNX file or an engine; the shipped one of the generator's classes by "
+            "default."
         ),
     ] = None,
     sink: Annotated[

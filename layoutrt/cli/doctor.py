@@ -19,7 +19,8 @@ def doctor(json: Json = False) -> None:
 
     from rich.console import Console
 
-    from layoutrt.runtime.doctor import as_json, as_table, examine, is_sound
+    from layoutrt.runtime.doctor import examine
+    from layoutrt.runtime.findings import as_json, as_table, is_sound
 
     findings = examine()
     if json:

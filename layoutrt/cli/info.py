@@ -11,7 +11,10 @@ from layoutrt.cli.options import Json
 
 def info(
     file: Annotated[
-        str, typer.Argument(help="ONNX model, checkpoint, label set (.toml), run folder or shipped model.")
+        str,
+        typer.Argument(
+            help="ONNX model, engine, checkpoint, label set (.toml), run folder or shipped model."
+        ),
     ],
     json: Json = False,
 ) -> None:

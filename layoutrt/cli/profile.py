@@ -18,8 +18,8 @@ def profile(
         list[str],
         typer.Argument(
             metavar="MODEL...",
-            help="Shipped models, ONNX files, checkpoints (torch), or SEGMENTER+GENERATOR for a pipeline. "
-            "One .json of an earlier profile is shown again, or compared.",
+            help="Shipped models, ONNX files, engines, checkpoints (torch), or SEGMENTER+GENERATOR for a "
+            "pipeline. One .json of an earlier profile is shown again, or compared.",
         ),
     ],
     input_: Annotated[

@@ -12,7 +12,9 @@ from layoutrt.models import DEFAULT_GENERATOR
 
 
 def studio(
-    generator: Annotated[str, typer.Option(help="A shipped model or an ONNX file.")] = DEFAULT_GENERATOR,
+    generator: Annotated[
+        str, typer.Option(help="A shipped model, an ONNX file or an engine.")
+    ] = DEFAULT_GENERATOR,
     source: Annotated[str, typer.Option(help="What the second tab shows: as of `layoutrt demo`.")] = "drive:",
     segmenter: Annotated[
         str | None, typer.Option(help="For a source that gives frames; the shipped one by default.")

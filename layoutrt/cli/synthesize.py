@@ -11,7 +11,7 @@ from layoutrt.cli.options import Json, Threads
 
 
 def synthesize(
-    model: Annotated[str, typer.Argument(help="A shipped model or an ONNX file.")],
+    model: Annotated[str, typer.Argument(help="A shipped model, an ONNX file or an engine.")],
     inputs: Annotated[
         list[str],
         typer.Argument(

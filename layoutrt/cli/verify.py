@@ -12,7 +12,7 @@ from layoutrt.cli.options import Size, Threads, size_option
 
 def verify(
     reference: Annotated[
-        str, typer.Argument(metavar="A", help="The reference: checkpoint, ONNX file or shipped name.")
+        str, typer.Argument(metavar="A", help="The reference: checkpoint, ONNX file, engine or shipped name.")
     ],
     candidate: Annotated[str, typer.Argument(metavar="B", help="What is compared with it.")],
     data: Annotated[

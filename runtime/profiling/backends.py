@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.profiling.subject import CHECKPOINT, PIPELINE, Subject
+from layoutrt.runtime.profiling.subject import CHECKPOINT, ENGINE, PIPELINE, Subject
 
 _HERE = "layoutrt.runtime.profiling"
 BACKENDS: dict[str, dict[str, Any]] = {
@@ -15,6 +15,8 @@ BACKENDS: dict[str, dict[str, Any]] = {
 }
 """``native``: the native runtime; ``onnxruntime``: ONNX Runtime's Python session with our operators;
 ``bodies``: the same without them, as a machine that lacks layoutrt would run the file."""
+TENSORRT_LAYERS = {"runner": f"{_HERE}.tensorrt_runner:TensorRTLayersRunner"}
+"""Of engines, each layer timed."""
 PIPELINE_RUNNER = f"{_HERE}.pipeline_runner:PipelineRunner"
 YARDSTICK = f"{_HERE}.yardstick:Yardstick"
 
@@ -42,4 +44,8 @@ def specification(subject: Subject, backend: str | None, checkpoint_runner: str 
         return common | {"runner": checkpoint_runner}
     if subject.segmenter is not None and subject.form == PIPELINE:
         return common | {"runner": PIPELINE_RUNNER, "segmenter": str(subject.segmenter.path)}
+    if subject.form == ENGINE and backend not in (None, "native"):
+        raise LayoutRTError(
+            f"{subject.path} is an engine, which TensorRT runs; leave --backend {backend} out"
+        )
     return common | BACKENDS[backend or "native"]

@@ -12,7 +12,7 @@ from layoutrt.graph_cost import node_costs
 from layoutrt.runtime.profiling.device import Device, Efficiency
 from layoutrt.runtime.profiling.estimate import PRECISIONS, estimate_layers
 from layoutrt.runtime.profiling.report import ModelProfile, Profile
-from layoutrt.runtime.profiling.subject import Subject
+from layoutrt.runtime.profiling.subject import ONNX, Subject
 
 SPREAD = 1.35
 """Of devices that were measured."""
@@ -36,7 +36,10 @@ def measured_device(profile: Profile, subjects: Sequence[Subject]) -> Device:
         LayoutRTError: no model has layers.
     """
     pairs = [
-        (model, subject) for model, subject in zip(profile.models, subjects, strict=True) if model.layers
+        (model, subject)
+        for model, subject in zip(profile.models, subjects, strict=True)
+        # A device file is of this machine's processors.
+        if model.layers and subject.form == ONNX
     ]
     if not pairs:
         raise LayoutRTError("a device file needs layers; profile an ONNX file with --layers")

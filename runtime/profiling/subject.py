@@ -14,6 +14,7 @@ from layoutrt.files import file_digest
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_checkpoint, resolve_model, shipped_models
 from layoutrt.onnx_file import weights_path
+from layoutrt.runtime.engine_manifest import is_engine, read_manifest
 from layoutrt.runtime.info import describe
 from layoutrt.runtime.safetensors_header import read_safetensors_header
 
@@ -67,11 +68,8 @@ def find_subject(text: str, size: tuple[int, int] | None = None) -> Subject:
             )
         return _pipeline(segmenter, generator)
     path = _path(text)
-    if path.suffix == ".engine":
-        raise LayoutRTError(
-            f"{path} is a TensorRT engine, and this machine has no TensorRT that layoutrt can run; "
-            "see layoutrt doctor"
-        )
+    if is_engine(path):
+        return _engine(path, size)
     if path.suffix == ".safetensors":
         return _checkpoint(path, size)
     return _onnx(path, size)
@@ -154,6 +152,33 @@ def _onnx(path: Path, size: tuple[int, int] | None) -> Subject:
         size or ((own[0], own[1]) if all(own) and len(own) == 2 else _trained(config)),
         batch or 1,
         file_digest(path) + (file_digest(weights) if weights.is_file() else ""),
+    )
+
+
+def _engine(path: Path, size: tuple[int, int] | None) -> Subject:
+    facts, manifest = describe(path), read_manifest(path)
+    metadata = {key.removeprefix("layoutrt."): value for key, value in manifest.metadata.items()}
+    config = json.loads(metadata["config"])
+    first = manifest.inputs[0]
+    low, best, high = ((shape[1], shape[2]) for shape in (first.min, first.opt, first.max))
+    if size:
+        _check_size(path.stem, metadata["kind"], config, size)
+        if not (low[0] <= size[0] <= high[0] and low[1] <= size[1] <= high[1]):
+            raise LayoutRTError(
+                f"the engine {path} was built for {low[0]}x{low[1]} to {high[0]}x{high[1]} and not for "
+                f"{size[0]}x{size[1]}; leave --size out, or build it again with --min and --max around it"
+            )
+    return Subject(
+        path.stem,
+        ENGINE,
+        path,
+        metadata["kind"],
+        str(facts.get("precision", "unknown")),
+        LabelSet.from_json(metadata["label_set"]),
+        config,
+        size or best,
+        first.opt[0],
+        manifest.engine_sha256,
     )
 
 

@@ -17,17 +17,18 @@ import ctypes, sys
 import numpy as np
 from layoutrt.models import resolve_model
 from layoutrt.runtime import library
-from layoutrt.runtime.session import Session, _native_tensors
+from layoutrt.runtime.native_model import native_tensors
+from layoutrt.runtime.session import Session
 
 counter = ctypes.CDLL(sys.argv[1])
 session = Session(resolve_model(sys.argv[2]), threads=2)
 labels = np.zeros((1, 64, 64), np.uint8)
 image = np.empty((1, 64, 64, 3), np.uint8)
-inputs, outputs = _native_tensors({"labels": labels}), _native_tensors({"image": image})
+inputs, outputs = native_tensors({"labels": labels}), native_tensors({"image": image})
 
 
 def run():
-    library.check(session._library.lrt_session_run(session.handle, inputs, 1, outputs, 1))
+    library.check(library.load().lrt_session_run(session.handle, inputs, 1, outputs, 1))
 
 
 counter.start_counting()

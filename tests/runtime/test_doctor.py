@@ -7,12 +7,13 @@ import pytest
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime import self_check
-from layoutrt.runtime.doctor import BROKEN, MISSING, OK, Finding, as_table, is_sound
+from layoutrt.runtime.findings import BROKEN, MISSING, OK, UNFIT, Finding, as_table, is_sound
 
 NAMES = (
     "layoutrt", "processor", "memory", "numpy", "onnx", "onnxruntime", "opencv-python",
     "ONNX Runtime library", "operator library", "operators", "shipped models", "torch",
-    "NVIDIA driver", "CUDA", "TensorRT",
+    "NVIDIA driver", "GPU", "CUDA", "TensorRT", "TensorRT library", "TensorRT operators",
+    "native engines", "pycuda",
 )  # fmt: skip
 
 
@@ -82,5 +83,5 @@ def test_brackets_in_a_remedy_are_shown_as_they_are():
 
 
 def test_only_what_is_broken_makes_a_machine_unsound():
-    assert is_sound([Finding("a", OK, ""), Finding("b", MISSING, "")])
+    assert is_sound([Finding("a", OK, ""), Finding("b", MISSING, ""), Finding("c", UNFIT, "")])
     assert not is_sound([Finding("a", OK, ""), Finding("b", BROKEN, "")])

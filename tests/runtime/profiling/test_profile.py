@@ -90,7 +90,7 @@ def test_models_that_are_none_are_refused(tmp_path, tiny_model, tiny_checkpoint)
         find_subject("camvid-edge+camvid-seg")
     engine = tmp_path / "model.engine"
     engine.write_bytes(b"")
-    with pytest.raises(LayoutRTError, match="TensorRT"):
+    with pytest.raises(LayoutRTError, match="has no manifest"):
         find_subject(str(engine))
     with pytest.raises(LayoutRTError, match=r"layoutrt\[train\]"):
         profile([find_subject(str(tiny_checkpoint))], iterations=1)

@@ -1,0 +1,102 @@
+"""What a model takes and gives, and where the time of its runs went: the same for every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from layoutrt.errors import LayoutRTError
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output of a model."""
+
+    name: str
+    dtype: np.dtype
+    #: None stands for a dimension that each run fixes.
+    shape: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        dims = ", ".join("?" if dim is None else str(dim) for dim in self.shape)
+        return f"{self.dtype} [{dims}]"
+
+
+@dataclass(frozen=True)
+class StageTimes:
+    """Where time went, in ms."""
+
+    #: Until the session was free.
+    wait_ms: float
+    #: Inputs packed, or sent to a device.
+    copy_in_ms: float
+    #: The computation itself.
+    engine_ms: float
+    #: Outputs fetched from a device, or written with strides.
+    copy_out_ms: float
+    #: All of it.
+    total_ms: float
+
+
+@dataclass(frozen=True)
+class Timings(StageTimes):
+    """Times of the last run, how many runs there were, and what they took together."""
+
+    runs: int
+    sum: StageTimes
+
+
+class LoadedModel(Protocol):
+    """What runs a model behind `layoutrt.runtime.session.Session`, which calls it from one thread at a time.
+
+    Attributes:
+        inputs: what ``run`` takes.
+        outputs: what it returns.
+        metadata: the custom metadata of the model file.
+        backend: what computes.
+    """
+
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    metadata: dict[str, str]
+    backend: str
+
+    def run(self, arrays: Mapping[str, np.ndarray], wait_ms: float) -> dict[str, np.ndarray]:
+        """Run once.
+
+        Args:
+            arrays: every input, as `checked` gives them.
+            wait_ms: until the session was free.
+        """
+
+    def timings(self) -> Timings:
+        """Of the last run and of all runs."""
+
+    def close(self) -> None:
+        """Free the model. Allowed more than once."""
+
+
+def checked(info: TensorInfo, array: np.ndarray) -> np.ndarray:
+    """An input as a contiguous array.
+
+    Raises:
+        LayoutRTError: it has another dtype or shape than the model takes.
+    """
+    if not isinstance(array, np.ndarray):
+        raise LayoutRTError(f"input '{info.name}' must be a numpy array {info}, got {type(array).__name__}")
+    fits = len(array.shape) == len(info.shape) and all(
+        want in (None, got) for want, got in zip(info.shape, array.shape, strict=True)
+    )
+    if array.dtype != info.dtype or not fits:
+        raise LayoutRTError(
+            f"input '{info.name}' must be {info}, got {TensorInfo(info.name, array.dtype, array.shape)}"
+        )
+    return np.ascontiguousarray(array).reshape(array.shape)
+
+
+def is_fixed(shape: tuple[int | None, ...]) -> bool:
+    """Whether a shape is known before a run. (ONNX Runtime gives rank 0 also where it does not know it.)"""
+    return bool(shape) and None not in shape
