@@ -5,6 +5,8 @@
 #   make studio  paint layouts in the browser, at http://127.0.0.1:8000
 #   make soak    run 20,000 frames, and eight browsers for a minute, and watch the memory
 #   make bench   speed beside what one would use instead, as ratios (half an hour; BENCH_JSON=file for JSON)
+#   make test-gpu, make bench-gpu
+#                on a machine with an NVIDIA GPU and nvcc: the tests of the CUDA kernels, minutes of benchmark
 #   make lint    style, types and format
 
 PYTHON ?= python3
@@ -18,7 +20,10 @@ PACKAGE_FILES := $(shell find layoutrt train export calib runtime -type f -not -
 # A development installation serves for everything, and must not be replaced by a plain one.
 INSTALLED := $(or $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed)
 
-.PHONY: setup setup-dev demo studio test soak bench lint clean
+# Another Python that has layoutrt and its own torch for CUDA, as on a Jetson.
+GPU_PYTHON ?= $(BIN)/python
+
+.PHONY: setup setup-dev demo studio test test-gpu soak bench bench-gpu lint clean
 
 setup: $(INSTALLED)
 
@@ -40,11 +45,17 @@ soak: setup-dev
 bench: setup-dev
 	$(BIN)/python -m layoutrt.export.bench
 
+test-gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),setup-dev)
+	$(GPU_PYTHON) -m pytest -rs -n 0 -m gpu tests/gpu tests/layoutrt/test_triton_operators.py
+
+bench-gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),setup-dev)
+	$(GPU_PYTHON) -m layoutrt.export.bench --only gpu
+
 lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run -Werror $$(find runtime/native tests/native -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+	$(BIN)/clang-format --dry-run -Werror $$(find runtime/native tests/native -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
 clean:
 	rm -rf $(VENV) build dist

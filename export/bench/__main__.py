@@ -1,21 +1,23 @@
 """Run the benchmark: ``python -m layoutrt.export.bench``; ``BENCH_JSON=FILE`` also writes it as JSON.
 
-``--write docs/benchmarks.md`` puts the tables into that document.
+``--write docs/benchmarks.md`` puts the tables into that document. ``--only gpu`` measures a GPU, which no
+other call does.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.console import Console
 
-from layoutrt.errors import require
+from layoutrt.errors import LayoutRTError, require
 from layoutrt.export.bench.document import stamp, write_sections
-from layoutrt.export.bench.rows import Row, machine, table, write_json
+from layoutrt.export.bench.rows import Row, line, machine, table, write_json
 
 ROUNDS = 20
 
@@ -24,12 +26,19 @@ def main() -> None:
     """Measure, print the tables, draw how cost grows."""
     parser = argparse.ArgumentParser(prog="python -m layoutrt.export.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="runs of each side")
-    parser.add_argument("--only", nargs="+", choices=[*SECTIONS, "growth"], help="sections to run")
+    parser.add_argument("--only", nargs="+", choices=[*SECTIONS, "growth", GPU], help="sections to run")
     parser.add_argument("--plot", type=Path, default=Path("out/growth.png"), help="picture of the growth")
     parser.add_argument("--write", type=Path, help="document whose tables are replaced: docs/benchmarks.md")
     options = parser.parse_args()
     require("torch", extra="train", purpose="the benchmark")
     console = Console(width=150)
+    if options.only and GPU in options.only:
+        if options.only != [GPU]:
+            raise LayoutRTError(
+                f"the section {GPU} is of another machine than the rest; run --only {GPU} alone"
+            )
+        _gpu(console, options.rounds, options.write)
+        return
     console.print(machine(), highlight=False)
     sections: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -88,6 +97,31 @@ SECTIONS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
 }
 
 
+GPU = "gpu"
+"""Section of the GPU at hand, apart from the others: most machines have none."""
+
+
+def _gpu(console: Console, rounds: int, document: Path | None) -> None:
+    from layoutrt.export.bench.gpu import gpu_machine, gpu_stamp, measure_gpu, the_gpu
+    from layoutrt.export.bench.gpu_library import prepare_library
+
+    device = the_gpu()
+    console.print(gpu_machine(device), highlight=False)
+    console.print(f"kernels {prepare_library()}", highlight=False, soft_wrap=True)
+    rows = []
+    for row in measure_gpu(rounds):
+        # A run takes minutes and may be cut off: each row is told as soon as it is known.
+        console.print(line(row), highlight=False, soft_wrap=True)
+        rows.append(row)
+    console.print(table(f"{GPU}: medians of {rounds} runs in turns", rows))
+    if document:
+        write_sections(document, {GPU: rows}, gpu_stamp(rounds, device))
+        console.print(f"wrote {document}", highlight=False)
+    if path := os.environ.get("BENCH_JSON"):
+        write_json(path, rows, gpu_machine(device))
+        console.print(f"wrote {path}", highlight=False)
+
+
 def _growth(console: Console, folder: Path, rounds: int, plot: Path) -> None:
     from layoutrt.export.bench.edge_generator import growth
     from layoutrt.export.bench.growth_plot import draw, growth_table
@@ -99,4 +133,8 @@ def _growth(console: Console, folder: Path, rounds: int, plot: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except LayoutRTError as error:
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        sys.exit(1)

@@ -20,6 +20,7 @@ HEADINGS = {
     "c-api": "C API",
     "video": "Video",
     "paper": "The paper's COCO-Stuff generator",
+    "gpu": "On a GPU",
 }
 """How the heading of each section starts."""
 _TABLE = "| ours / theirs |"

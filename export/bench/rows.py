@@ -58,11 +58,23 @@ def table(title: str, rows: Iterable[Row]) -> Table:
     return shown
 
 
-def write_json(path: str | Path, rows: Iterable[Row]) -> None:
-    """Write ``{"machine": …, "rows": [{"name", "ours", "theirs", "unit", "ratio", "target"}]}``."""
+def write_json(path: str | Path, rows: Iterable[Row], measured_on: str = "") -> None:
+    """Write ``{"machine": …, "rows": [{"name", "ours", "theirs", "unit", "ratio", "target"}]}``.
+
+    Args:
+        path: of the file.
+        rows: what was measured.
+        measured_on: the machine; `machine` by default.
+    """
     with replacing(path) as temporary:
-        content = {"machine": machine(), "rows": [asdict(row) for row in rows]}
+        content = {"machine": measured_on or machine(), "rows": [asdict(row) for row in rows]}
         temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def line(row: Row) -> str:
+    """The row as one line of text."""
+    target = f"  ({row.target})" if row.target else ""
+    return f"{row.name}: {figure(row.ours)} / {figure(row.theirs)} {row.unit}, {row.ratio:.2f}x{target}"
 
 
 def figure(value: float) -> str:

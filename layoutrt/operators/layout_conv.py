@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from onnx.defs import OpSchema
 from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION, native, triton
+from layoutrt.operators import DOMAIN, VERSION, cuda, native, triton
 from layoutrt.operators.onnx_text import FLOATING_POINT, parse_function
 
 NAME = "LayoutConv"
@@ -73,14 +73,17 @@ def tap_labels(labels: Tensor, num_labels: int, k: int, stride: int) -> list[Ten
 def layout_conv(labels: Tensor, table: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
     """The operator by look-up, with the result in the table's type; arguments are those of `reference`.
 
-    On CPU float32 tables are looked up by the native library, on CUDA by Triton, others by torch.
+    On CPU float32 tables are looked up by the native library, on CUDA by Triton or by the CUDA library, as
+    `cuda.PREFERRED` says, others by torch.
     """
     k = kernel_size(table)
     bias = bias.to(table.dtype)
-    if triton.serves(table):
+    if triton.serves(table) and not cuda.preferred(NAME, table.dtype, table):
         from layoutrt.operators.triton import layout_conv as kernels
 
         return kernels.forward(labels, table, bias, stride)
+    if k in cuda.KERNEL_SIZES and labels.dtype == torch.uint8 and labels.numel() and cuda.serves(table):
+        return cuda.layout_conv(labels, table, bias, stride)
     num_labels, _, channels = table.shape
     if _has_native(labels, table):
         return native.layout_conv(labels, table, bias, stride)

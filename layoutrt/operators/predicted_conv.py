@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from onnx.defs import OpSchema
 from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION, native, precision
+from layoutrt.operators import DOMAIN, VERSION, cuda, native, precision
 from layoutrt.operators import spatially_varying_conv as svc
 from layoutrt.operators.onnx_text import AFFINE_PARAMETERS, FLOATING_POINT, parse_function
 
@@ -60,10 +60,16 @@ def predicted_conv(
 
     Arguments and result are those of `reference`; `layoutrt.operators.precision` says how types may differ.
     On CPU the native library predicts and applies the kernels of a few pixels at a time (``k = 3``; ``p = 1``
-    or 3 forward, 1 backward). Elsewhere a few channels at a time are predicted by a convolution of torch and
-    applied by `spatially_varying_conv`. The gradient predicts them again.
+    or 3 forward, 1 backward), and so does the CUDA library forward. Elsewhere a few channels at a time are
+    predicted by a convolution of torch and applied by `spatially_varying_conv`. The gradient predicts them
+    again.
     """
     result = precision.result_dtype(x, h)
+    if _on_cuda(x, h, weight):
+        x, h, bias = (t.to(result) for t in (x, h, bias))
+        scale, shift = precision.to_dtype(scale, result), precision.to_dtype(shift, result)
+        # The weight is converted and put into the kernels' order at once.
+        return cuda.predicted_conv(x, h, weight, bias, scale, shift)
     x, h, weight, bias = _cast(x, h, weight, bias)
     if _has_native(x, h, weight, native.PREDICTOR_SIZES):
         scale, shift = precision.to_dtype(scale, x.dtype), precision.to_dtype(shift, x.dtype)
@@ -102,6 +108,11 @@ def _cast(x: Tensor, h: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
 def _has_native(x: Tensor, h: Tensor, weight: Tensor, predictor_sizes: tuple[int, ...]) -> bool:
     three_by_three = weight.shape[0] == 9 * x.shape[1]
     return three_by_three and weight.shape[-1] in predictor_sizes and native.serves(x, h, weight)
+
+
+def _on_cuda(x: Tensor, h: Tensor, weight: Tensor) -> bool:
+    served = weight.shape[0] == 9 * x.shape[1] and weight.shape[-1] in cuda.PREDICTOR_SIZES
+    return served and cuda.preferred(NAME, precision.result_dtype(x, h), x, h, weight)
 
 
 def _predict(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

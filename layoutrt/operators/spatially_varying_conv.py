@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from onnx.defs import OpSchema
 from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION, native, precision, triton
+from layoutrt.operators import DOMAIN, VERSION, cuda, native, precision, triton
 from layoutrt.operators.onnx_text import AFFINE_PARAMETERS, FLOATING_POINT, parse_function
 
 NAME = "SpatiallyVaryingConv"
@@ -67,8 +67,9 @@ def spatially_varying_conv(
     """The operator for training: ``x`` is never unfolded, forward or backward.
 
     Arguments and result are those of `reference`; `layoutrt.operators.precision` says how types may differ.
-    On CPU it is computed by the native library, on CUDA by Triton; where those are missing or do not have the
-    type (float64), by one fused multiply-add of torch per tap.
+    On CPU it is computed by the native library, on CUDA by Triton or by the CUDA library, as
+    `cuda.PREFERRED` says; where those are missing or do not have the type (float64), by one fused
+    multiply-add of torch per tap.
     """
     return forward(x, w, scale, shift)
 
@@ -77,7 +78,7 @@ def forward(x: Tensor, w: Tensor, scale: Tensor | None, shift: Tensor | None) ->
     """`spatially_varying_conv` without its place in torch's dispatcher, for operators made of it."""
     k = kernel_size(x, w)
     result = precision.result_dtype(x, w)
-    if triton.serves(x, w):
+    if triton.serves(x, w) and not cuda.preferred(NAME, result, x, w):
         from layoutrt.operators.triton import spatially_varying_conv as kernels
 
         return kernels.forward(x, w, k, scale, shift, result)
@@ -88,6 +89,8 @@ def forward(x: Tensor, w: Tensor, scale: Tensor | None, shift: Tensor | None) ->
         precision.to_dtype(scale, dtype),
         precision.to_dtype(shift, dtype),
     )
+    if k in cuda.KERNEL_SIZES and cuda.serves(x, w):
+        return cuda.spatially_varying_conv(x, w, k, scale, shift)
     if k in native.KERNEL_SIZES and native.serves(x, w):
         return native.spatially_varying_conv(x, w, k, scale, shift).to(result)
     padded = F.pad(affine(x, scale, shift), (k // 2,) * 4)

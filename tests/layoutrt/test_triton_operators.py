@@ -93,6 +93,7 @@ CUDA_CASES = {
 }
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
 @pytest.mark.parametrize("name", CUDA_CASES)
 def test_gradients_on_cuda_equal_the_reference(name: str) -> None:
@@ -103,7 +104,7 @@ def test_gradients_on_cuda_equal_the_reference(name: str) -> None:
     expected, actual = module.reference(*exact), operator(*taken)
     grad = draw(*expected.shape, seed=5)
     right = torch.autograd.grad(expected, exact, grad)
-    with torch.backends.cudnn.flags(allow_tf32=False):
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         found = torch.autograd.grad(actual, taken, grad.float().cuda())
     for a, e in zip((actual, *found), (expected, *right), strict=True):
         assert_close(a.detach().cpu(), e.detach(), torch.float32)
