@@ -36,7 +36,7 @@ EXTRA_DONT_CARE = LabelSet(
 
 
 def _make_generator(
-    num_classes: int, *, instances: bool = False, latent: int = 0, seed: int = 0
+    num_classes: int, *, instances: bool = False, latent: int = 0, predictor_kernel: int = 1, seed: int = 0
 ) -> Generator:
     """A small generator with random weights, in evaluation mode."""
     import torch
@@ -52,7 +52,7 @@ def _make_generator(
         instance_edges=instances,
         width=4,
         hidden=8,
-        predictor_kernel=1,
+        predictor_kernel=predictor_kernel,
         latent=latent,
         image_height=height,
         image_width=width,
@@ -127,6 +127,15 @@ def tiny_full_generator() -> Generator:
 def tiny_full_model(tiny_full_generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``tiny_full_generator`` as ONNX of the fixed size 64x96."""
     return _export(tmp_path_factory.mktemp("full"), tiny_full_generator, EXTRA_DONT_CARE)
+
+
+@pytest.fixture(scope="session")
+def tiny_paper_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `tiny_full_model`, with predictors of 3x3 as the paper has them."""
+    generator = _make_generator(
+        EXTRA_DONT_CARE.num_classes, instances=True, latent=TINY_LATENT, predictor_kernel=3
+    )
+    return _export(tmp_path_factory.mktemp("paper"), generator, EXTRA_DONT_CARE)
 
 
 class Outcome(NamedTuple):

@@ -15,7 +15,7 @@ import launchers
 import numpy as np
 import onnx
 import pytest
-from onnx import AttributeProto, helper
+from onnx import AttributeProto, helper, numpy_helper
 from placed_file import Compute, run_placed_file
 
 from layoutrt.calib import plugins
@@ -37,6 +37,7 @@ INPUTS = {
     plugins.PREDICTED_CONV: ("x", "h", "weight", "bias", "scale", "shift"),
     plugins.QUANTIZED_PREDICTED_CONV: ("x", "h", "weight", "bias", "scale", "shift"),
 }
+STRENGTH = 8
 TYPES = {AttributeProto.FLOAT: "float32", AttributeProto.FLOATS: "float32", AttributeProto.STRING: "char"}
 
 
@@ -55,6 +56,16 @@ class Network(NamedTuple):
         return to_ohwi(to_half(place(self.lowered, ranges), ()))
 
 
+def with_strong_predictors(lowered: onnx.ModelProto) -> onnx.ModelProto:
+    """A new network's predicted kernels are nearly constant: nobody would see a wrong predictor."""
+    weights = {node.input[2] for node in lowered.graph.node if node.op_type == plugins.PREDICTED_CONV}
+    for tensor in lowered.graph.initializer:
+        if tensor.name in weights:
+            stronger = STRENGTH * numpy_helper.to_array(tensor)
+            tensor.CopyFrom(numpy_helper.from_array(stronger, tensor.name))
+    return lowered
+
+
 @pytest.fixture(params=["edge", "paper"])
 def network(request: pytest.FixtureRequest) -> Network:
     """The shipped generator, whose predictors are 1x1, and a small one of the paper's, whose are 3x3."""
@@ -62,7 +73,7 @@ def network(request: pytest.FixtureRequest) -> Network:
     layouts = [Drive(label_set("camvid"), *size).frame(index)[None] for index in range(0, 40, 10)]
     if request.param == "edge":
         return Network(lower(onnx.load(resolve_model("camvid-edge"))), [{"labels": x} for x in layouts])
-    model = onnx.load(request.getfixturevalue("tiny_full_model"))
+    model = onnx.load(request.getfixturevalue("tiny_paper_model"))
     random = np.random.default_rng(0)
     latent = model.graph.input[-1].type.tensor_type.shape.dim[1].dim_value
     arguments = [
@@ -73,7 +84,7 @@ def network(request: pytest.FixtureRequest) -> Network:
         }
         for layout in layouts
     ]
-    return Network(lower(model), arguments)
+    return Network(with_strong_predictors(lower(model)), arguments)
 
 
 @pytest.fixture(scope="module")
@@ -144,15 +155,16 @@ def on_onnxruntime(model: onnx.ModelProto, arguments: dict[str, np.ndarray], fol
         return session.run(**arguments)["image"]
 
 
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return float(10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2)))
+def signal_to_noise(image: np.ndarray, expected: np.ndarray) -> float:
+    """In dB; the signal is what differs from the mean colour."""
+    noise = np.mean((image.astype(float) - expected) ** 2)
+    return float(10 * np.log10(np.var(expected) / noise))
 
 
 def test_a_file_in_fp16_gives_the_picture_of_float32(network, by_kernels, tmp_path) -> None:
     arguments = network.arguments[0]
     image = picture(network.in_half(), arguments, by_kernels)
-    assert image.std() > 10
-    assert psnr(image, on_onnxruntime(network.lowered, arguments, tmp_path)) > 50
+    assert signal_to_noise(image, on_onnxruntime(network.lowered, arguments, tmp_path)) > 28
 
 
 def test_a_file_in_8_bits_gives_the_picture_of_its_levels(network, by_kernels, tmp_path) -> None:
@@ -162,8 +174,8 @@ def test_a_file_in_8_bits_gives_the_picture_of_its_levels(network, by_kernels, t
         plugins.QUANTIZED_PREDICTED_CONV,
     }
     image = picture(model, arguments, by_kernels)
-    assert psnr(image, on_onnxruntime(model, arguments, tmp_path)) > 45
-    assert psnr(image, on_onnxruntime(network.lowered, arguments, tmp_path)) > 40
+    assert signal_to_noise(image, on_onnxruntime(model, arguments, tmp_path)) > 20
+    assert signal_to_noise(image, on_onnxruntime(network.lowered, arguments, tmp_path)) > 20
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
