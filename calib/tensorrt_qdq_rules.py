@@ -68,6 +68,9 @@ def convolutions(graph: GraphView, float_nodes: Collection[str]) -> Iterator[str
             yield f"node {node.name} has a weight that is not int8 and is not listed as float"
         elif not graph.array(weight.input[1]).ndim:
             yield f"node {node.name} has one scale for all channels of its weight"
+        if weight is not None and not any(attribute.name == "kernel_shape" for attribute in node.attribute):
+            # Of weights that are no initializer of the node's, the parser takes the window from there alone.
+            yield f"node {node.name} lacks kernel_shape and reads a weight that is dequantised"
         for bias in node.input[2:]:
             if bias not in graph.constants:
                 yield f"node {node.name} has a bias that is not a float constant"

@@ -7,6 +7,7 @@ Checked on the graph alone, with nothing of the code that placed it. Sources:
 - uint8 at the network's borders only: the same document, and `NvInferRuntimeBase.h` on `DataType::kUINT8`;
 - scales that are positive, zero points that are 0 and as many as the scales, per-channel scales for weights
   only: the importers of `QuantizeLinear` and `DequantizeLinear` in onnx-tensorrt's `onnxOpImporters.cpp`;
+- the window of a convolution whose weights are dequantised: ``convMultiInput`` in its `importerUtils.cpp`;
 - where Q/DQ nodes stand: "Q/DQ Layer-Placement Recommendations" of TensorRT's developer guide;
 - plugin attributes: `FallbackPluginImporter` in `onnxOpImporters.cpp`, and what our plugins ask for.
 """

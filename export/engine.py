@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from rich.console import Console
 
 from layoutrt import __version__
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.engine_config import EngineOptions, configure
+from layoutrt.export.engine_config import EngineOptions, configure, dla_remark
 from layoutrt.export.engine_model import read_engine_model
 from layoutrt.export.engine_network import parse
 from layoutrt.export.engine_progress import BuildProgress, run_to_the_end
@@ -110,26 +111,31 @@ def build_engine(
         network, parser = parse(trt, builder, log, path)
         progress = BuildProgress(trt, console)
         config = configure(trt, builder, network, parser, inputs, options, library, progress.monitor)
+        if remark := dla_remark(trt, options, metadata.get("layoutrt.precision", "")):
+            announce(remark)
         cache = TimingCache(timing_cache or default_timing_cache(trt.__version__, gpu), config)
         if cache.ignored:
             announce(f"the timing cache {cache.path} is not used: {cache.ignored}")
         started = time.monotonic()
         with progress:
-            plan = run_to_the_end(lambda: builder.build_serialized_network(network, config), progress)
+            plan = run_to_the_end(partial(builder.build_serialized_network, network, config), progress)
         seconds = time.monotonic() - started
         if plan is None:
             raise _failure(log, path, gpu, options)
+        # Minutes of measurements; what may fail from here on is not to cost them.
+        not_kept = cache.keep()
+        if not_kept:
+            announce(f"the timing cache was not kept: {not_kept}")
         warnings = list(dict.fromkeys(log.warnings))
         outputs = _outputs(trt, network)
+        # They hold the weights once more, in memory that a Jetson's GPU shares.
+        del cache, config, parser, network, builder
         with memoryview(plan) as content:
             layers = _layers(trt, log, content, options, path, gpu)
             manifest = _manifest(
                 trt, gpu, library, options, path, metadata, inputs, outputs, content, seconds
             )
             write_engine(out, content, manifest, layers)
-        not_kept = cache.keep()
-        if not_kept:
-            announce(f"the timing cache was not kept: {not_kept}")
         return BuiltEngine(out, manifest, warnings)
     finally:
         log.tell = None
@@ -157,8 +163,10 @@ def _layers(trt: Any, log: Any, plan: memoryview, options: EngineOptions, path: 
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         raise _failure(log, path, gpu, options)
-    found: str = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
-    return found
+    inspector = engine.create_engine_inspector()
+    # Nothing where the runtime that the engine carries knows none; that is no reason to lose the engine.
+    found = inspector and inspector.get_engine_information(trt.LayerInformationFormat.JSON)
+    return found or "{}"
 
 
 def _outputs(trt: Any, network: Any) -> list[EngineOutput]:

@@ -72,11 +72,42 @@ def configure(
         config.plugins_to_serialize = [str(library.path), *parser.get_used_vc_plugin_libraries()]
     if options.dla:
         _use_dla(trt, builder, config, inputs)
-    tensors = [network.get_input(index) for index in range(network.num_inputs)]
-    open_ = {tensor.name for tensor in tensors if min(tensor.shape, default=0) < 0}
+    open_ = _fix_shapes(network, inputs)
     if open_:
-        _add_profile(builder, config, [entry for entry in inputs if entry.name in open_])
+        _add_profile(builder, config, open_)
     return config
+
+
+def dla_remark(trt: Any, options: EngineOptions, precision: str) -> str | None:
+    """What to know before layers in 8 bits are offered to the accelerator; None for nothing.
+
+    TensorRT 10 knows 8 bits on it from calibrators only (NVIDIA/TensorRT#2222, NVIDIA/Model-Optimizer#1661).
+    """
+    if not options.dla or precision != "int8" or int(trt.__version__.split(".")[0]) > 10:
+        return None
+    return (
+        f"the deep learning accelerator of TensorRT {trt.__version__} takes no Q/DQ nodes, so what is in 8 "
+        "bits stays on the GPU; build from a file of layoutrt calibrate --precision fp16 to give it more"
+    )
+
+
+def _fix_shapes(network: Any, inputs: list[EngineInput]) -> list[EngineInput]:
+    """Fix what the profile leaves no choice of; the inputs in which something stays open.
+
+    An engine of one size is then planned for that size, as from a file that has it, and the deep learning
+    accelerator takes its layers: there "only leading dimension can be a wildcard", whatever the profile says
+    (``INetworkDefinition::addInput`` in ``NvInfer.h``).
+    """
+    open_ = []
+    by_name = {entry.name: entry for entry in inputs}
+    for tensor in (network.get_input(index) for index in range(network.num_inputs)):
+        entry = by_name[tensor.name]
+        shape = tuple(-1 if dim is None else dim for dim in entry.shape)
+        if shape != tuple(tensor.shape):
+            tensor.shape = shape
+        if -1 in shape:
+            open_.append(entry)
+    return open_
 
 
 def _use_dla(trt: Any, builder: Any, config: Any, inputs: list[EngineInput]) -> None:

@@ -45,14 +45,24 @@ def parse(trt: Any, builder: Any, log: Any, path: Path) -> tuple[Any, Any]:
 def _translated(trt: Any, errors: list[Any], log: Any) -> str:
     if not errors:
         return f"{log.reason()}; calibrate the model again"
-    told = "; ".join(_sentence(trt, error) for error in errors[:_TOLD])
+    told = "; ".join(_sentence(trt, error, log) for error in errors[:_TOLD])
     more = f"; and {len(errors) - _TOLD} more" if len(errors) > _TOLD else ""
-    return f"{told}{more}; {_remedy(trt, errors[0])}"
+    # A plugin's own sentence ends with its remedy.
+    remedy = "" if _of_plugin(errors[0], log) else f"; {_remedy(trt, errors[0])}"
+    return f"{told}{more}{remedy}"
 
 
-def _sentence(trt: Any, error: Any) -> str:
+def _of_plugin(error: Any, log: Any) -> str | None:
+    """What our plugin of the node said, of which the parser knows only that it was not made."""
+    start = f"{error.node_operator()} '{error.node_name()}'"
+    return next((said for said in log.of_plugins() if said.startswith(start)), None)
+
+
+def _sentence(trt: Any, error: Any, log: Any) -> str:
+    if said := _of_plugin(error, log):
+        return said
     name, operator = error.node_name(), error.node_operator()
-    description = error.desc().strip().rstrip(".") or _name(trt, error.code())
+    description = " ".join(error.desc().split()).rstrip(".") or _name(trt, error.code())
     return f"node {name or error.node()} ({operator}): {description}" if operator else description
 
 

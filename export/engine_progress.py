@@ -29,7 +29,9 @@ class BuildProgress:
 
     def __init__(self, trt: Any, console: Console) -> None:
         self.cancelled = False
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        # TensorRT names phases as it likes, brackets included.
+        name = TextColumn("{task.description}", markup=False)
+        columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._tasks: dict[str, tuple[TaskID, int]] = {}
         self._lock = threading.Lock()

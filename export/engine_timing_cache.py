@@ -49,14 +49,15 @@ class TimingCache:
         cache = self._config.get_timing_cache()
         if cache is None:
             return None
-        with memoryview(cache.serialize()) as content:
-            if content == self._before:
-                return None
-            try:
-                with replacing(self.path) as temporary:
-                    temporary.write_bytes(content)
-            except LayoutRTError as error:
-                return str(error)
+        # TensorRT's buffer calls its bytes floats, so Python cannot compare it as it is.
+        content = bytes(cache.serialize())
+        if content == self._before:
+            return None
+        try:
+            with replacing(self.path) as temporary:
+                temporary.write_bytes(content)
+        except LayoutRTError as error:
+            return str(error)
         return None
 
     def _read(self) -> bytes:

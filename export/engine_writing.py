@@ -18,6 +18,9 @@ def check_writable(out: Path) -> None:
         LayoutRTError: it could not.
     """
     folder = out.parent
+    for path in (out, manifest_path(out), layers_path(out)):
+        if path.is_dir():
+            raise LayoutRTError(f"cannot write {path}: it is a folder; choose another name")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

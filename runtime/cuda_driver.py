@@ -55,7 +55,8 @@ def find_gpu() -> Gpu:
         )
     if status not in (0, _NO_DEVICE):
         raise LayoutRTError(
-            f"the NVIDIA driver cannot be started (error {status} of cuInit); see nvidia-smi, and restart"
+            f"the NVIDIA driver cannot be started (error {status} of cuInit); on Jetson check that the user "
+            "is in the groups video and render, elsewhere see nvidia-smi, and restart"
         )
     if status == _NO_DEVICE or driver.cuDeviceGetCount(ctypes.byref(count)) != 0 or count.value < 1:
         raise LayoutRTError(

@@ -13,14 +13,12 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.cuda_driver import Gpu, find_gpu
 from layoutrt.runtime.findings import MISSING, OK, UNFIT, Finding
 from layoutrt.runtime.native_model import opens_engines
-from layoutrt.runtime.tensorrt_library import check_fit, operator_library
+from layoutrt.runtime.tensorrt_library import check_fit, is_recent, operator_library
 
 _INSTALL = (
     "only for GPUs: pip install 'layoutrt[tensorrt]', or JetPack's own (apt install python3-libnvinfer)"
 )
 _CUDA_MAJORS = range(11, 20)
-_MINOR_OLDEST = (10, 3)
-"""The oldest TensorRT that engines are built with."""
 
 
 def examine_gpu() -> list[Finding]:
@@ -120,7 +118,7 @@ def _tensorrt() -> tuple[Any, Finding]:
     except (ImportError, OSError) as error:
         return None, Finding("TensorRT", MISSING, f"its libraries cannot be loaded: {error}", _INSTALL)
     version = str(trt.__version__)
-    if tuple(int(part) for part in version.split(".")[:2]) < _MINOR_OLDEST:
+    if not is_recent(version):
         return trt, Finding("TensorRT", UNFIT, version, "install TensorRT 10.3 or newer (JetPack 6 or newer)")
     return trt, Finding("TensorRT", OK, f"{version} (Python)")
 

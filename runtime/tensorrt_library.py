@@ -16,6 +16,8 @@ from layoutrt.errors import LayoutRTError
 NAME = "liblayoutrt_trt.so"
 PLUGINS = ("LayoutConv", "PredictedConv", "QuantizedPredictedConv", "SpatiallyVaryingConv")
 """Operators that the library has a plugin for."""
+OLDEST = (10, 3)
+"""Version of TensorRT that everything here is written for; JetPack 6 has it."""
 _VERSION, _NAMESPACE = "1", "layoutrt"
 
 
@@ -43,10 +45,10 @@ def import_tensorrt(purpose: str) -> Any:
         purpose: what needs it, completing "… needs TensorRT".
 
     Raises:
-        LayoutRTError: it is not installed, or its libraries cannot be loaded.
+        LayoutRTError: it is not installed, older than `OLDEST`, or its libraries cannot be loaded.
     """
     try:
-        return importlib.import_module("tensorrt")
+        trt = importlib.import_module("tensorrt")
     except ModuleNotFoundError as error:
         if error.name != "tensorrt":
             raise
@@ -58,6 +60,17 @@ def import_tensorrt(purpose: str) -> Any:
         raise LayoutRTError(
             f"{purpose} needs TensorRT, whose libraries cannot be loaded ({error}); see layoutrt doctor"
         ) from None
+    if not is_recent(trt.__version__):
+        raise LayoutRTError(
+            f"{purpose} needs TensorRT {OLDEST[0]}.{OLDEST[1]} or newer (JetPack 6 or newer), and this is "
+            f"{trt.__version__}; install a newer one"
+        )
+    return trt
+
+
+def is_recent(tensorrt: str) -> bool:
+    """Whether a version of TensorRT is not older than `OLDEST`."""
+    return tuple(int(part) for part in tensorrt.split(".")[:2]) >= OLDEST
 
 
 def operator_library() -> OperatorLibrary:
@@ -68,7 +81,8 @@ def operator_library() -> OperatorLibrary:
     """
     named = os.environ.get("LAYOUTRT_TRT_LIBRARY")
     if named:
-        path = Path(named)
+        # The loader looks for a name without a folder elsewhere than here.
+        path = Path(named).absolute()
         if not path.is_file():
             raise LayoutRTError(
                 f"the operator library '{named}' that LAYOUTRT_TRT_LIBRARY names does not exist; "

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.runtime.tensorrt_library import PLUGINS
 
 _KEPT = 50
 _OUT_OF_MEMORY = re.compile(
@@ -16,6 +17,13 @@ _OUT_OF_MEMORY = re.compile(
 )
 # What TensorRT puts before a message: "[graph.cpp::optimize::152] Error Code 2: OutOfMemory (…)".
 _PLACE = re.compile(r"^\d+: |\[[\w./]+::\w+::\d+\] ?|Error Code \d+: ?")
+# How our plugins begin (`log_error` in runtime/native/tensorrt/plugins).
+_PLUGINS = tuple(f"{name} '" for name in PLUGINS)
+
+
+def _plain(message: str) -> str:
+    """On one line, without where in TensorRT it comes from."""
+    return " ".join(_PLACE.sub("", message).split()).rstrip(".")
 
 
 def created(log: Any, make: Any, *arguments: Any) -> Any:
@@ -79,10 +87,17 @@ def message_log(trt: Any) -> Any:
             self.errors.clear()
             self.warnings.clear()
 
+        def of_plugins(self) -> list[str]:
+            """What our plugins said, in whole sentences."""
+            return [_plain(message) for message in self.errors if message.startswith(_PLUGINS)]
+
         def reason(self) -> str:
-            """The last two errors, shortened; that there was none, where there was none."""
-            found = [_PLACE.sub("", message).strip().rstrip(".") for message in self.errors]
-            return "; ".join(dict.fromkeys(found[-2:])) or "TensorRT gave no reason"
+            """The last two errors, shortened; that there was none, where there was none.
+
+            What a plugin of ours said comes first: TensorRT follows it with more general errors.
+            """
+            found = [*self.of_plugins()[-1:], *map(_plain, list(self.errors)[-2:])]
+            return "; ".join(dict.fromkeys(found)) or "TensorRT gave no reason"
 
         def is_out_of_memory(self) -> bool:
             """Whether memory ran out. Of a tactic that is skipped for it, only a warning tells."""

@@ -236,6 +236,16 @@ def test_what_a_dockerfile_runs_is_a_command_of_the_shell(dockerfile) -> None:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("path", [*GUIDES, *DOCKERFILES])
+def test_a_container_on_jetson_is_given_the_group_of_the_gpus_devices(path) -> None:
+    """Its user is not root, and JetPack 6 opens them to `video` and `render` alone."""
+    lines = [line for line in text(path).splitlines() if "docker run" in line and "--runtime nvidia" in line]
+    assert bool(lines) == ("jetson" in path)
+    for line in lines:
+        assert "--group-add" in line
+        assert "getent group render" in line
+
+
 def test_the_docker_lines_of_the_guides_name_files_and_stages() -> None:
     for guide in GUIDES:
         lines = [shlex.split(line) for line in code_lines(guide) if line.startswith("docker build")]

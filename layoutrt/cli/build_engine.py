@@ -70,7 +70,7 @@ def build_engine(
 
     Precision is that of the file; no option changes it. Beside the engine stand its manifest
     (`OUT.engine.json`), which says where it runs, and TensorRT's layer information. Ctrl-C stops the build
-    after its current step. A failed build writes nothing.
+    after its current step. A failed build writes no engine.
 
     Examples:
 
@@ -86,7 +86,8 @@ def build_engine(
     from layoutrt.export.engine_config import EngineOptions
     from layoutrt.export.engine_shapes import ProfileRequest
 
-    console = Console(highlight=False, soft_wrap=True)
+    # Paths and TensorRT's messages may hold brackets.
+    console = Console(highlight=False, soft_wrap=True, markup=False)
     built = build_engine(
         model,
         out,
@@ -107,9 +108,9 @@ def _print(built: BuiltEngine, console: Console) -> None:
     console.print(f"precision  {manifest.precision}")
     for entry in manifest.inputs:
         best = f", fastest at {entry.opt}" if entry.min != entry.max else ""
-        console.print(f"input      {entry.name} {entry}{best}", markup=False)
+        console.print(f"input      {entry.name} {entry}{best}")
     for output in manifest.outputs:
-        console.print(f"output     {output.name} {output}", markup=False)
+        console.print(f"output     {output.name} {output}")
     console.print(
         f"built      in {manifest.build_seconds:.0f} s with TensorRT {manifest.tensorrt} "
         f"for {manifest.gpu_name} ({manifest.compute_capability})"

@@ -251,7 +251,8 @@ def _in_order(weight: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _features(h: Tensor) -> tuple[Tensor, int]:
     by_pixel = h.is_contiguous(memory_format=torch.channels_last) and not h.is_contiguous()
-    if by_pixel and h.dtype == torch.float16 and h.shape[1] % 8 == 0:
+    aligned = h.data_ptr() % 16 == 0 and h.shape[1] % 8 == 0
+    if by_pixel and h.dtype == torch.float16 and aligned:
         return h, _NHWC8
     return h.contiguous(), _NCHW
 
@@ -274,7 +275,10 @@ def _launch(name: str, tensors: Sequence[Tensor | None], numbers: Sequence[float
 
 _REMEDIES = {
     35: "install a newer NVIDIA driver",
+    98: f"the library was built for other GPUs, so {_REINSTALL}",
     209: f"the library was built for other GPUs, so {_REINSTALL}",
+    222: f"the library was built by a newer CUDA than this driver knows: update the driver, or {_REINSTALL}",
+    716: "the result does not start at a multiple of its element pairs; give a tensor of its own memory",
 }
 """By ``cudaError_t``."""
 _OTHER_REMEDY = "CUDA_LAUNCH_BLOCKING=1 shows whether an earlier launch failed"

@@ -61,9 +61,11 @@ class TensorRTLayersRunner:
     def details(self) -> dict[str, Any]:
         """``nodes``: see `fold_tensorrt`."""
         inspector = self._model.engine.create_engine_inspector()
-        # With a context the inspector knows the shapes of the last run.
-        inspector.execution_context = self._model.context
-        described = inspector.get_engine_information(self._model.trt.LayerInformationFormat.JSON)
+        described = ""
+        if inspector is not None:
+            # With a context the inspector knows the shapes of the last run.
+            inspector.execution_context = self._model.context
+            described = inspector.get_engine_information(self._model.trt.LayerInformationFormat.JSON)
         return {"nodes": [node.as_json() for node in fold_tensorrt(self._times.runs, described)]}
 
     def close(self) -> None:

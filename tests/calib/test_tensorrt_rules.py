@@ -165,6 +165,13 @@ def float_weight(model):
     node(model, "node_conv2d").input[1] = "weight"
 
 
+def no_window(model):
+    conv = node(model, "node_conv2d")
+    kept = [attribute for attribute in conv.attribute if attribute.name != "kernel_shape"]
+    del conv.attribute[:]
+    conv.attribute.extend(kept)
+
+
 def listed_but_quantised(model):
     helper.set_model_props(model, {"layoutrt.float_nodes": json.dumps(["node_conv2d"])})
 
@@ -228,6 +235,7 @@ def plugin_scale_negative(model):
         (quantised_twice, "leaky_relu is quantised twice"),
         (float_data, "node_conv2d reads leaky_relu without Q/DQ"),
         (float_weight, "node_conv2d has a weight that is not int8"),
+        (no_window, "node_conv2d lacks kernel_shape"),
         (listed_but_quantised, "node_conv2d is listed as float and reads a DequantizeLinear"),
         (float_residual, "node_add_4 adds layout_conv_2 without Q/DQ"),
         (pair_before_an_activation, "before stands between a convolution and node_leaky_relu_1, a LeakyRelu"),

@@ -130,6 +130,17 @@ def test_channels_last_features_are_read_as_they_are(library) -> None:
         assert library.layouts[-1] == layout
 
 
+def test_channels_last_features_that_start_between_16_bytes_are_copied(library) -> None:
+    x, weight = draw(1, 2, 4, 6, seed=1, dtype=torch.float16), draw(18, 8, 3, 3, seed=2, dtype=torch.float16)
+    bias = draw(18, seed=4, dtype=torch.float16)
+    by_pixel = draw(1 + 8 * 24, seed=3, dtype=torch.float16)[1:].view(1, 4, 6, 8)
+    h = by_pixel.permute(0, 3, 1, 2)
+    assert h.data_ptr() % 16 != 0
+    expected = predicted_conv.reference(*(t.double() for t in (x, h, weight, bias)))
+    assert_close(predicted_conv.predicted_conv(x, h, weight, bias), expected, torch.float16)
+    assert library.layouts[-1] == 0
+
+
 def test_a_weight_is_put_in_order_once_and_again_when_it_changes(library) -> None:
     x, h, weight, bias, *affine = predicted_arguments(3, torch.float32)
     weight.requires_grad_()

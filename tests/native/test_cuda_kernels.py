@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,60 @@ def test_the_cases_reach_every_kernel_of_the_tensor_cores(emulation: Emulation) 
 def test_kernels_are_right_for_shapes_that_nobody_chose(emulation: Emulation) -> None:
     for case in cases.random_cases(seed=1, count=80):
         check(case, emulation)
+
+
+@pytest.fixture
+def offset(emulation: Emulation) -> Iterator[Callable[[int], None]]:
+    """Sets how many bytes behind their memory's start arrays begin."""
+
+    def set_offset(count: int) -> None:
+        emulation.library.set_offset(ctypes.c_size_t(count))
+
+    yield set_offset
+    set_offset(0)
+
+
+ANYWHERE = [
+    *cases.SPATIALLY_VARYING[:8],
+    *cases.LAYOUT[:4],
+    *(case for case in cases.PREDICTED if case.arrays["layout"] == "nchw"),
+    *(case for case in cases.QUANTIZED[:3]),
+]
+
+
+@pytest.mark.parametrize("case", ANYWHERE, ids=lambda case: case.name)
+def test_arrays_may_start_at_any_pair_of_elements(
+    case: cases.Case, emulation: Emulation, offset: Callable[[int], None]
+) -> None:
+    offset(4)
+    check(case, emulation)
+
+
+def test_what_is_read_in_vectors_only_must_be_aligned(
+    emulation: Emulation, offset: Callable[[int], None]
+) -> None:
+    def launch(case: cases.Case) -> int:
+        emulation.schedule(multiprocessors=case.multiprocessors)
+        with pytest.raises(launchers.LaunchError) as error:
+            emulation.run(case.op, case.arrays)
+        return error.value.code
+
+    half = next(case for case in cases.PREDICTED if case.arrays["x"].dtype == np.float16)
+    offset(2)  # not even pairs of halves
+    assert launch(half) == MISALIGNED_ADDRESS
+    offset(8)
+    for case in [*cases.PREDICTED, *cases.QUANTIZED]:
+        if case.arrays["layout"] != "nchw":
+            assert launch(case) == MISALIGNED_ADDRESS
+    assert not emulation.failure()  # nothing was launched
+
+
+def test_sizes_that_no_launch_can_count_are_refused(emulation: Emulation) -> None:
+    arrays = next(case.arrays for case in cases.PREDICTED if case.arrays["x"].dtype == np.float16)
+    many = {"n": 1 << 21, "channels": 1 << 10, "height": 1, "width": 1}
+    assert emulation.launch_without_arrays("PredictedConv", arrays, **many) == INVALID_VALUE
+    # So many features come in blocks: the kernel is launched, on arrays that are not there.
+    assert emulation.launch_without_arrays("PredictedConv", arrays, features=4_000_000) == ILLEGAL_ADDRESS
 
 
 BY_OP = {case.op: case for case in cases.ALL}

@@ -40,7 +40,7 @@ def test_an_engine_a_manifest_and_layer_information_are_written(world, model, tm
     assert written["inputs"] == [
         {"name": "labels", "dtype": "uint8", "min": [1, 64, 96], "opt": [1, 96, 128], "max": [1, 192, 256]}
     ]
-    assert written["outputs"] == [{"name": "image", "dtype": "uint8", "shape": [-1, -1, -1, 3]}]
+    assert written["outputs"] == [{"name": "image", "dtype": "uint8", "shape": [1, -1, -1, 3]}]
     metadata = {entry.key: entry.value for entry in onnx.load(model).metadata_props}
     assert written["metadata"] == metadata
     assert read_manifest(built.path) == built.manifest
@@ -72,6 +72,26 @@ def test_without_sizes_the_trained_one_is_taken_and_a_batch_can_be_opened(world,
     assert world.built.profiles[0].shapes == {"labels": [[1, 192, 256], [1, 192, 256], [4, 192, 256]]}
 
 
+def test_the_network_is_gone_before_the_engine_is_loaded(world, model, tmp_path) -> None:
+    build(model, tmp_path)
+    assert world.networks_while_loading == [False]
+
+
+def test_what_the_profile_fixes_is_fixed_in_the_network(world, model, tmp_path) -> None:
+    def dims() -> list[int]:
+        ((_, _, found, _),) = json.loads((tmp_path / "edge.engine").read_bytes())["inputs"]
+        return found
+
+    built = build(model, tmp_path, sizes={"opt_size": (96, 128)})
+    assert (dims(), world.built.profiles) == ([1, 96, 128], [])
+    assert built.manifest.outputs[0].shape == [1, 96, 128, 3]
+    build(model, tmp_path, sizes={"max_batch": 4})
+    assert dims() == [-1, 192, 256]
+    build(model, tmp_path, sizes={"min_size": (96, 128), "max_size": (96, 256)})
+    assert dims() == [1, 96, -1]
+    assert world.built.profiles[0].shapes == {"labels": [[1, 96, 128], [1, 96, 256], [1, 96, 256]]}
+
+
 def test_an_engine_for_other_versions_carries_its_plugins_and_may_hold_code(world, model, tmp_path) -> None:
     built = build(model, tmp_path, version_compatible=True)
     assert world.built.flags_set == [world.trt.BuilderFlag.VERSION_COMPATIBLE]
@@ -91,7 +111,10 @@ def test_dla_is_used_with_the_gpu_behind_it_and_refused_where_there_is_none(worl
     refused(model, tmp_path, "no deep learning accelerator", "leave --dla out", dla=True)
     world.dla_cores = 2
     refused(model, tmp_path, "runs at one size", "--min, --opt and --max alike", dla=True, sizes=SIZES)
-    built = build(model, tmp_path, dla=True)
+    told: list[str] = []
+    built = build(model, tmp_path, dla=True, announce=told.append)
+    # The file is in 8 bits, which only calibrators gave to the accelerator before TensorRT 11.
+    assert ["takes no Q/DQ nodes" in line for line in told] == [True] * world.version.startswith("10.")
     assert world.built.default_device_type == world.trt.DeviceType.DLA
     assert (world.built.DLA_core, world.built.flags_set) == (0, [world.trt.BuilderFlag.GPU_FALLBACK])
     assert built.manifest.dla
@@ -127,6 +150,24 @@ def test_a_timing_cache_that_cannot_be_written_does_not_cost_the_engine(world, m
     build(model, tmp_path, timing_cache=tmp_path / "file" / "x.cache", announce=told.append)
     assert "edge.engine" in files(tmp_path)
     assert "the timing cache was not kept" in told[-1]
+
+
+def test_what_fails_after_the_builder_does_not_cost_its_measurements(world, model, tmp_path) -> None:
+    world.loads = False
+    refused(model, tmp_path, "memory ran out")
+    (kept,) = (tmp_path / "cache" / "layoutrt").iterdir()
+    assert kept.read_bytes() == f"timings of {world.version} on Orin".encode()
+
+
+def test_a_phase_is_shown_by_the_name_that_tensorrt_gives_it(world) -> None:
+    from layoutrt.export.engine_progress import BuildProgress
+
+    shown = io.StringIO()
+    progress = BuildProgress(world.module, Console(file=shown, force_terminal=True, width=100))
+    with progress:
+        progress.start("Compiling {ForeignNode[/a]}", None, 2)
+        progress.step("Compiling {ForeignNode[/a]}", 0)
+    assert "Compiling {ForeignNode[/a]}" in shown.getvalue()
 
 
 def test_progress_is_a_bar_for_each_phase_within_the_other(world, model, tmp_path) -> None:
@@ -195,14 +236,15 @@ def test_the_command_prints_what_was_built_and_what_comes_next(world, model, tmp
 
     from layoutrt.cli import app
 
-    out = tmp_path / "street.engine"
+    # Brackets are no markup.
+    out = tmp_path / "[red]street.engine"
     arguments = ["build-engine", str(model), "--out", str(out), "--min", "64x96", "--max", "192x256"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
     assert lines[0] == "precision  int8"
     assert lines[1] == "input      labels uint8 [1, 64..192, 96..256], fastest at [1, 192, 256]"
-    assert lines[2] == "output     image uint8 [?, ?, ?, 3]"
+    assert lines[2] == "output     image uint8 [1, ?, ?, 3]"
     assert f"with TensorRT {world.version} for Orin (8.7)" in lines[3]
     assert lines[-1] == f"next       layoutrt profile {out} --layers"
     assert f"wrote      {out} (" in done.output

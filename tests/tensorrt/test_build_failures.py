@@ -34,6 +34,25 @@ def test_the_remedy_is_that_of_the_error(world, model, tmp_path, error, remedy) 
     refused(model, tmp_path, remedy)
 
 
+def test_what_a_plugin_says_is_told_instead_of_what_the_parser_knows_of_it(world, model, tmp_path) -> None:
+    said = "PredictedConv 'p' of the network cannot be made: has no weight_layout; write the file again"
+    world.plugin_errors = [said, "While parsing node number 7:", "--- End node ---"]
+    plugin = {"code": "UNSUPPORTED_NODE", "node_name": "p", "node_operator": "PredictedConv"}
+    world.parser_errors = [plugin | {"desc": "Could not create the plugin."}]
+    sentence = refused(model, tmp_path, said)
+    assert sentence.endswith("write the file again")
+    world.parser_errors.append({"code": "INVALID_NODE", "node_name": "c", "node_operator": "Conv"})
+    refused(model, tmp_path, said, "node c (Conv): INVALID_NODE")
+    world.parser_errors = [plugin | {"node_name": "q", "desc": "Could not create the plugin."}]
+    refused(model, tmp_path, "node q (PredictedConv): Could not create", "reinstall layoutrt")
+
+
+def test_what_a_plugin_says_comes_before_what_tensorrt_makes_of_it(world, model, tmp_path) -> None:
+    said = "LayoutConv 'l' could not be launched: no kernel image is available"
+    world.build_errors = [said, "one", "Error Code 10: Could not find any implementation for node l."]
+    refused(model, tmp_path, f"{said}; one; Could not find any implementation for node l;")
+
+
 def test_more_errors_than_one_reads_are_counted(world, model, tmp_path) -> None:
     world.parser_errors = [
         {"code": "INVALID_NODE", "node_name": f"n{i}", "node_operator": "Conv"} for i in range(9)
@@ -47,6 +66,35 @@ def test_a_build_that_fails_tells_the_last_errors_of_the_log(world, model, tmp_p
         "[optimizer.cpp::computeCosts::3728] Error Code 10: Could not find any implementation for node x.",
     ]
     refused(model, tmp_path, "Could not find any implementation for node x;", "--verbose")
+
+
+def test_messages_of_several_lines_are_one_sentence(world, model, tmp_path) -> None:
+    world.build_errors = ["[a.cpp::b::1] Error Code 9: Skipping tactic 0x1\nwith exception:\n  no kernel.\n"]
+    refused(model, tmp_path, "Skipping tactic 0x1 with exception: no kernel;")
+    world.parser_errors = [{"code": "INVALID_NODE", "node_operator": "Conv", "desc": "bad\n pads\n"}]
+    refused(model, tmp_path, "(Conv): bad pads;")
+
+
+def test_a_folder_in_the_place_of_a_file_is_seen_before_the_build(world, model, tmp_path) -> None:
+    for name in ("edge.engine", "edge.engine.json", "edge.engine.layers.json"):
+        (tmp_path / name).mkdir()
+        refused(model, tmp_path, f"cannot write {tmp_path / name}: it is a folder")
+        assert world.phases == []
+        (tmp_path / name).rmdir()
+
+
+def test_an_operator_library_may_be_named_from_here(world, model, tmp_path) -> None:
+    before = os.getcwd()
+    os.chdir(world.operators.parent)
+    os.environ["LAYOUTRT_TRT_LIBRARY"] = world.operators.name
+    # Where the loader looks for a name without a folder.
+    search = os.environ.pop("LD_LIBRARY_PATH", "")
+    try:
+        build(model, tmp_path)
+    finally:
+        os.environ["LD_LIBRARY_PATH"] = search
+        os.chdir(before)
+    assert world.libraries == [str(world.operators)]
 
 
 def test_memory_that_runs_out_while_building_is_told_with_what_helps(world, model, tmp_path) -> None:
@@ -79,7 +127,7 @@ def test_a_failed_build_leaves_the_engine_of_before_as_it_was(world, model, tmp_
         ({"LAYOUTRT_TRT_LIBRARY": "/absent.so"}, ("/absent.so", "LAYOUTRT_TRT_LIBRARY")),
         ({"STUB_GPUS": "0"}, ("finds no GPU", "--gpus all")),
         ({"STUB_CUINIT": "803"}, ("does not fit the kernel module", "restart")),
-        ({"STUB_CUINIT": "999"}, ("error 999", "nvidia-smi")),
+        ({"STUB_CUINIT": "999"}, ("error 999", "groups video and render", "nvidia-smi")),
     ],
 )
 def test_what_is_missing_on_the_machine_is_one_sentence(world, model, tmp_path, environment, words) -> None:

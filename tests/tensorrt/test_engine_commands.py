@@ -102,6 +102,17 @@ def test_layers_are_timed_run_by_run_and_find_their_nodes(world, model, tmp_path
     assert world.device.used_bytes() == 0
 
 
+def test_an_engine_that_tells_nothing_of_its_layers_is_kept_and_says_so(world, model, tmp_path) -> None:
+    world.inspects = False
+    path = engine(model, tmp_path)
+    assert json.loads((tmp_path / "edge.engine.layers.json").read_text()) == {}
+    _, runner = runner_of(path, tmp_path)
+    runner.turn(1)
+    with pytest.raises(LayoutRTError, match="tells nothing of its layers"):
+        runner.details()
+    runner.close()
+
+
 def test_layers_get_their_arithmetic_from_the_file_where_it_is_at_hand(world, model, tmp_path) -> None:
     from layoutrt.runtime.profiling import layer_profile
     from layoutrt.runtime.profiling.executed_node import ExecutedNode

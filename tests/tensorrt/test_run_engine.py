@@ -42,7 +42,7 @@ def test_a_session_runs_an_engine_at_every_size_of_its_profile(world, model, tmp
     with Session(engine(model, tmp_path)) as session:
         assert session.backend == f"TensorRT {world.version} in Python, Orin"
         assert [str(info) for info in session.inputs] == ["uint8 [1, ?, ?]"]
-        assert [str(info) for info in session.outputs] == ["uint8 [?, ?, ?, 3]"]
+        assert [str(info) for info in session.outputs] == ["uint8 [1, ?, ?, 3]"]
         assert session.label_set is not None
         assert session.label_set.name == "camvid"
         for size in ((64, 96), (192, 256), (96, 128), (96, 128)):
@@ -192,6 +192,17 @@ def test_packages_that_are_missing_are_named(world, model, tmp_path) -> None:
         Session(path)
     sys.modules["tensorrt"] = None
     with pytest.raises(LayoutRTError, match=r"needs TensorRT.*pip install 'layoutrt\[tensorrt\]'"):
+        Session(path)
+
+
+def test_a_tensorrt_that_is_too_old_is_refused(world, model, tmp_path) -> None:
+    import sys
+    from types import ModuleType
+
+    path, old = engine(model, tmp_path), ModuleType("tensorrt")
+    old.__version__ = "10.2.0.19"
+    sys.modules["tensorrt"] = old
+    with pytest.raises(LayoutRTError, match=r"needs TensorRT 10\.3 or newer .* and this is 10\.2\.0\.19"):
         Session(path)
 
 

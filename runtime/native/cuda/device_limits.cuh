@@ -27,6 +27,11 @@ inline cudaError_t query(DeviceLimits& limits) {
 
 constexpr int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// Whether vectors of `bytes` can be read and written from here on.
+inline bool is_aligned(const void* pointer, uintptr_t bytes) {
+  return reinterpret_cast<uintptr_t>(pointer) % bytes == 0;
+}
+
 // Blocks of a grid lie on its x axis, the only one that holds more than 65535.
 inline bool fits_grid(int64_t blocks) { return blocks <= INT32_MAX; }
 

@@ -161,7 +161,8 @@ cudaError_t launch_type(const LayoutConv& op, cudaStream_t stream) {
   if (!fits_grid(blocks)) return cudaErrorInvalidValue;
 
   const size_t shared = sizeof(int) * ((rows - 1) * op.stride + op.k) * ((2 * pairs - 1) * op.stride + op.k);
-  const bool whole = op.channels % kChannels == 0 && p.out_width % 2 == 0;
+  const bool whole = op.channels % kChannels == 0 && p.out_width % 2 == 0 && is_aligned(op.table, 16) &&
+                     is_aligned(op.bias, 16) && is_aligned(op.y, 2 * sizeof(T));
   const auto kernel = op.k == 3 ? (whole ? look_up<T, 3, true> : look_up<T, 3, false>)
                                 : (whole ? look_up<T, 0, true> : look_up<T, 0, false>);
   return launch_kernel(kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), shared, stream, p);

@@ -3,7 +3,8 @@
 //
 // layoutrt/operators/*.py define what each computes. Tensors are contiguous; activations are NCHW. Sums are
 // in float32 (int32 for 8-bit products), in an order that does not depend on the machine's load, and are
-// rounded once. Pointers need the alignment of cudaMalloc only where a tensor starts.
+// rounded once. A tensor may start at any element, but kernels are faster where it starts at a multiple of
+// 16 bytes.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -75,8 +76,9 @@ struct QuantizedPredictedConv {
   Type type;        // kFloat or kHalf
 };
 
-// Each returns cudaErrorInvalidValue for sizes or types that its struct excludes, and else what the launch
-// returned. An operator on an empty tensor launches nothing.
+// Each returns cudaErrorInvalidValue for sizes or types that its struct excludes, cudaErrorMisalignedAddress
+// where on tensor cores an h of another layout than kNchw does not start at a multiple of 16 bytes or y not
+// at one of two elements, and else what the launch returned. An operator on an empty tensor launches nothing.
 cudaError_t launch(const SpatiallyVaryingConv& op, cudaStream_t stream);
 cudaError_t launch(const LayoutConv& op, cudaStream_t stream);
 cudaError_t launch(const PredictedConv& op, cudaStream_t stream);

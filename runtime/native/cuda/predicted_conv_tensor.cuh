@@ -214,7 +214,8 @@ cudaError_t launch_tiles(PredictorParameters p, const DeviceLimits& limits, cuda
   // All features of the tile at once where two blocks still fit on a multiprocessor; CUDA takes 1 KiB of
   // each.
   const int whole = static_cast<int>(divide_up(p.feature_bytes, kStepBytes)) * kStepBytes;
-  const bool at_once = whole <= kBlockBytes || 2 * (Shared::bytes(whole) + 1024) <= limits.shared_bytes;
+  const bool at_once = whole <= kBlockBytes || (whole < limits.shared_bytes &&
+                                                2 * (Shared::bytes(whole) + 1024) <= limits.shared_bytes);
   p.block_bytes = at_once ? whole : kBlockBytes;
   // Features that stay serve several groups, as long as there are four rounds of blocks for the device.
   const int64_t rounds = p.n * tiles * p.groups / (8 * limits.multiprocessors);
@@ -232,6 +233,11 @@ cudaError_t launch_tiles(PredictorParameters p, const DeviceLimits& limits, cuda
 
 template <class Element, class T, int P>
 cudaError_t launch_predictor_size(const PredictorParameters& p, cudaStream_t stream) {
+  // Pairs of pixels are stored, and features that lie side by side are read at once.
+  if (!is_aligned(p.y, 2 * sizeof(T))) return cudaErrorMisalignedAddress;
+  if (p.h_layout != Layout::kNchw && !is_aligned(p.h, 16)) return cudaErrorMisalignedAddress;
+  // An image and a channel are counted together in 32 bits.
+  if (static_cast<int64_t>(p.n) * p.channels > INT32_MAX) return cudaErrorInvalidValue;
   DeviceLimits limits;
   const cudaError_t status = query(limits);
   if (status != cudaSuccess) return status;
@@ -263,7 +269,7 @@ PredictorParameters predictor_parameters(const Operator& op) {
   p.width = op.width;
   p.h_layout = op.h_layout;
   p.feature_bytes = op.features * static_cast<int>(sizeof(Element));
-  p.whole_segments = p.feature_bytes % 16 == 0;
+  p.whole_segments = p.feature_bytes % 16 == 0 && is_aligned(op.weight, 16);
   return p;
 }
 

@@ -38,9 +38,12 @@ void Plan::set(const Setting& setting, cudaStream_t stream) {
   set_ = warm_ = false;
   graph_.reset();
   Log::take_error();
-  if (context_->getOptimizationProfile() != setting.profile &&
-      !context_->setOptimizationProfileAsync(setting.profile, stream)) {
-    fail("select the optimisation profile " + std::to_string(setting.profile));
+  if (context_->getOptimizationProfile() != setting.profile) {
+    if (!context_->setOptimizationProfileAsync(setting.profile, stream)) {
+      fail("select the optimisation profile " + std::to_string(setting.profile));
+    }
+    // Whichever stream runs with it, now or after an error, must find its copies done.
+    check(cudaStreamSynchronize(stream), "select an optimisation profile");
   }
   const size_t inputs = tensors_.inputs.size();
   for (size_t i = 0; i < inputs; ++i) {

@@ -107,7 +107,7 @@ class TensorRtEngine final : public Engine {
   EngineTimings run(const std::vector<const lrt_tensor*>& inputs,
                     const std::vector<lrt_tensor*>& outputs) override {
     const DeviceScope scope(gpu_.device);
-    Plan& plan = prepare(inputs, own_addresses_, stream_.get());
+    Plan& plan = prepare(inputs, own_addresses_);
     for (lrt_tensor* output : outputs) describe(plan, output);
 
     const auto start = Clock::now();
@@ -159,14 +159,14 @@ class TensorRtEngine final : public Engine {
     refuse_capture(cuda_stream);
     device_addresses_ = own_addresses_;
     for (size_t i = 0; i < inputs.size(); ++i) {
-      check_device_tensor("input", *inputs[i]);
+      check_device_tensor("input", *inputs[i], gpu_.device);
       device_addresses_[i] = inputs[i]->data;
     }
     for (const lrt_tensor* output : outputs) {
-      check_device_tensor("output", *output);
+      check_device_tensor("output", *output, gpu_.device);
       device_addresses_[inputs_.size() + index_of(*output)] = output->data;
     }
-    Plan& plan = prepare(inputs, device_addresses_, cuda_stream);
+    Plan& plan = prepare(inputs, device_addresses_);
     for (lrt_tensor* output : outputs) describe(plan, output);
     plans_->begin(cuda_stream);
     plan.enqueue(cuda_stream, stream_.get());
@@ -208,13 +208,12 @@ class TensorRtEngine final : public Engine {
     }
   }
 
-  Plan& prepare(const std::vector<const lrt_tensor*>& inputs, const std::vector<void*>& addresses,
-                cudaStream_t stream) {
+  Plan& prepare(const std::vector<const lrt_tensor*>& inputs, const std::vector<void*>& addresses) {
     wanted_.shapes.clear();
     for (const lrt_tensor* input : inputs) wanted_.shapes.push_back(dims_of(*input));
     wanted_.profile = choose_profile(tensors_.inputs, wanted_.shapes);
     wanted_.addresses = addresses;
-    return plans_->prepare(wanted_, stream);
+    return plans_->prepare(wanted_, stream_.get());
   }
 
   void mark(size_t number) { check(cudaEventRecord(marks_[number].get(), stream_.get()), "record an event"); }

@@ -151,6 +151,7 @@ SPATIALLY_VARYING = [
     *(spatially_varying_case(29 + k, 1, 3, 4, 11, k, HALF, True) for k in (1, 5, 7)),
     *(spatially_varying_case(39 + k, 1, 3, 2, 5, k, SINGLE, False) for k in (1, 5, 7)),
     spatially_varying_case(50, 1, 300, 1, 1, 7, SINGLE, True),
+    spatially_varying_case(51, 1, 40, 1, 8, 7, HALF, True),  # as much shared memory as there can be
 ]
 
 LAYOUT = [

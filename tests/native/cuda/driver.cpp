@@ -12,6 +12,8 @@ using namespace layoutrt::cuda;
 
 namespace {
 
+size_t offset = 0;
+
 size_t size_of(Type type) {
   return type == Type::kHalf ? 2 : type == Type::kInt8 || type == Type::kUint8 ? 1 : 4;
 }
@@ -31,9 +33,9 @@ class DeviceArrays {
 
   void* allocate(size_t bytes) {
     void* memory = nullptr;
-    note(cudaMalloc(&memory, bytes));
+    note(cudaMalloc(&memory, bytes + offset));
     arrays_.push_back(memory);
-    return memory;
+    return static_cast<char*>(memory) + offset;
   }
 
   void release() {
@@ -84,6 +86,9 @@ int run_predictor(Operator op, Type h_type, size_t weight_size, size_t weight_sc
 }  // namespace
 
 extern "C" {
+
+// Bytes between where device memory starts and where arrays in it do.
+void set_offset(size_t bytes) { offset = bytes; }
 
 int size_of_structure(const char* name) {
   const std::string_view wanted = name;

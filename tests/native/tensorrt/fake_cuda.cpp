@@ -38,6 +38,7 @@ namespace {
 struct Allocation {
   size_t bytes;
   bool device;
+  int gpu;
 };
 struct Failure {
   std::string function;
@@ -119,7 +120,7 @@ cudaError_t allocate(void** pointer, size_t bytes, bool device) {
   // The real driver gives 256 bytes of alignment.
   char* made = static_cast<char*>(std::aligned_alloc(256, (bytes + 255) / 256 * 256));
   std::memset(made, 0xAB, bytes);
-  memory[made] = {bytes, device};
+  memory[made] = {bytes, device, current_device};
   *pointer = made;
   ++objects;
   return cudaSuccess;
@@ -176,6 +177,11 @@ long live() {
 long pageable_copies() {
   const std::lock_guard<std::recursive_mutex> lock(mutex);
   return pageable;
+}
+
+bool idle(cudaStream_t stream) {
+  const std::lock_guard<std::recursive_mutex> lock(mutex);
+  return at(stream).work.empty();
 }
 
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work, double ms) {
@@ -245,12 +251,20 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
   attributes->type = found == nullptr ? cudaMemoryTypeUnregistered
                      : found->device  ? cudaMemoryTypeDevice
                                       : cudaMemoryTypeHost;
+  attributes->device = found == nullptr ? -1 : found->gpu;
   return cudaSuccess;
 }
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
   ENTER(cudaMemcpy);
   drain(legacy);
   require_device(kind == cudaMemcpyDeviceToHost ? from : to, bytes);
+  if (kind == cudaMemcpyHostToDevice && find(from, bytes) == nullptr) {
+    // Of memory that is not page-locked it returns with a copy, which reaches the device later ("API
+    // synchronization behavior" in CUDA's reference).
+    const auto* const begin = static_cast<const char*>(from);
+    const std::vector<char> staged(begin, begin + bytes);
+    return push(nullptr, {[=] { std::memcpy(to, staged.data(), bytes); }, 0});
+  }
   std::memcpy(to, from, bytes);
   return cudaSuccess;
 }

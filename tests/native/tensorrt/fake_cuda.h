@@ -25,6 +25,7 @@ void fail(const char* function, cudaError_t error, int skipped = 0);
 long count(const char* function);  // calls since reset
 long live();                       // allocations, streams, events and graphs that were not given back
 long pageable_copies();            // asynchronous copies of host memory that is not page-locked, since reset
+bool idle(cudaStream_t stream);    // nothing is left to do on it
 
 // What a kernel launch is: work on a stream that takes `ms` of the fake clock.
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work, double ms);

@@ -46,11 +46,18 @@ struct FreeDevice {
 };
 using DeviceMemory = std::unique_ptr<void, FreeDevice>;
 
+// Waits for the copy to be there: streams that do not block would not.
+void copy_to_device(void* memory, const std::vector<char>& data) {
+  check(cudaMemcpy(memory, data.data(), data.size(), cudaMemcpyHostToDevice));
+  check(cudaStreamSynchronize(nullptr));
+}
+
 DeviceMemory to_device(const std::vector<char>& data) {
   void* memory = nullptr;
   check(cudaMalloc(&memory, data.size()));
-  check(cudaMemcpy(memory, data.data(), data.size(), cudaMemcpyHostToDevice));
-  return DeviceMemory(memory);
+  DeviceMemory owner(memory);
+  copy_to_device(memory, data);
+  return owner;
 }
 
 using Plugin = std::unique_ptr<IPluginV3>;
@@ -200,7 +207,7 @@ class Harness {
               "onShapeChange refuses the shapes");
     }
     std::vector<char> result(case_.output.bytes(), '\xff');
-    check(cudaMemcpy(output_.get(), result.data(), result.size(), cudaMemcpyHostToDevice));
+    copy_to_device(output_.get(), result);
     void* outputs[] = {output_.get()};
     if (captured) check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
     require(runtime.enqueue(descriptions_.data(), &output_description_, inputs_.data(), outputs, nullptr,

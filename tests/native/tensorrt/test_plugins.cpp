@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -249,6 +250,7 @@ void scales_are_uploaded_once_for_each_context_and_freed_with_it() {
     const Plugin attached(runtime(loaded).attachToContext(nullptr));
     const Plugin other(runtime(loaded).attachToContext(nullptr));
     EXPECT(fake_cuda::count("cudaMalloc") == 2);
+    EXPECT(fake_cuda::idle(nullptr));  // what comes next may be on a stream that waits for nobody
     const PluginTensorDesc x = tensor({1, 2, 4, 6});
     EXPECT(takes(attached, {x, tensor({1, 5, 4, 6}), tensor({18, 3, 3, 5}, kI8), tensor({18})}, x));
     EXPECT(fake_cuda::count("cudaMalloc") == 2);
@@ -261,6 +263,24 @@ void scales_are_uploaded_once_for_each_context_and_freed_with_it() {
   EXPECT(fake_cuda::live() == before);
 }
 
+void a_gpu_that_the_kernels_were_not_compiled_for_is_said() {
+  const Plugin svc = create("SpatiallyVaryingConv", {});
+  const PluginTensorDesc inputs[] = {tensor({1, 2, 4, 6}), tensor({1, 18, 4, 6})};
+  EXPECT(takes(svc, {inputs[0], inputs[1]}, inputs[0]));
+  std::vector<char> memory(4096);
+  const void* const data[] = {memory.data(), memory.data()};
+  void* const result[] = {memory.data()};
+  for (const cudaError_t error :
+       {cudaErrorInvalidDeviceFunction, cudaErrorNoKernelImageForDevice, cudaErrorUnsupportedPtxVersion}) {
+    setenv("EMULATION_LAUNCH_ERROR", std::to_string(error).c_str(), 1);
+    logger.last.clear();
+    EXPECT(runtime(svc).enqueue(inputs, inputs, data, result, nullptr, nullptr) != 0);
+    EXPECT_SAID("SpatiallyVaryingConv 'node_7' could not be launched: ");
+    EXPECT_SAID("; the operator library has no code for this GPU, so reinstall layoutrt on this machine");
+  }
+  unsetenv("EMULATION_LAUNCH_ERROR");
+}
+
 void timings_are_cached_by_what_they_depend_on() {
   const auto id = [](const Plugin& plugin) { return std::string(build(plugin).getTimingCacheID()); };
   const Plugin one = create("LayoutConv", {Field("strides", kStride1, PluginFieldType::kINT32, 2)});
@@ -268,6 +288,7 @@ void timings_are_cached_by_what_they_depend_on() {
   EXPECT(id(one) != id(two));
   EXPECT(id(one) == id(Plugin(one->clone())));
   EXPECT(id(one).find("0.1.0") != std::string::npos);
+  EXPECT(id(create("SpatiallyVaryingConv", {})) != id(create("PredictedConv", {kLayout})));
 }
 
 }  // namespace
@@ -294,6 +315,7 @@ int main(int count, char** arguments) {
   shapes_that_do_not_fit_are_refused();
   the_output_of_a_strided_layout_is_rounded_up();
   scales_are_uploaded_once_for_each_context_and_freed_with_it();
+  a_gpu_that_the_kernels_were_not_compiled_for_is_said();
   timings_are_cached_by_what_they_depend_on();
   return layoutrt::test::summary();
 }

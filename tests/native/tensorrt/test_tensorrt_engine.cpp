@@ -146,95 +146,6 @@ void a_session_stays_on_the_device_that_was_current() {
   cudaSetDevice(0);
 }
 
-// Device memory with a tensor's bytes.
-struct OnDevice {
-  explicit OnDevice(const lrt_tensor& host) : described(host) {
-    cudaMalloc(&described.data, host.size_bytes);
-    cudaMemcpy(described.data, host.data, host.size_bytes, cudaMemcpyHostToDevice);
-  }
-  OnDevice(const OnDevice&) = delete;
-  ~OnDevice() { cudaFree(described.data); }
-  lrt_tensor described;
-};
-
-void runs_on_device_memory_are_enqueued_on_the_callers_stream() {
-  fresh();
-  layoutrt::Session session(write({}));
-  Images images(16, 16);
-  const auto inputs = images.inputs();
-  const OnDevice labels(inputs[0]), z(inputs[1]), image(images.outputs()[0]);
-  cudaStream_t stream = nullptr;
-  cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
-  fresh();
-  for (int i = 0; i < 3; ++i) {
-    cudaMemcpy(image.described.data, images.image.data(), images.image.size(), cudaMemcpyHostToDevice);
-    session.run_device({labels.described, z.described}, {image.described}, stream);
-    EXPECT(std::memcmp(image.described.data, images.wanted.data(), images.wanted.size()) != 0);  // not yet
-    cudaStreamSynchronize(stream);
-    EXPECT(std::memcmp(image.described.data, images.wanted.data(), images.wanted.size()) == 0);
-  }
-  EXPECT(fake_cuda::count("cudaStreamSynchronize") == 3 && fake_cuda::count("cudaEventSynchronize") == 0);
-  EXPECT(fake_cuda::count("cudaMemcpyAsync") == 0 && fake_cuda::count("cudaGraphLaunch") == 2);
-  const lrt_stage_times last = session.timings().last;
-  EXPECT(last.total_ms > 0 && last.engine_ms == 0);
-
-  // A run that follows waits for one that is still on a stream: they share memory.
-  run(session, images);
-  std::memset(image.described.data, 0, images.image.size());
-  session.run_device({labels.described, z.described}, {image.described}, stream);
-  run(session, images);
-  EXPECT(images.right());
-  EXPECT(std::memcmp(image.described.data, images.wanted.data(), images.wanted.size()) == 0);
-
-  const auto refuse = [&](const char* sentence, lrt_tensor input, lrt_tensor result) {
-    EXPECT_REFUSED(LRT_INVALID_ARGUMENT, sentence,
-                   session.run_device({input, z.described}, {result}, stream));
-  };
-  refuse("input 'labels' is not in memory that the GPU reaches", inputs[0], image.described);
-  lrt_tensor odd = image.described;
-  odd.data = static_cast<char*>(odd.data) + 16;
-  refuse("output 'image' must start at a multiple of 256 bytes", labels.described, odd);
-  refuse("output 'image' has no data", labels.described, output("image"));
-  lrt_tensor strided = labels.described;
-  for (const int64_t stride : {256, 16, 1})
-    strided.strides[stride == 256 ? 0 : stride == 16 ? 1 : 2] = stride;
-  refuse("has strides", strided, image.described);
-  cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
-  refuse("the stream is being captured", labels.described, image.described);
-  cudaGraph_t graph = nullptr;
-  cudaStreamEndCapture(stream, &graph);
-  cudaGraphDestroy(graph);
-
-  // The session ends only after its last run has.
-  session.run_device({labels.described, z.described}, {image.described}, stream);
-  {
-    const layoutrt::Session ended = std::move(session);
-  }
-  cudaStreamSynchronize(stream);
-  cudaStreamDestroy(stream);
-}
-
-void only_a_fifth_set_of_buffers_waits() {
-  fresh();
-  layoutrt::Session session(write({}));
-  Images images(16, 16);
-  const auto inputs = images.inputs();
-  const OnDevice labels(inputs[0]), z(inputs[1]);
-  const OnDevice results[] = {OnDevice(images.outputs()[0]), OnDevice(images.outputs()[0]),
-                              OnDevice(images.outputs()[0]), OnDevice(images.outputs()[0]),
-                              OnDevice(images.outputs()[0])};
-  fresh();
-  for (const OnDevice& result : results) {
-    EXPECT(fake_cuda::count("cudaEventSynchronize") == 0);
-    session.run_device({labels.described, z.described}, {result.described}, nullptr);
-  }
-  EXPECT(fake_cuda::count("cudaEventSynchronize") == 1);
-  cudaStreamSynchronize(nullptr);
-  for (const OnDevice& result : results) {
-    EXPECT(std::memcmp(result.described.data, images.wanted.data(), images.wanted.size()) == 0);
-  }
-}
-
 void a_session_gives_back_all_it_took() {
   fresh();
   const long before = fake_cuda::live();
@@ -318,8 +229,6 @@ int main(int count, char** arguments) {
   times_are_those_of_the_gpu();
   runs_may_come_from_any_thread();
   a_session_stays_on_the_device_that_was_current();
-  runs_on_device_memory_are_enqueued_on_the_callers_stream();
-  only_a_fifth_set_of_buffers_waits();
   a_session_gives_back_all_it_took();
   an_engine_that_cannot_be_captured_runs_all_the_same();
   the_profile_is_chosen_by_the_shape();

@@ -24,6 +24,14 @@ def test_engines_run_as_models_do(
         assert " 0 failures" in run_program([program, version.nvinfer, tmp_path])
 
 
+def test_engines_run_on_device_memory(
+    versions: list[Any], run_program: Callable[..., str], tmp_path: Path
+) -> None:
+    for version in versions:
+        program = version.folder / "test_tensorrt_device"
+        assert " 0 failures" in run_program([program, version.nvinfer, tmp_path])
+
+
 def test_what_does_not_fit_is_refused_in_a_sentence(
     versions: list[Any], run_program: Callable[..., str], tmp_path: Path
 ) -> None:

@@ -116,6 +116,7 @@ struct ContextImpl final : stubs::VExecutionContext {
   std::map<std::string, Dims> shapes;
   std::map<std::string, void*> addresses;
   bool warm = false;
+  std::shared_ptr<bool> selected = std::make_shared<bool>(true);  // whether the profile's copies are done
 
   void setDeviceMemoryV2(void* given, int64_t bytes) noexcept override {
     called("setDeviceMemoryV2");
@@ -123,8 +124,10 @@ struct ContextImpl final : stubs::VExecutionContext {
     memory_bytes = bytes;
   }
   int32_t getOptimizationProfile() const noexcept override { return profile; }
-  bool setOptimizationProfileAsync(int32_t index, cudaStream_t) noexcept override {
+  bool setOptimizationProfileAsync(int32_t index, cudaStream_t stream) noexcept override {
     if (!called("setOptimizationProfileAsync")) return false;
+    selected = std::make_shared<bool>(false);
+    fake_cuda::enqueue(stream, [done = selected] { *done = true; }, 0);
     profile = index;
     shapes.clear();
     warm = false;
@@ -182,7 +185,8 @@ struct ContextImpl final : stubs::VExecutionContext {
     auto* image = static_cast<uint8_t*>(addresses["image"]);
     auto* const activations = static_cast<char*>(memory);
     const int64_t bytes = model.memory;
-    const auto work = [=] {
+    const auto work = [=, ready = selected] {
+      if (!*ready) stubs::unexpected("run with a profile whose copies are under way");
       cudaPointerAttributes attributes{};
       if (activations != nullptr) cudaPointerGetAttributes(&attributes, activations);
       if (activations != nullptr && attributes.type != cudaMemoryTypeDevice)

@@ -70,7 +70,7 @@ foreach(root IN LISTS LAYOUTRT_TEST_TENSORRT)
   target_link_options(api_${version} PRIVATE LINKER:--version-script=${native}/exports.map)
   set_target_properties(api_${version} PROPERTIES OUTPUT_NAME layoutrt)
 
-  foreach(program test_tensorrt_engine test_tensorrt_refusals)
+  foreach(program test_tensorrt_device test_tensorrt_engine test_tensorrt_refusals)
     add_executable(${program}_${version} ${here}/${program}.cpp ${native}/sha256.cpp)
     add_tensorrt_target(${program}_${version})
     target_link_libraries(${program}_${version} PRIVATE api_${version})
@@ -78,8 +78,8 @@ foreach(root IN LISTS LAYOUTRT_TEST_TENSORRT)
   endforeach()
 
   add_custom_target(tensorrt_tests_${version} DEPENDS layoutrt_trt_${version} plugin_harness_${version}
-    toy_nvinfer_${version} test_plugins_${version} test_tensorrt_engine_${version}
-    test_tensorrt_refusals_${version})
+    toy_nvinfer_${version} test_plugins_${version} test_tensorrt_device_${version}
+    test_tensorrt_engine_${version} test_tensorrt_refusals_${version})
   list(APPEND all_tests tensorrt_tests_${version})
 endforeach()
 add_custom_target(tensorrt_tests DEPENDS ${all_tests})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import onnx
 
-from tensorrt_doubles.double import Double, answers_of, host_memory
+from tensorrt_doubles.double import Double, answers_of
+from tensorrt_doubles.host_memory import host_memory
 
 if TYPE_CHECKING:
     from tensorrt_doubles.world import World
@@ -22,7 +24,9 @@ class BuilderAnswers:
 
     def create_network(self, flags: int = 0) -> Double:
         self.world.network_flags = flags
-        return self.world.double("INetworkDefinition", NetworkAnswers(self.world))
+        answers = NetworkAnswers(self.world)
+        self.world.network = weakref.ref(answers)
+        return self.world.double("INetworkDefinition", answers)
 
     def create_builder_config(self) -> Double:
         return self.world.double("IBuilderConfig", ConfigAnswers(self.world))
@@ -44,7 +48,7 @@ class BuilderAnswers:
         if world.build_errors:
             return None
         asked.cache_content = world.timing_cache_content.replace(b"{gpu}", world.gpu.encode())
-        return host_memory(world.trt, json.dumps(_plan(world, built, asked)).encode())
+        return host_memory(json.dumps(_plan(world, built, asked)).encode())
 
     def _go_through_phases(self, monitor: Any) -> bool:
         """As TensorRT does: nested, and given up where a step says so."""
@@ -65,9 +69,12 @@ class BuilderAnswers:
 
 def _plan(world: World, network: NetworkAnswers, config: ConfigAnswers) -> dict[str, Any]:
     profile = config.profiles[0].shapes if config.profiles else {}
+    dla = config.default_device_type == world.trt.DeviceType.DLA
     inputs = []
     for value in network.inputs:
-        dims = [dim.dim_value or -1 for dim in value.type.tensor_type.shape.dim]
+        dims = network.dims(value)
+        # "If run on DLA […], only leading dimension can be a wildcard" (NvInfer.h).
+        assert not dla or -1 not in dims[1:], f"{value.name} keeps the network off the DLA"
         assert -1 not in dims or value.name in profile, f"{value.name} is dynamic and has no profile"
         shapes = profile.get(value.name, [dims] * 3)
         assert all(
@@ -75,10 +82,9 @@ def _plan(world: World, network: NetworkAnswers, config: ConfigAnswers) -> dict[
         )
         inputs.append([value.name, _TYPES[value.type.tensor_type.elem_type], dims, shapes])
     outputs = [
-        [value.name, _TYPES[value.type.tensor_type.elem_type],
-         [dim.dim_value or -1 for dim in value.type.tensor_type.shape.dim]]
+        [value.name, _TYPES[value.type.tensor_type.elem_type], network.dims(value)]
         for value in network.outputs
-    ]  # fmt: skip
+    ]
     detailed = config.profiling_verbosity == world.trt.ProfilingVerbosity.DETAILED
     return {
         "tensorrt": world.version,
@@ -86,7 +92,7 @@ def _plan(world: World, network: NetworkAnswers, config: ConfigAnswers) -> dict[
         "outputs": outputs,
         "layers": [[node.name, node.op_type] for node in network.nodes] if detailed else [],
         "host_code": world.trt.BuilderFlag.VERSION_COMPATIBLE in config.flags_set,
-        "dla": config.default_device_type == world.trt.DeviceType.DLA,
+        "dla": dla,
     }
 
 
@@ -96,6 +102,8 @@ class NetworkAnswers:
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.nodes: list[Any] = []
+        self.fixed: dict[str, int] = {}
+        """Open dimensions of the file that got a size, by their names."""
 
     def read(self, path: str) -> None:
         graph = onnx.load(path).graph
@@ -118,22 +126,41 @@ class NetworkAnswers:
         return self._tensor(self.outputs[index])
 
     def _tensor(self, value: Any) -> Double:
-        return self.world.double("ITensor", TensorAnswers(self.world.trt, value))
+        return self.world.double("ITensor", TensorAnswers(self, value))
+
+    def dims(self, value: Any) -> list[int]:
+        """As far as they are known; an output's follow from the inputs'."""
+        dims = value.type.tensor_type.shape.dim
+        return [dim.dim_value or self.fixed.get(dim.dim_param, -1) for dim in dims]
 
 
 class TensorAnswers:
-    def __init__(self, trt: Any, value: Any) -> None:
-        tensor = value.type.tensor_type
+    def __init__(self, network: NetworkAnswers, value: Any) -> None:
+        self.network, self.value = network, value
         self.name = value.name
-        self.shape = trt.Dims([dim.dim_value or -1 for dim in tensor.shape.dim])
-        self.dtype = getattr(trt, _TYPES[tensor.elem_type])
+        self.dtype = getattr(network.world.trt, _TYPES[value.type.tensor_type.elem_type])
+
+    @property
+    def shape(self) -> Any:
+        return self.network.world.trt.Dims(self.network.dims(self.value))
+
+    @shape.setter
+    def shape(self, dims: Any) -> None:
+        own = self.value.type.tensor_type.shape.dim
+        assert self.value in self.network.inputs, "only an input's shape is anyone's to set"
+        assert all(dim.dim_value in (0, size) for dim, size in zip(own, dims, strict=True))
+        self.network.fixed |= {
+            dim.dim_param: size for dim, size in zip(own, dims, strict=True) if dim.dim_param and size > 0
+        }
 
 
 class ParserAnswers:
     def __init__(self, world: World, network: Double, logger: Any) -> None:
-        self.world, self.network = world, answers_of(network)
+        self.world, self.network, self.logger = world, answers_of(network), logger
 
     def parse_from_file(self, model: str) -> bool:
+        for text in self.world.plugin_errors:
+            self.logger.log(self.world.trt.ILogger.Severity.ERROR, text)
         if self.world.parser_errors:
             return False
         self.network.read(model)
@@ -223,4 +250,4 @@ class CacheAnswers:
         self.config, self.content = config, content
 
     def serialize(self) -> Any:
-        return host_memory(self.config.trt, self.config.cache_content)
+        return host_memory(self.config.cache_content)

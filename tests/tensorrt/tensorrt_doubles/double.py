@@ -75,24 +75,6 @@ def answers_of(double: Double) -> Any:
     return double._answers
 
 
-def host_memory(trt: Any, content: bytes) -> Any:
-    """A double of ``IHostMemory``, which is a buffer and has few attributes."""
-    real = trt.IHostMemory
-
-    class HostMemory(bytes):
-        def stands_for(self) -> type:
-            return real
-
-        def __getattribute__(self, name: str) -> Any:
-            if name == "nbytes":
-                return len(self)
-            if name.startswith("__") or name == "stands_for" or hasattr(real, name):
-                return super().__getattribute__(name)
-            raise AttributeError(f"TensorRT {trt.__version__} has no IHostMemory.{name}")
-
-    return HostMemory(content)
-
-
 def _check_result(trt: Any, what: str, kind: str, value: Any) -> None:
     # Pointers that are null.
     if value is None:

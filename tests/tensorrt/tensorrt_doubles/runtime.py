@@ -31,6 +31,8 @@ class RuntimeAnswers:
         world.runtimes.append(self)
 
     def deserialize_cuda_engine(self, serialized_engine: Any) -> Double | None:
+        network = self.world.network
+        self.world.networks_while_loading.append(network is not None and network() is not None)
         refuse = self.world.trt.ILogger.Severity.ERROR
         plan = json.loads(bytes(serialized_engine))
         if plan["host_code"] and not self.engine_host_code_allowed:
@@ -69,7 +71,9 @@ class EngineAnswers:
             return None
         return self.world.double("IExecutionContext", ContextAnswers(self.world, self))
 
-    def create_engine_inspector(self) -> Double:
+    def create_engine_inspector(self) -> Double | None:
+        if not self.world.inspects:
+            return None
         return self.world.double("EngineInspector", InspectorAnswers(self))
 
 

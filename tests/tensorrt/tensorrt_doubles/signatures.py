@@ -122,6 +122,9 @@ def accepts(trt: Any, kind: str, value: Any) -> bool:
     real = getattr(trt, name, None) or getattr(trt.ILogger, name, None)
     if not isinstance(real, type):
         raise Misuse(f"the doubles cannot check the type '{kind}'")
+    if real is trt.IHostMemory:
+        # Of `host_memory`: no class of Python's own can give such a buffer.
+        return isinstance(value, memoryview)
     if real is trt.Dims and isinstance(value, (tuple, list)):
         return all(isinstance(part, (int, np.integer)) for part in value)
     stands_for = getattr(type(value), "stands_for", None)

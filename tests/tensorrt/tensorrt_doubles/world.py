@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import types
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,17 @@ class World:
 
     Attributes:
         parser_errors: what the parser finds, as keyword arguments of `ParserError`'s answers.
+        plugin_errors: what plugins log while the parser makes them.
         build_errors: what the builder logs before it gives up; an engine is built without.
         build_warnings: what it logs in any case.
         while_building: called in the middle of a build.
         dla_cores: of the device.
         loads: whether engines can be deserialised.
-        layer_times: whether inspectors know layers.
+        inspects: whether engines have an inspector.
         logged: by our logger.
-        built: builder, network and configuration of the last build.
+        built: configuration of the last build.
+        network: of the last build, as long as it lives.
+        networks_while_loading: whether it did, for each engine that was loaded.
         runs: number of `execute_async_v3`.
     """
 
@@ -44,16 +48,20 @@ class World:
         self.trt, self.folder, self.operators = trt, folder, operators
         self.version: str = trt.__version__
         self.parser_errors: list[dict[str, Any]] = []
+        self.plugin_errors: list[str] = []
         self.build_errors: list[str] = []
         self.build_warnings: list[str] = []
         self.while_building: Callable[[], None] = lambda: None
         self.dla_cores = 0
         self.loads = True
+        self.inspects = True
         self.context_fails = False
         self.network_flags: int | None = None
         self.libraries: list[str] = []
         self.timing_cache_content = f"timings of {self.version} on {{gpu}}".encode()
         self.built: Any = None
+        self.network: weakref.ref[Any] | None = None
+        self.networks_while_loading: list[bool] = []
         self.phases: list[str] = []
         self.runtimes: list[Any] = []
         self.runs = 0

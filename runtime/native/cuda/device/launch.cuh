@@ -17,10 +17,17 @@ template <class Parameters>
 cudaError_t launch_kernel(void (*kernel)(Parameters), dim3 grid, dim3 block, size_t shared_bytes,
                           cudaStream_t stream, Parameters parameters) {
   const void* function = reinterpret_cast<const void*>(kernel);
-  // More than every device gives unasked.
+  // More than every device gives unasked. The limit belongs to the kernel, so it is always set to all that
+  // the device has: to what this launch needs, it would fall below what another thread is about to launch.
   if (shared_bytes > 48 * 1024) {
-    const cudaError_t status = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                    static_cast<int>(shared_bytes));
+    int device = 0, most = 0;
+    cudaError_t status = cudaGetDevice(&device);
+    if (status == cudaSuccess) {
+      status = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+    }
+    if (status == cudaSuccess) {
+      status = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
+    }
     if (status != cudaSuccess) return status;
   }
   void* arguments[] = {&parameters};

@@ -231,8 +231,9 @@ LRT_EXPORT lrt_status lrt_session_set_layout(lrt_session* session, const lrt_ten
 LRT_EXPORT lrt_status lrt_session_render(lrt_session* session, const lrt_tensor* inputs, size_t input_count,
                                          lrt_tensor* outputs, size_t output_count);
 
-/* Run a TensorRT engine on memory of the GPU: as lrt_session_run, but `data` are device pointers that start
- * at a multiple of 256 bytes, tensors are contiguous, and every output that is asked for has data.
+/* Run a TensorRT engine on memory of the GPU: as lrt_session_run, but `data` are pointers to memory of the
+ * session's GPU that start at a multiple of 256 bytes, tensors are contiguous, and every output that is asked
+ * for has data.
  *
  * The run is enqueued on `cuda_stream`, a cudaStream_t (NULL: the default stream) of the session's device,
  * and the call returns without waiting for it: inputs must stay as they are, and outputs must not be read,

@@ -21,6 +21,17 @@ namespace {
 constexpr const char* kLibraryVersion =
     LRT_TEXT(LRT_VERSION_MAJOR) "." LRT_TEXT(LRT_VERSION_MINOR) "." LRT_TEXT(LRT_VERSION_PATCH);
 
+// What helps against a failed launch; "" where nothing is known to.
+const char* launch_remedy(cudaError_t status) {
+  // The second is how asking for a kernel's attributes fails, the third what a driver says to newer PTX.
+  if (status != cudaErrorNoKernelImageForDevice && status != cudaErrorInvalidDeviceFunction &&
+      status != cudaErrorUnsupportedPtxVersion) {
+    return "";
+  }
+  return "; the operator library has no code for this GPU, so reinstall layoutrt on this machine with "
+         "-C cmake.define.CMAKE_CUDA_ARCHITECTURES=native (compute capability 8.0 or newer)";
+}
+
 bool is_float(DataType type) { return type == DataType::kFLOAT || type == DataType::kHALF; }
 
 }  // namespace
@@ -47,7 +58,7 @@ Plugin::Plugin(const char* kind, const char* layer, std::vector<Role> roles, con
     : kind_(kind),
       layer_(layer == nullptr ? "" : layer),
       roles_(std::move(roles)),
-      timing_cache_id_(std::string("layoutrt ") + kLibraryVersion + " " + timing_state) {}
+      timing_cache_id_(std::string("layoutrt ") + kLibraryVersion + " " + kind + " " + timing_state) {}
 
 std::string Plugin::where() const { return std::string(kind_) + " '" + layer_ + "'"; }
 
@@ -179,7 +190,7 @@ int32_t Plugin::enqueue(const nvinfer1::PluginTensorDesc* input_descriptions,
   const bool has_affine = input_count_ == static_cast<int32_t>(roles_.size());
   const cudaError_t status = launch({input_descriptions, inputs, outputs[0], has_affine}, stream);
   if (status == cudaSuccess) return 0;
-  log_error(where() + " could not be launched: " + cudaGetErrorString(status));
+  log_error(where() + " could not be launched: " + cudaGetErrorString(status) + launch_remedy(status));
   return -1;
 }
 
