@@ -8,7 +8,7 @@ from __future__ import annotations
 import onnx
 from onnx import TensorProto, helper
 
-from layoutrt.calib.plugins import LAYOUT_CONV
+from layoutrt.calib.plugins import LAYOUT_CONV, QUANTIZED_PREDICTED_CONV
 
 _FIXED = {
     "ArgMax": TensorProto.INT64,
@@ -52,6 +52,8 @@ def _type(node: onnx.NodeProto, types: dict[str, int]) -> int:
         return TensorProto.FLOAT if node.attribute[0].name.startswith("value_float") else TensorProto.INT64
     if node.op_type == "QuantizeLinear":
         return types[node.input[2]] if len(node.input) > 2 else TensorProto.UINT8
+    if node.op_type == QUANTIZED_PREDICTED_CONV and "y_scale" in attributes:
+        return TensorProto.INT8
     if node.op_type in _FIXED:
         return _FIXED[node.op_type]
     return types[node.input[_TYPED_BY_INPUT.get(node.op_type, 0)]]

@@ -5,8 +5,9 @@ For verification: what was placed for TensorRT is measured and compared on machi
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.calib import plugins
 from layoutrt.calib.element_types import element_types
@@ -58,11 +59,24 @@ class _Conversion:
                 node.input[place] = self._cast(name, TensorProto.FLOAT)
         (y,) = node.output
         self.nodes.append(node)
+        if self.types[y] == TensorProto.INT8:
+            self._levels(node, y)
         if self.types[y] == TensorProto.FLOAT16:
             node.output[0] = f"{y}_computed"
             self.nodes.append(
                 helper.make_node("Cast", [f"{y}_computed"], [y], f"{y}_cast", to=TensorProto.FLOAT16)
             )
+
+    def _levels(self, node: onnx.NodeProto, y: str) -> None:
+        """Quantise a result, which a plugin does itself."""
+        scale = next(attribute for attribute in node.attribute if attribute.name == "y_scale")
+        node.attribute.remove(scale)
+        step = numpy_helper.from_array(np.array(scale.f, np.float32), f"{y}_step")
+        zero = numpy_helper.from_array(np.array(0, np.int8), f"{y}_zero")
+        self.graph.initializer.extend([step, zero])
+        node.output[0] = f"{y}_computed"
+        inputs = [node.output[0], step.name, zero.name]
+        self.nodes.append(helper.make_node("QuantizeLinear", inputs, [y], f"{y}_quantize"))
 
     def _features(self, name: str) -> str:
         """What the operator quantises itself, in float32, of what a plugin reads."""

@@ -9,15 +9,17 @@ Weights are int8 constants with a `DequantizeLinear`, which the guide ("Quantize
 float weights with a pair of nodes, and which makes the file small. Biases stay in float: TensorRT adds them
 to the dequantised sums.
 
-Plugins are never fused with Q/DQ nodes: `QuantizedPredictedConv` reads what a `QuantizeLinear` writes, its
-scales are attributes; `LayoutConv` and `SpatiallyVaryingConv` stay in float. So do the few other products
-(`Gemm` of a latent, the `ConvTranspose` that shuffles pixels) and the convolution whose result becomes the
-image.
+Plugins are never fused with Q/DQ nodes: those beside a plugin become part of it. `QuantizedPredictedConv`
+reads what a `QuantizeLinear` writes, and where only 8-bit layers read its result it writes what a
+`DequantizeLinear` reads; the scales are attributes. `LayoutConv` and `SpatiallyVaryingConv` stay in float.
+So do the few other products (`Gemm` of a latent, the `ConvTranspose` that shuffles pixels) and the
+convolution whose result becomes the image.
 """
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 
 import numpy as np
@@ -83,6 +85,11 @@ class _Sites:
         self.keep = keep
         self.weights = {tensor.name: tensor for tensor in lowered.graph.initializer}
         self.convs = {node.output[0]: node for node in lowered.graph.node if node.op_type == "Conv"}
+        self.outputs = {value.name for value in lowered.graph.output}
+        self.readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+        for node in lowered.graph.node:
+            for name in node.input:
+                self.readers[name].append(node)
         self.too_large: set[str] = set()
         """Convolutions that no 8 bits hold."""
 
@@ -103,6 +110,15 @@ class _Sites:
         if len(straight) == len(others) == 1 and self.is_quantized(self.convs[straight[0]]):
             return others[0]
         return None
+
+    def is_read_in_8_bits_only(self, name: str) -> bool:
+        """Whether all that read a tensor read it quantised."""
+        if name in self.outputs or not self.readers[name]:
+            return False
+        return all(
+            list(node.input).count(name) == list(self.quantized_tensors(node)).count(name)
+            for node in self.readers[name]
+        )
 
     def quantized_tensors(self, node: onnx.NodeProto) -> Iterator[str]:
         """What a node reads in 8 bits."""
@@ -204,6 +220,12 @@ class _Placement:
         node.op_type = plugins.QUANTIZED_PREDICTED_CONV
         # Half the traffic of FP16; and what makes h writes one tensor, which convolutions read too.
         node.input[1] = self._quantized(node.input[1])
+        (y,) = node.output
+        if self.sites.is_read_in_8_bits_only(y):
+            scale = self._scale(y)
+            attributes["y_scale"] = float(scale)
+            node.output[0] = f"{y}_quantized"
+            self.quantized[y] = self._constants(y, np.array(scale, np.float32))
         name = f"{node.input[2]}_int8"
         if name not in self.dequantized:
             self._constant(name, levels)

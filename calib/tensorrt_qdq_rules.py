@@ -62,7 +62,7 @@ def convolutions(graph: GraphView, float_nodes: Collection[str]) -> Iterator[str
             if data is not None or weight is not None:
                 yield f"node {node.name} is listed as float and reads a DequantizeLinear"
             continue
-        if data is None or graph.made_by(data.input[0], _QUANTIZE) is None:
+        if data is None or _step(graph, data.input[0]) is None:
             yield f"node {node.name} reads {node.input[0]} without Q/DQ and is not listed as float"
         if weight is None or graph.types[weight.input[0]] != TensorProto.INT8:
             yield f"node {node.name} has a weight that is not int8 and is not listed as float"
@@ -74,6 +74,26 @@ def convolutions(graph: GraphView, float_nodes: Collection[str]) -> Iterator[str
         for bias in node.input[2:]:
             if bias not in graph.constants:
                 yield f"node {node.name} has a bias that is not a float constant"
+
+
+def _step(graph: GraphView, name: str) -> np.float32 | None:
+    """The scale of the levels that a `QuantizeLinear` or a plugin writes; None where a tensor is no such."""
+    maker = graph.makers.get(name)
+    if maker is None:
+        return None
+    if maker.op_type == _QUANTIZE:
+        return np.float32(graph.array(maker.input[1]))
+    scales = [attribute.f for attribute in maker.attribute if attribute.name == "y_scale"]
+    return np.float32(scales[0]) if maker.op_type == "QuantizedPredictedConv" and scales else None
+
+
+def _levels(graph: GraphView, node: onnx.NodeProto, step: np.float32) -> Iterator[str]:
+    """What reads the levels that a plugin writes takes them for what they are."""
+    for reader in graph.readers[node.output[0]]:
+        if reader.op_type == _DEQUANTIZE and np.float32(graph.array(reader.input[1])) != step:
+            yield f"node {reader.name} has another scale than {node.name}, whose levels it reads"
+        elif reader.op_type not in (_DEQUANTIZE, "QuantizedPredictedConv"):
+            yield f"node {reader.name} reads the levels of {node.name} and is no DequantizeLinear"
 
 
 def residuals(graph: GraphView, float_nodes: Collection[str]) -> Iterator[str]:
@@ -118,10 +138,14 @@ def plugins_in_8_bits(graph: GraphView, float_nodes: Collection[str]) -> Iterato
             if values["h_zero_point"].i != 128:
                 yield f"node {node.name} has levels that are not symmetric"
             steps = np.array([values["h_scale"].f, *values["weight_scale"].floats])
-            quantize = graph.made_by(node.input[1], _QUANTIZE)
-            if quantize is None and graph.types[node.input[1]] == TensorProto.INT8:
-                yield f"node {node.name} reads {node.input[1]} in int8 that no QuantizeLinear writes"
-            elif quantize is not None and graph.array(quantize.input[1]) != np.float32(values["h_scale"].f):
-                yield f"node {node.name} has another h_scale than {quantize.name}, whose levels it reads"
+            if "y_scale" in values:
+                steps = np.append(steps, values["y_scale"].f)
+                yield from _levels(graph, node, np.float32(values["y_scale"].f))
+            step = _step(graph, node.input[1])
+            if step is None and graph.types[node.input[1]] == TensorProto.INT8:
+                yield f"node {node.name} reads {node.input[1]} in int8 that no node quantises"
+            elif step is not None and step != np.float32(values["h_scale"].f):
+                maker = graph.makers[node.input[1]]
+                yield f"node {node.name} has another h_scale than {maker.name}, whose levels it reads"
             if not (np.isfinite(steps).all() and (steps > 0).all()):
                 yield f"node {node.name} has a scale that is not positive and finite"

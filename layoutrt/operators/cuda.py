@@ -46,6 +46,7 @@ are those that training was made with, and only here the predicted kernels never
 
 _TYPES = {torch.float32: 0, torch.float16: 1, torch.int8: 2, torch.uint8: 3, torch.int32: 4}
 _NCHW, _NHWC8 = 0, 1
+_NOT_QUANTIZED = 0.0
 _FLOATING = (torch.float32, torch.float16)
 
 _SIGNATURES = {
@@ -53,7 +54,7 @@ _SIGNATURES = {
     "lrt_cuda_spatially_varying_conv": (5, 6, 0),
     "lrt_cuda_layout_conv": (4, 9, 0),
     "lrt_cuda_predicted_conv": (7, 8, 0),
-    "lrt_cuda_quantized_predicted_conv": (8, 9, 1),
+    "lrt_cuda_quantized_predicted_conv": (8, 10, 2),
 }
 
 
@@ -217,7 +218,7 @@ def quantized_predicted_conv(
     _launch(
         "lrt_cuda_quantized_predicted_conv",
         [x, h, ordered_weight(weight, torch.int8), weight_scale, bias, *_contiguous(scale, shift), y],
-        [*numbers, layout, _TYPES[h.dtype], _TYPES[x.dtype], h_scale],
+        [*numbers, layout, _NCHW, _TYPES[h.dtype], _TYPES[x.dtype], h_scale, _NOT_QUANTIZED],
     )
     return y
 

@@ -106,6 +106,29 @@ def test_a_predicted_convolution_has_its_scales_as_attributes(ranges, placed) ->
         assert values["plugin_namespace"] == b"layoutrt"
 
 
+def test_a_predicted_convolution_writes_the_levels_that_the_mixing_convolution_reads(ranges, placed) -> None:
+    constants = arrays(placed)
+    readers = {name: node for node in placed.graph.node for name in node.input}
+    mixed = [node for node in nodes_of(placed, "QuantizedPredictedConv") if "/" in node.name]
+    assert len(mixed) > 10
+    for node in mixed:
+        values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        dequantize = readers[node.output[0]]
+        assert dequantize.op_type == "DequantizeLinear"
+        assert values["y_scale"] == constants[dequantize.input[1]]
+        assert readers[dequantize.output[0]].name.endswith("/mix")
+    made = {name for node in nodes_of(placed, "QuantizedPredictedConv") for name in node.output}
+    assert not made & {node.input[0] for node in nodes_of(placed, "QuantizeLinear")}
+
+
+def test_a_result_that_a_float_layer_reads_too_stays_in_float(edge, ranges) -> None:
+    placed = place(edge, ranges, keep=["node_gated_predicted_conv_3/mix"])
+    (node,) = (n for n in placed.graph.node if n.name == "node_gated_predicted_conv_3/predicted_conv")
+    assert node.op_type == "QuantizedPredictedConv"
+    assert "y_scale" not in {attribute.name for attribute in node.attribute}
+    assert violations(to_ohwi(placed)) == []
+
+
 def test_no_tensor_is_quantised_twice_and_none_for_nobody(placed) -> None:
     quantized = [node.input[0] for node in nodes_of(placed, "QuantizeLinear")]
     assert len(set(quantized)) == len(quantized)

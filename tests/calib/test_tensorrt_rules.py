@@ -108,6 +108,18 @@ def levels_of_nobody(model):
     plugin.name, plugin.input[1] = "predictor", plugin.input[2]
 
 
+def result_of_another_scale(model):
+    plugin = next(node for node in model.graph.node if node.op_type == "QuantizedPredictedConv")
+    plugin.name = "predictor"
+    next(attribute for attribute in plugin.attribute if attribute.name == "y_scale").f *= 2
+
+
+def levels_for_a_float_node(model):
+    plugin = next(node for node in model.graph.node if node.op_type == "QuantizedPredictedConv")
+    plugin.name = "predictor"
+    model.graph.node.append(helper.make_node("Relu", plugin.output, ["active"], "activation"))
+
+
 def zero_point_128(model):
     replace(model, "leaky_relu_zero_point", np.array(128, np.uint8))
 
@@ -219,7 +231,9 @@ def plugin_scale_negative(model):
         (mixed_types, "node_conv2d, a Conv, reads float and float16"),
         (no_namespace, "node_layout_conv lacks plugin_version 1 or plugin_namespace"),
         (levels_of_another_scale, "node predictor has another h_scale than"),
-        (levels_of_nobody, "that no QuantizeLinear writes"),
+        (levels_of_nobody, "that no node quantises"),
+        (result_of_another_scale, "has another scale than predictor, whose levels it reads"),
+        (levels_for_a_float_node, "reads the levels of predictor and is no DequantizeLinear"),
         (no_weight_layout, "node predictor lacks weight_layout OHWI"),
         (weight_of_an_input, "node predictor has a weight that is no constant"),
         (zero_point_128, "leaky_relu_quantize has a zero point other than 0"),

@@ -31,7 +31,7 @@ def runner(device: torch.device) -> Callable[[str, dict[str, Any]], np.ndarray]:
         }
         tensors["y"] = torch.from_numpy(np.empty(known["shape"], known["dtype"])).to(device)
         # The floats come last.
-        names = sorted(launchers._NUMBERS[op], key=lambda name: name == "h_scale")
+        names = sorted(launchers._NUMBERS[op], key=lambda name: name.endswith("_scale"))
         pointers = [tensors.get(name) for name in launchers._POINTERS[op]]
         cuda._launch(FUNCTIONS[op], pointers, [known[name] for name in names])
         return tensors["y"].cpu().numpy()

@@ -88,8 +88,9 @@ class CpuLibrary:
 
     def lrt_cuda_quantized_predicted_conv(
         self, x, h, weight, weight_scale, bias, scale, shift, y,
-        n, c, features, height, width, p, h_layout, h_type, type_, h_scale, stream,
+        n, c, features, height, width, p, h_layout, y_layout, h_type, type_, h_scale, y_scale, stream,
     ):  # fmt: skip
+        assert (y_layout, y_scale) == (0, 0)
         self.calls.append("quantized_predicted_conv")
         dtype = type_of(type_)
         image = (n, c, height, width)

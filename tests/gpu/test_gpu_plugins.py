@@ -73,7 +73,7 @@ def run(
     for place, tensor in enumerate(inputs):
         (folder / f"{place}.bin").write_bytes(tensor.contiguous().numpy().tobytes())
         lines.append(f"input {TYPES[tensor.dtype]} linear {shape(tensor)} {place}.bin")
-    lines.append(f"output {TYPES[like.dtype]} {shape(like)} y.bin")
+    lines.append(f"output {TYPES[like.dtype]} linear {shape(like)} y.bin")
     (folder / "case.txt").write_text("\n".join(lines) + "\n")
     done = subprocess.run([program, library, str(folder)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]

@@ -58,7 +58,8 @@ struct PredictedConv {
   Type type;        // kFloat or kHalf
 };
 
-// h is quantised as it is read, q = clamp(round_half_even(h / h_scale), -128, 127), or is int8 already.
+// h is quantised as it is read, q = clamp(round_half_even(h / h_scale), -128, 127), or is int8 already. y is
+// quantised likewise as it is written, where there is a y_scale.
 struct QuantizedPredictedConv {
   const void* x;              // [n, channels, height, width], of `type`
   const void* h;              // [n, features, height, width] in `h_layout`, of `h_type`
@@ -67,11 +68,13 @@ struct QuantizedPredictedConv {
   const void* bias;           // [channels*9], of `type`
   const void* scale;          // [channels], of `type`; null together with shift
   const void* shift;
-  void* y;  // as x
+  void* y;  // as x; with a y_scale int8 in `y_layout`
   int32_t n, channels, features, height, width;
   int32_t p;  // 1 or 3
   float h_scale;
+  float y_scale;    // 0: y is of `type`
   Layout h_layout;  // kNhwc8 with an h_type of kHalf only, kNchw32 with kInt8 only
+  Layout y_layout;  // kNchw; kNchw32 with a y_scale and channels in whole 32s
   Type h_type;      // `type` or kInt8
   Type type;        // kFloat or kHalf
 };

@@ -50,6 +50,18 @@ __device__ inline void multiply_stage(Number (&sums)[kTaps][Tile::kTiles][4], co
   }
 }
 
+// Stores two neighbours as levels of y_scale.
+__device__ inline void store_levels(const PredictorParameters& p, int image, int channel, int row, int column,
+                                    float first, float second) {
+  const int step = p.y_layout == Layout::kNchw32 ? 32 : 1;  // bytes from a pixel to the next
+  const int64_t plane = (static_cast<int64_t>(image) * p.channels + channel / step * step) * p.height;
+  int8_t* to =
+      static_cast<int8_t*>(p.y) + (plane + static_cast<int64_t>(row) * step) * p.width + column * step;
+  if (step != 1) to += channel % step;
+  to[0] = quantize(first, p.y_scale);
+  if (column + 1 < p.width) to[step] = quantize(second, p.y_scale);
+}
+
 // Applies a thread's predicted kernels to x and stores its pixels.
 template <class Element, class T, class Tile>
 __device__ inline void apply(const Sum<Element> (&sums)[kTaps][Tile::kTiles][4], const PredictorParameters& p,
@@ -88,6 +100,12 @@ __device__ inline void apply(const Sum<Element> (&sums)[kTaps][Tile::kTiles][4],
       }
       const int row = row0 + y, column = column0 + x;
       if (row >= p.height || column >= p.width) continue;
+      if constexpr (std::is_same_v<Element, int8_t>) {
+        if (p.y_scale > 0.0f) {
+          store_levels(p, image, channel, row, column, first, second);
+          continue;
+        }
+      }
       T* to = static_cast<T*>(p.y) +
               ((static_cast<int64_t>(image) * p.channels + channel) * p.height + row) * p.width + column;
       if (p.width % 2 == 0) {
@@ -234,7 +252,7 @@ cudaError_t launch_tiles(PredictorParameters p, const DeviceLimits& limits, cuda
 template <class Element, class T, int P>
 cudaError_t launch_predictor_size(const PredictorParameters& p, cudaStream_t stream) {
   // Pairs of pixels are stored, and features that lie side by side are read at once.
-  if (!is_aligned(p.y, 2 * sizeof(T))) return cudaErrorMisalignedAddress;
+  if (p.y_scale == 0.0f && !is_aligned(p.y, 2 * sizeof(T))) return cudaErrorMisalignedAddress;
   if (p.h_layout != Layout::kNchw && !is_aligned(p.h, 16)) return cudaErrorMisalignedAddress;
   // An image and a channel are counted together in 32 bits.
   if (static_cast<int64_t>(p.n) * p.channels > INT32_MAX) return cudaErrorInvalidValue;

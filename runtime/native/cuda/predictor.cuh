@@ -65,8 +65,8 @@ struct PredictorParameters {
   const void* shift;
   void* y;
   int n, channels, features, height, width;
-  float h_scale;
-  Layout h_layout;
+  float h_scale, y_scale;  // y_scale is 0 where y is not quantised
+  Layout h_layout, y_layout;
   Type h_type;
   int feature_bytes;    // of all features of a pixel, as the product reads them
   int block_bytes;      // of the features that are in shared memory at a time, a multiple of kStepBytes

@@ -79,8 +79,8 @@ int32_t lrt_cuda_quantized_predicted_conv(const void* x, const void* h, const vo
                                           const void* weight_scale, const void* bias, const void* scale,
                                           const void* shift, void* y, int32_t n, int32_t channels,
                                           int32_t features, int32_t height, int32_t width, int32_t p,
-                                          int32_t h_layout, int32_t h_type, int32_t type, float h_scale,
-                                          void* stream) {
+                                          int32_t h_layout, int32_t y_layout, int32_t h_type, int32_t type,
+                                          float h_scale, float y_scale, void* stream) {
   cuda::QuantizedPredictedConv op{};
   op.x = x;
   op.h = h;
@@ -97,7 +97,9 @@ int32_t lrt_cuda_quantized_predicted_conv(const void* x, const void* h, const vo
   op.width = width;
   op.p = p;
   op.h_scale = h_scale;
+  op.y_scale = y_scale;
   op.h_layout = static_cast<cuda::Layout>(h_layout);
+  op.y_layout = static_cast<cuda::Layout>(y_layout);
   op.h_type = static_cast<cuda::Type>(h_type);
   op.type = static_cast<cuda::Type>(type);
   return cuda::launch(op, static_cast<cudaStream_t>(stream));

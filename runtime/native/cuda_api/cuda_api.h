@@ -40,13 +40,11 @@ LRT_CUDA_EXPORT int32_t lrt_cuda_predicted_conv(const void* x, const void* h, co
                                                 int32_t height, int32_t width, int32_t p, int32_t h_layout,
                                                 int32_t type, void* stream);
 
-LRT_CUDA_EXPORT int32_t lrt_cuda_quantized_predicted_conv(const void* x, const void* h, const void* weight,
-                                                          const void* weight_scale, const void* bias,
-                                                          const void* scale, const void* shift, void* y,
-                                                          int32_t n, int32_t channels, int32_t features,
-                                                          int32_t height, int32_t width, int32_t p,
-                                                          int32_t h_layout, int32_t h_type, int32_t type,
-                                                          float h_scale, void* stream);
+LRT_CUDA_EXPORT int32_t lrt_cuda_quantized_predicted_conv(
+    const void* x, const void* h, const void* weight, const void* weight_scale, const void* bias,
+    const void* scale, const void* shift, void* y, int32_t n, int32_t channels, int32_t features,
+    int32_t height, int32_t width, int32_t p, int32_t h_layout, int32_t y_layout, int32_t h_type,
+    int32_t type, float h_scale, float y_scale, void* stream);
 
 #ifdef __cplusplus
 }

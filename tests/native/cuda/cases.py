@@ -90,6 +90,7 @@ def predicted_case(
     h_dtype: Any = None,
     quantized: bool = False,
     layout: str = "nchw",
+    y_layout: str = "",
     multiprocessors: int = 4,
 ) -> Case:
     random = _Random(seed)
@@ -132,6 +133,10 @@ def predicted_case(
     op = "QuantizedPredictedConv" if quantized else "PredictedConv"
     name = f"{op}-{n}x{channels}x{height}x{width}-j{features}-p{p}-{np.dtype(dtype).name}-h{h_dtype.name}"
     name += f"-{layout}" + "-affine" * affine + f"-{multiprocessors}"
+    if y_layout:
+        # Some results lie beyond the levels.
+        arrays |= {"y_scale": float(np.float32(0.031)), "y_order": y_layout}
+        name += f"-y{y_layout}"
     return Case(name, op, arrays, multiprocessors)
 
 
@@ -219,6 +224,25 @@ QUANTIZED = [
         layout="nchw32",
         multiprocessors=1,
     ),
+    predicted_case(16, 2, 19, 40, 15, 29, 3, HALF, True, quantized=True, y_layout="nchw", multiprocessors=1),
+    predicted_case(17, 1, 5, 16, 3, 6, 1, SINGLE, False, quantized=True, y_layout="nchw"),
+    predicted_case(
+        18,
+        2,
+        64,
+        32,
+        15,
+        29,
+        1,
+        HALF,
+        True,
+        quantized=True,
+        h_dtype=np.int8,
+        layout="nchw32",
+        y_layout="nchw32",
+        multiprocessors=1,
+    ),
+    predicted_case(19, 1, 32, 24, 5, 7, 3, SINGLE, True, quantized=True, y_layout="nchw32"),
     predicted_case(15, 1, 7, 96, 6, 9, 1, SINGLE, False, quantized=True, h_dtype=np.int8, layout="nchw32"),
     predicted_case(13, 1, 9, 24, 5, 7, 1, SINGLE, True, quantized=True),
 ]

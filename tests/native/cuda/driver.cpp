@@ -80,7 +80,11 @@ int run_predictor(Operator op, Type h_type, size_t weight_size, size_t weight_sc
   arrays.upload(op.bias, size_t(op.channels) * 9 * size);
   arrays.upload(op.scale, op.channels * size);
   arrays.upload(op.shift, op.channels * size);
-  return run(arrays, op, pixels * op.channels * size);
+  size_t result = size;
+  if constexpr (std::is_same_v<Operator, QuantizedPredictedConv>) {
+    if (op.y_scale != 0.0f) result = 1;
+  }
+  return run(arrays, op, pixels * op.channels * result);
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ _NUMBERS = {
     "LayoutConv": ("n", "channels", "height", "width", "count", "k", "stride", "label_type", "type"),
     "PredictedConv": ("n", "channels", "features", "height", "width", "p", "h_layout", "type"),
     "QuantizedPredictedConv": (
-        "n", "channels", "features", "height", "width", "p", "h_scale", "h_layout", "h_type", "type"
+        "n", "channels", "features", "height", "width", "p", "h_scale", "y_scale", "h_layout",
+        "y_layout", "h_type", "type"
     ),
 }  # fmt: skip
 _FUNCTIONS = {
@@ -45,7 +46,7 @@ class LaunchError(RuntimeError):
 def _structure(op: str) -> type[ctypes.Structure]:
     fields: list[Any] = [(name, ctypes.c_void_p) for name in _POINTERS[op]]
     for name in _NUMBERS[op]:
-        fields.append((name, ctypes.c_float if name == "h_scale" else ctypes.c_int32))
+        fields.append((name, ctypes.c_float if name.endswith("_scale") else ctypes.c_int32))
     return type(op, (ctypes.Structure,), {"_fields_": fields})
 
 
@@ -73,7 +74,12 @@ def sizes(op: str, arrays: dict[str, Any]) -> dict[str, Any]:
         return known | {"k": math.isqrt(arrays["w"].shape[1] // channels)}
     weight = arrays["weight"]
     known |= {"p": weight.shape[1], "features": weight.shape[3], "h_type": TYPES[arrays["h"].dtype]}
-    return known | {"h_layout": LAYOUTS[arrays.get("layout", "nchw")]}
+    known |= {"h_layout": LAYOUTS[arrays.get("layout", "nchw")], "y_scale": 0.0, "y_layout": 0}
+    if arrays.get("y_scale"):
+        known |= {"dtype": np.dtype(np.int8), "y_layout": LAYOUTS[arrays["y_order"]]}
+        if arrays["y_order"] == "nchw32":
+            known["shape"] = (n, channels // 32, height, width, 32)
+    return known
 
 
 class Launchers:
@@ -87,9 +93,9 @@ class Launchers:
 
         Args:
             op: name of a structure of operators.h.
-            arrays: the structure's arrays, and the numbers that do not follow from them (``stride``,
-                ``h_scale``, and ``layout``, "nchw", "nhwc8" or "nchw32", of ``h``). ``scale`` and ``shift``
-                may be missing.
+            arrays: the structure's arrays, and what does not follow from them: ``stride``, ``h_scale``,
+                ``layout`` ("nchw", "nhwc8" or "nchw32") of ``h``, and ``y_scale`` with ``y_order``, such a
+                layout. ``scale`` and ``shift`` may be missing.
 
         Raises:
             LaunchError: the launcher returned an error.

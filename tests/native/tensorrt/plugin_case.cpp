@@ -65,14 +65,12 @@ Attribute read_attribute(std::istream& words) {
   return attribute;
 }
 
-Tensor read_tensor(std::istream& words, bool input) {
+Tensor read_tensor(std::istream& words) {
   Tensor tensor;
   std::string type;
-  std::string format = "linear";
+  std::string format;
   std::string dims;
-  words >> type;
-  if (input) words >> format;
-  words >> dims >> tensor.file;
+  words >> type >> format >> dims >> tensor.file;
   tensor.type = data_type(type);
   tensor.format = format == "hwc8"    ? TensorFormat::kHWC8
                   : format == "chw32" ? TensorFormat::kCHW32
@@ -108,9 +106,9 @@ Case read_case(const std::string& folder) {
     } else if (kind == "attribute") {
       made.attributes.push_back(read_attribute(words));
     } else if (kind == "input") {
-      made.inputs.push_back(read_tensor(words, true));
+      made.inputs.push_back(read_tensor(words));
     } else if (kind == "output") {
-      made.output = read_tensor(words, false);
+      made.output = read_tensor(words);
     }
   }
   for (Tensor& input : made.inputs) {

@@ -3,7 +3,7 @@
 //   plugin PredictedConv
 //   attribute weight_layout char OHWI          char, int32 or float32, and the values
 //   input float16 linear 1x16x6x8 x.bin        element type, format (linear, hwc8 or chw32), shape, file
-//   output float16 1x16x6x8 y.bin              written by the harness
+//   output float16 linear 1x16x6x8 y.bin       written by the harness
 #pragma once
 
 #include <NvInferRuntime.h>

@@ -39,6 +39,7 @@ const int32_t kStride2[] = {2, 2};
 const int32_t kStride3[] = {3, 3};
 const float kScale = 0.05F;
 const float kZero = 0;
+const float kNegative = -1;
 const float kScales[] = {0.1F, 0.2F};
 const int32_t kSymmetric = 128;
 
@@ -141,6 +142,22 @@ void formats_are_those_of_the_kernels() {
   EXPECT(!supported(quantized, {{kF16}, {kI8, kHwc8}, {kI8}, {kF16}, {kF16}}));
   EXPECT(!supported(quantized, {{kF16}, {kF16, kChw32}, {kI8}, {kF16}, {kF16}}));
   EXPECT(!supported(quantized, {{kF16}, {kF16}, {kF16}, {kF16}, {kF16}}));
+  EXPECT(!supported(quantized, {{kF16}, {kF16}, {kI8}, {kF16}, {kI8}}));
+
+  auto fields = quantized_fields();
+  fields.emplace_back("y_scale", &kScale, PluginFieldType::kFLOAT32, 1);
+  const Plugin levels = create("QuantizedPredictedConv", fields);
+  EXPECT(supported(levels, {{kF16}, {kI8}, {kI8}, {kF16}, {kI8}}));
+  EXPECT(!supported(levels, {{kF16}, {kI8}, {kI8}, {kF16}, {kF16}}));
+  EXPECT(!supported(levels, {{kF16}, {kI8}, {kI8}, {kF16}, {kI8, kChw32}}));  // of 2 channels
+  const std::vector<float> scales(64, kScale);
+  fields[3] = Field("weight_scale", scales.data(), PluginFieldType::kFLOAT32, 64);
+  const Plugin wide = create("QuantizedPredictedConv", fields);
+  EXPECT(supported(wide, {{kF16}, {kI8}, {kI8}, {kF16}, {kI8, kChw32}}));
+  EXPECT(!supported(wide, {{kF16}, {kI8}, {kI8}, {kF16}, {kI8, kHwc8}}));
+  const DataType types[] = {kF16, kI8, kI8, kF16};
+  DataType type{};
+  EXPECT(build(wide).getOutputDataTypes(&type, 1, types, 4) == 0 && type == kI8);
 }
 
 void fields_that_are_missing_or_wrong_are_refused() {
@@ -164,6 +181,10 @@ void fields_that_are_missing_or_wrong_are_refused() {
   fields[2].data = kStride1;
   EXPECT(create("QuantizedPredictedConv", fields) == nullptr);
   EXPECT_SAID("'h_zero_point' must be 128, got 1");
+  fields = quantized_fields();
+  fields.emplace_back("y_scale", &kNegative, PluginFieldType::kFLOAT32, 1);
+  EXPECT(create("QuantizedPredictedConv", fields) == nullptr);
+  EXPECT_SAID("not a positive number");
   fields = quantized_fields();
   fields.erase(fields.begin() + 2);  // which has a default
   EXPECT(create("QuantizedPredictedConv", fields) != nullptr);

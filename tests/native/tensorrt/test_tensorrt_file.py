@@ -99,6 +99,7 @@ def by_kernels(build: Callable[..., Path]) -> Compute:
             arrays["stride"] = values["strides"][0]
         elif node.op_type == plugins.QUANTIZED_PREDICTED_CONV:
             arrays |= {"h_scale": values["h_scale"], "weight_scale": np.float32(values["weight_scale"])}
+            arrays |= {"y_scale": values["y_scale"], "y_order": "nchw"} if "y_scale" in values else {}
         return library.run(node.op_type, arrays)
 
     return compute
@@ -130,7 +131,9 @@ def by_plugins(versions: list[Any], tmp_path: Path) -> Compute:
             n, height, width = shape
             shape = (n, inputs[1].shape[2], -(-height // stride), -(-width // stride))
             dtype = inputs[1].dtype
-        lines.append(f"output {dtype} {'x'.join(map(str, shape))} y.bin")
+        if any(attribute.name == "y_scale" for attribute in node.attribute):
+            dtype = np.dtype(np.int8)
+        lines.append(f"output {dtype} linear {'x'.join(map(str, shape))} y.bin")
         (folder / "case.txt").write_text("\n".join(lines) + "\n")
         command = [version.folder / "plugin_harness", version.operator_library, folder]
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import cases
+import launchers
 import numpy as np
 import onnx
 import pytest
@@ -53,6 +54,10 @@ def write_case(folder: Path, op: str, arrays: dict[str, Any]) -> tuple[tuple[int
         scales = " ".join(repr(float(scale)) for scale in arrays["weight_scale"])
         lines += [f"attribute h_scale float32 {arrays['h_scale']!r}", "attribute h_zero_point int32 128"]
         lines.append(f"attribute weight_scale float32 {scales}")
+    y_order = "linear"
+    if arrays.get("y_scale"):
+        lines.append(f"attribute y_scale float32 {arrays['y_scale']!r}")
+        dtype, y_order = np.dtype(np.int8), {"nchw": "linear", "nchw32": "chw32"}[arrays["y_order"]]
     for name, array in inputs.items():
         dims, order = array.shape, "linear"
         if name == "h" and arrays["layout"] != "nchw":
@@ -61,9 +66,9 @@ def write_case(folder: Path, op: str, arrays: dict[str, Any]) -> tuple[tuple[int
             dims, order = (n, features, height, width), arrays["layout"][1:]
         lines.append(f"input {array.dtype} {order} {'x'.join(map(str, dims))} {name}.bin")
         array.tofile(folder / f"{name}.bin")
-    lines.append(f"output {dtype} {'x'.join(map(str, shape))} y.bin")
+    lines.append(f"output {dtype} {y_order} {'x'.join(map(str, shape))} y.bin")
     (folder / "case.txt").write_text("\n".join(lines) + "\n")
-    return shape, dtype
+    return launchers.sizes(op, arrays)["shape"], dtype
 
 
 def test_plugins_answer_and_refuse_as_the_kernels_do(
@@ -129,7 +134,7 @@ def test_plugins_name_the_attributes_that_the_files_carry(plugin: str, lowered_n
     constants = dict(re.findall(r'constexpr const char\* (k\w+) = "(\w+)"', source + shared))
     named = {constants[name] for name in re.findall(r"PluginField\((k\w+), nullptr", source)}
     if plugin == plugins.QUANTIZED_PREDICTED_CONV:
-        assert named == {"weight_layout", "h_scale", "h_zero_point", "weight_scale"}
+        assert named == {"weight_layout", "h_scale", "h_zero_point", "weight_scale", "y_scale"}
     elif plugin in lowered_nodes:
         carried = {attribute.name for attribute in lowered_nodes[plugin].attribute}
         assert named == carried - set(plugins.ATTRIBUTES)

@@ -49,7 +49,8 @@ std::vector<int32_t> FieldReader::integers(const char* name) const {
   return values;
 }
 
-float FieldReader::real(const char* name) const {
+float FieldReader::real(const char* name, std::optional<float> fallback) const {
+  if (find(name) == nullptr && fallback.has_value()) return *fallback;
   const std::vector<float> values = reals(name);
   if (values.size() != 1) refuse(name, "must be one float");
   return values.front();

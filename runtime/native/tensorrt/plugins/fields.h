@@ -18,7 +18,7 @@ class FieldReader {
 
   int32_t integer(const char* name, std::optional<int32_t> fallback = std::nullopt) const;
   std::vector<int32_t> integers(const char* name) const;
-  float real(const char* name) const;
+  float real(const char* name, std::optional<float> fallback = std::nullopt) const;
   std::vector<float> reals(const char* name) const;
   std::string text(const char* name) const;
 

@@ -128,9 +128,12 @@ bool Plugin::supportsFormatCombination(int32_t position, const nvinfer1::Dynamic
   const auto index = static_cast<size_t>(position);
   const nvinfer1::PluginTensorDesc& tensor = tensors[position].desc;
   const bool linear = tensor.format == TensorFormat::kLINEAR;
-  const Role role = position == input_count ? Role::kFloat : roles_[index];
   // Only what stands before `position` has values yet.
   const size_t deciding = first_float();
+  if (position == input_count) {
+    return tensor.type == output_type(tensors[deciding].desc.type) && supports_output(tensor);
+  }
+  const Role role = roles_[index];
   if (role == Role::kLabels) return linear && tensor.type == DataType::kINT32;
   if (role == Role::kInt8) return linear && tensor.type == DataType::kINT8;
   if (index == deciding) return linear && is_float(tensor.type);
@@ -147,7 +150,7 @@ bool Plugin::supportsFormatCombination(int32_t position, const nvinfer1::Dynamic
 int32_t Plugin::getOutputDataTypes(DataType* outputs, int32_t output_count, const DataType* inputs,
                                    int32_t input_count) const noexcept {
   if (!right_count(input_count, output_count)) return -1;
-  outputs[0] = inputs[first_float()];
+  outputs[0] = output_type(inputs[first_float()]);
   return 0;
 }
 
@@ -185,10 +188,11 @@ int32_t Plugin::onShapeChange(const nvinfer1::PluginTensorDesc* inputs, int32_t 
 }
 
 int32_t Plugin::enqueue(const nvinfer1::PluginTensorDesc* input_descriptions,
-                        const nvinfer1::PluginTensorDesc*, const void* const* inputs, void* const* outputs,
-                        void*, cudaStream_t stream) noexcept {
+                        const nvinfer1::PluginTensorDesc* output_descriptions, const void* const* inputs,
+                        void* const* outputs, void*, cudaStream_t stream) noexcept {
   const bool has_affine = input_count_ == static_cast<int32_t>(roles_.size());
-  const cudaError_t status = launch({input_descriptions, inputs, outputs[0], has_affine}, stream);
+  const cudaError_t status =
+      launch({input_descriptions, inputs, outputs[0], output_descriptions[0].format, has_affine}, stream);
   if (status == cudaSuccess) return 0;
   log_error(where() + " could not be launched: " + cudaGetErrorString(status) + launch_remedy(status));
   return -1;

@@ -15,7 +15,8 @@ namespace layoutrt::trt {
 constexpr const char* kNamespace = "layoutrt";
 constexpr const char* kVersion = "1";
 
-// What an input may be; the output is kFloat. All kFloat tensors of a node have one type, FP32 or FP16.
+// What an input may be. All kFloat tensors of a node have one type, FP32 or FP16; so has the output, unless a
+// plugin says otherwise.
 enum class Role {
   kLabels,             // INT32
   kFloat,              // FP32 or FP16
@@ -35,6 +36,7 @@ struct Tensors {
   const nvinfer1::PluginTensorDesc* descriptions;  // of the inputs
   const void* const* inputs;
   void* output;
+  nvinfer1::TensorFormat output_format;
   bool has_affine;
 
   int32_t dim(int32_t input, int32_t axis) const {
@@ -96,6 +98,11 @@ class Plugin : public nvinfer1::IPluginV3,
 
   virtual std::unique_ptr<Plugin> copy() const = 0;
   virtual bool may_lack_affine() const { return true; }
+  // Type of the output, where the kFloat tensors have `type`, and whether it may have the format described.
+  virtual nvinfer1::DataType output_type(nvinfer1::DataType type) const { return type; }
+  virtual bool supports_output(const nvinfer1::PluginTensorDesc& output) const {
+    return output.format == nvinfer1::TensorFormat::kLINEAR;
+  }
   // Throws std::invalid_argument, whose text completes a sentence that starts with the node.
   virtual void check(const Shapes& shapes) const = 0;
   virtual void output_shape(const nvinfer1::DimsExprs* inputs, nvinfer1::DimsExprs* output,

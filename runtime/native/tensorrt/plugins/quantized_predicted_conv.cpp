@@ -17,6 +17,7 @@ namespace {
 constexpr const char* kHScale = "h_scale";
 constexpr const char* kHZeroPoint = "h_zero_point";
 constexpr const char* kWeightScale = "weight_scale";
+constexpr const char* kYScale = "y_scale";
 
 // The level of 0.0 in uint8, as the operator counts: symmetric int8 is the same moved by 128.
 constexpr int32_t kSymmetric = 128;
@@ -30,7 +31,8 @@ std::vector<PluginField> QuantizedPredictedConv::field_names() {
   return {PluginField(kWeightLayout, nullptr, PluginFieldType::kCHAR, 0),
           PluginField(kHScale, nullptr, PluginFieldType::kFLOAT32, 1),
           PluginField(kHZeroPoint, nullptr, PluginFieldType::kINT32, 1),
-          PluginField(kWeightScale, nullptr, PluginFieldType::kFLOAT32, 0)};
+          PluginField(kWeightScale, nullptr, PluginFieldType::kFLOAT32, 0),
+          PluginField(kYScale, nullptr, PluginFieldType::kFLOAT32, 1)};
 }
 
 QuantizedPredictedConv::QuantizedPredictedConv(const char* layer, const FieldReader& fields)
@@ -40,15 +42,28 @@ QuantizedPredictedConv::QuantizedPredictedConv(const char* layer, const FieldRea
       weight_layout_(read_weight_layout(fields)),
       h_scale_(fields.real(kHScale)),
       h_zero_point_(fields.integer(kHZeroPoint, kSymmetric)),
-      weight_scale_(fields.reals(kWeightScale)) {
+      weight_scale_(fields.reals(kWeightScale)),
+      y_scale_(fields.real(kYScale, 0.0f)) {
   if (h_zero_point_ != kSymmetric) {
     throw std::invalid_argument("the attribute 'h_zero_point' must be 128, got " +
                                 std::to_string(h_zero_point_) +
                                 "; write the file with layoutrt calibrate --target tensorrt");
   }
-  if (!positive(h_scale_) || !std::all_of(weight_scale_.begin(), weight_scale_.end(), positive)) {
+  if (!positive(h_scale_) || (y_scale_ != 0.0f && !positive(y_scale_)) ||
+      !std::all_of(weight_scale_.begin(), weight_scale_.end(), positive)) {
     throw std::invalid_argument("a scale is not a positive number; calibrate the model again");
   }
+}
+
+nvinfer1::DataType QuantizedPredictedConv::output_type(nvinfer1::DataType type) const {
+  return y_scale_ == 0.0f ? type : nvinfer1::DataType::kINT8;
+}
+
+bool QuantizedPredictedConv::supports_output(const nvinfer1::PluginTensorDesc& output) const {
+  if (output.format == nvinfer1::TensorFormat::kLINEAR) return true;
+  // What would pad other numbers of channels is not written.
+  return output.format == nvinfer1::TensorFormat::kCHW32 && y_scale_ != 0.0f &&
+         weight_scale_.size() % 32 == 0;
 }
 
 void QuantizedPredictedConv::check(const Shapes& shapes) const {
@@ -72,7 +87,8 @@ std::vector<PluginField> QuantizedPredictedConv::fields() const {
           PluginField(kHScale, &h_scale_, PluginFieldType::kFLOAT32, 1),
           PluginField(kHZeroPoint, &h_zero_point_, PluginFieldType::kINT32, 1),
           PluginField(kWeightScale, weight_scale_.data(), PluginFieldType::kFLOAT32,
-                      static_cast<int32_t>(weight_scale_.size()))};
+                      static_cast<int32_t>(weight_scale_.size())),
+          PluginField(kYScale, &y_scale_, PluginFieldType::kFLOAT32, 1)};
 }
 
 cudaError_t QuantizedPredictedConv::launch(const Tensors& tensors, cudaStream_t stream) const {
@@ -81,6 +97,8 @@ cudaError_t QuantizedPredictedConv::launch(const Tensors& tensors, cudaStream_t 
   op.weight = static_cast<const int8_t*>(tensors.inputs[kWeight]);
   op.weight_scale = device_weight_scale_.data();
   op.h_scale = h_scale_;
+  op.y_scale = y_scale_;
+  op.y_layout = kernel_layout(tensors.output_format);
   op.h_type = kernel_type(tensors.descriptions[kH].type);
   return cuda::launch(op, stream);
 }

@@ -1,5 +1,6 @@
 // The plugin QuantizedPredictedConv; predicted_kernels.h has its inputs, of which the weight is INT8. Its
-// attributes beside weight_layout: h_scale, h_zero_point, and weight_scale [C].
+// attributes beside weight_layout: h_scale, h_zero_point, weight_scale [C], and, where the output is to be
+// INT8, y_scale.
 #pragma once
 
 #include <memory>
@@ -20,6 +21,8 @@ class QuantizedPredictedConv final : public Plugin {
   QuantizedPredictedConv(const char* layer, const FieldReader& fields);
 
  protected:
+  nvinfer1::DataType output_type(nvinfer1::DataType type) const override;
+  bool supports_output(const nvinfer1::PluginTensorDesc& output) const override;
   std::unique_ptr<Plugin> copy() const override { return std::make_unique<QuantizedPredictedConv>(*this); }
   void check(const Shapes& shapes) const override;
   void output_shape(const nvinfer1::DimsExprs* inputs, nvinfer1::DimsExprs* output,
@@ -33,6 +36,7 @@ class QuantizedPredictedConv final : public Plugin {
   float h_scale_;
   int32_t h_zero_point_;
   std::vector<float> weight_scale_;
+  float y_scale_;                     // 0: the output is not quantised
   DeviceFloats device_weight_scale_;  // uploaded before the first enqueue, which then allocates nothing
 };
 
