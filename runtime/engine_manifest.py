@@ -6,6 +6,7 @@ line in its log. ``runtime/native/engine_manifest.cpp`` does the same with the s
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.files import file_digest
 
 FORMAT = 1
 """The newest manifest this version reads and the one it writes."""
@@ -195,7 +195,7 @@ def _check_values(manifest: EngineManifest) -> None:
 def check_engine(
     engine: Path, manifest: EngineManifest, *, tensorrt: str, gpu_name: str, compute_capability: str,
     operator_library: str,
-) -> None:  # fmt: skip
+) -> bytes:  # fmt: skip
     """Refuse an engine that cannot run here, before it is deserialised.
 
     Args:
@@ -205,6 +205,9 @@ def check_engine(
         gpu_name: of the GPU that is to run it.
         compute_capability: of the same.
         operator_library: version of layoutrt that the operator library at hand is of.
+
+    Returns:
+        The content of the file, which is read once.
 
     Raises:
         LayoutRTError: TensorRT, the GPU, the operator library or the file itself is another.
@@ -230,11 +233,13 @@ def check_engine(
             f"{engine} has {size} bytes where its manifest says {manifest.engine_bytes}; "
             "copy the engine and its manifest again, or build it again"
         )
-    if file_digest(engine) != manifest.engine_sha256:
+    content = engine.read_bytes()
+    if hashlib.sha256(content).hexdigest() != manifest.engine_sha256:
         raise LayoutRTError(
             f"{engine} is another file than its manifest describes (the SHA-256 differs); "
             "copy the engine and its manifest again, or build it again"
         )
+    return content
 
 
 def _tensorrt_fits(manifest: EngineManifest, here: str) -> bool:

@@ -35,7 +35,7 @@ class EngineFile:
         self.trt: Any = import_tensorrt(f"running {path}")
         self.gpu: Gpu = find_gpu()
         library = load_operator_library(self.trt)
-        check_engine(
+        self._content: bytes | None = check_engine(
             path,
             self.manifest,
             tensorrt=self.trt.__version__,
@@ -46,7 +46,7 @@ class EngineFile:
         self.log: Any = message_log(self.trt)
 
     def load(self) -> tuple[Any, Any]:
-        """Deserialise it.
+        """Deserialise it; once, because the file's content is not kept.
 
         Returns:
             ``tensorrt.Runtime``, which must live as long as the engine, and ``tensorrt.ICudaEngine``.
@@ -56,7 +56,8 @@ class EngineFile:
         """
         runtime = created(self.log, self.trt.Runtime)
         prepare_runtime(runtime, version_compatible=self.manifest.version_compatible, dla=self.manifest.dla)
-        engine = runtime.deserialize_cuda_engine(self.path.read_bytes())
+        engine = runtime.deserialize_cuda_engine(self._content)
+        self._content = None
         if engine is None:
             raise self.failure("loaded")
         return runtime, engine

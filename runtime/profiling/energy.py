@@ -6,7 +6,6 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol
 
 from layoutrt.runtime.profiling.nvml import Nvml
@@ -117,12 +116,7 @@ class RailEnergy:
     def __enter__(self) -> RailEnergy:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
 

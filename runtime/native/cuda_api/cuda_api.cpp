@@ -8,6 +8,33 @@ namespace cuda = layoutrt::cuda;
 #define LRT_TEXT_OF(number) #number
 #define LRT_TEXT(number) LRT_TEXT_OF(number)
 
+namespace {
+
+// What the two predicted convolutions have in common, but for weights and types.
+template <class Operator>
+Operator predicted(const void* x, const void* h, const void* bias, const void* scale, const void* shift,
+                   void* y, int32_t n, int32_t channels, int32_t features, int32_t height, int32_t width,
+                   int32_t p, int32_t h_layout, int32_t type) {
+  Operator op{};
+  op.x = x;
+  op.h = h;
+  op.bias = bias;
+  op.scale = scale;
+  op.shift = shift;
+  op.y = y;
+  op.n = n;
+  op.channels = channels;
+  op.features = features;
+  op.height = height;
+  op.width = width;
+  op.p = p;
+  op.h_layout = static_cast<cuda::Layout>(h_layout);
+  op.type = static_cast<cuda::Type>(type);
+  return op;
+}
+
+}  // namespace
+
 const char* lrt_cuda_version(void) {
   return LRT_TEXT(LRT_VERSION_MAJOR) "." LRT_TEXT(LRT_VERSION_MINOR) "." LRT_TEXT(LRT_VERSION_PATCH);
 }
@@ -56,22 +83,9 @@ int32_t lrt_cuda_predicted_conv(const void* x, const void* h, const void* weight
                                 const void* scale, const void* shift, void* y, int32_t n, int32_t channels,
                                 int32_t features, int32_t height, int32_t width, int32_t p, int32_t h_layout,
                                 int32_t type, void* stream) {
-  cuda::PredictedConv op{};
-  op.x = x;
-  op.h = h;
+  auto op = predicted<cuda::PredictedConv>(x, h, bias, scale, shift, y, n, channels, features, height, width,
+                                           p, h_layout, type);
   op.weight = weight;
-  op.bias = bias;
-  op.scale = scale;
-  op.shift = shift;
-  op.y = y;
-  op.n = n;
-  op.channels = channels;
-  op.features = features;
-  op.height = height;
-  op.width = width;
-  op.p = p;
-  op.h_layout = static_cast<cuda::Layout>(h_layout);
-  op.type = static_cast<cuda::Type>(type);
   return cuda::launch(op, static_cast<cudaStream_t>(stream));
 }
 
@@ -81,26 +95,13 @@ int32_t lrt_cuda_quantized_predicted_conv(const void* x, const void* h, const vo
                                           int32_t features, int32_t height, int32_t width, int32_t p,
                                           int32_t h_layout, int32_t y_layout, int32_t h_type, int32_t type,
                                           float h_scale, float y_scale, void* stream) {
-  cuda::QuantizedPredictedConv op{};
-  op.x = x;
-  op.h = h;
+  auto op = predicted<cuda::QuantizedPredictedConv>(x, h, bias, scale, shift, y, n, channels, features,
+                                                    height, width, p, h_layout, type);
   op.weight = static_cast<const int8_t*>(weight);
   op.weight_scale = static_cast<const float*>(weight_scale);
-  op.bias = bias;
-  op.scale = scale;
-  op.shift = shift;
-  op.y = y;
-  op.n = n;
-  op.channels = channels;
-  op.features = features;
-  op.height = height;
-  op.width = width;
-  op.p = p;
   op.h_scale = h_scale;
   op.y_scale = y_scale;
-  op.h_layout = static_cast<cuda::Layout>(h_layout);
   op.y_layout = static_cast<cuda::Layout>(y_layout);
   op.h_type = static_cast<cuda::Type>(h_type);
-  op.type = static_cast<cuda::Type>(type);
   return cuda::launch(op, static_cast<cudaStream_t>(stream));
 }
