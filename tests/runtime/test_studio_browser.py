@@ -93,6 +93,14 @@ def open_page(browser: Any) -> Iterator[Callable[..., Watched]]:
         context.close()
 
 
+def wait_until(page: Any, expression: str) -> None:
+    """Wait until a JavaScript expression is true; the page's own policy forbids playwright's way to wait."""
+    deadline = time.monotonic() + 20
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, f"not within 20 s: {expression}"
+        time.sleep(0.01)
+
+
 def settle(page: Any, after: int) -> int:
     """Wait for an image that came after image number ``after`` and is that of the layout; its number."""
     deadline = time.monotonic() + 20
@@ -188,10 +196,9 @@ def test_the_seed_changes_the_image_and_six_styles_are_shown(studio, open_page):
     version = settle(page, version)
     other = pixels(page)
     assert (other != image).any()
-    deadline = time.monotonic() + 10
-    read_styles = "[...document.querySelectorAll('#styles canvas')].map(c => c.toDataURL())"
-    while len(set(styles := page.evaluate(read_styles))) < 6 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    # A style that has not come yet is a canvas of the browser's own size.
+    wait_until(page, "[...document.querySelectorAll('#styles canvas')].every((one) => one.width === 96)")
+    styles = page.evaluate("[...document.querySelectorAll('#styles canvas')].map((one) => one.toDataURL())")
     assert len(set(styles)) == 6
     assert page.evaluate("document.getElementById('image').toDataURL()") == styles[5]
     assert page.locator("#styles button[aria-pressed=true]").get_attribute("aria-label") == "Style of seed 5"
@@ -283,13 +290,12 @@ def test_the_live_tab_shows_the_drive_and_its_times(studio, open_page):
     page = watched.page
     page.get_by_role("tab", name="Live").click()
     page.wait_for_selector("#live[data-frames]")
-    first = page.locator("#panels canvas").last.evaluate("canvas => canvas.toDataURL()")
+    page.evaluate("window.first = [...document.querySelectorAll('#panels canvas')].at(-1).toDataURL()")
     assert page.locator("#panels figcaption").all_inner_texts() == ["Layout", "Image"]
     # A stage is there once it was timed, and the first picture comes before it was presented.
     for stage in ("capture", "synthesise", "present"):
         page.locator("#stages th", has_text=stage).wait_for()
-    time.sleep(0.5)
-    assert page.locator("#panels canvas").last.evaluate("canvas => canvas.toDataURL()") != first
+    wait_until(page, "[...document.querySelectorAll('#panels canvas')].at(-1).toDataURL() !== window.first")
     page.get_by_role("tab", name="Paint").click()
     watched.check()
 
