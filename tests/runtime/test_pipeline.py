@@ -7,6 +7,7 @@ import itertools
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -206,6 +207,24 @@ def test_the_producer_waits_where_no_frame_may_be_lost(gated: Callable[..., Gate
     waiting.join(30)
     pipeline.flush()
     assert pipeline.indices == [0, 1, 2]
+    assert pipeline.stats().pushed == 3
+
+
+def test_a_push_waits_for_another_one_no_longer_than_it_may(gated: Callable[..., GatedPipeline]) -> None:
+    pipeline = gated(Policy.EVERY_FRAME)
+    pipeline.block()
+    check(pipeline.push())
+    told: list[int] = []
+    endless = threading.Thread(target=pipeline.push)
+    patient = threading.Thread(target=lambda: told.append(pipeline.push(timeout_ms=10)))
+    endless.start()
+    while pipeline.stats().pushed < 3:  # counted before it waits for room
+        time.sleep(0.001)
+    patient.start()
+    patient.join(15)
+    assert told == [native.TIMEOUT]
+    pipeline.flush()
+    endless.join(30)
     assert pipeline.stats().pushed == 3
 
 

@@ -63,7 +63,9 @@ bool Pipeline::push(const uint8_t* frame, size_t stride, int64_t user_stamp, int
   if (options_.policy == LRT_EVERY_FRAME) refuse_own_thread("lrt_pipeline_push with LRT_EVERY_FRAME");
   const int64_t captured_ns = now_ns();
   const Deadline deadline = deadline_after(timeout_ms);
-  const std::lock_guard<std::mutex> lock(bring_mutex_);
+  // Where the latest frame wins, whose turn it is does not wait either.
+  const Turn::Holder turn(bring_turn_, options_.policy == LRT_EVERY_FRAME ? deadline : std::nullopt);
+  if (!turn) return false;
   if (ledger_.capturing()) {
     refuse(
         "frames cannot be pushed while the pipeline captures them itself; wait for the end of the capture");
@@ -99,7 +101,7 @@ bool Pipeline::push(const uint8_t* frame, size_t stride, int64_t user_stamp, int
 void Pipeline::run(lrt_pipeline_capture_fn capture, void* user_data) {
   refuse_own_thread("lrt_pipeline_run");
   // No push is under way, and none begins until the capture has ended.
-  const std::lock_guard<std::mutex> bring(bring_mutex_);
+  const Turn::Holder turn(bring_turn_, std::nullopt);
   const std::lock_guard<std::mutex> lock(stop_mutex_);
   if (stopped_) refuse_stopped();
   if (!ledger_.begin_capture()) {

@@ -11,6 +11,7 @@
 #include "pipeline/frame.h"
 #include "pipeline/ledger.h"
 #include "pipeline/models.h"
+#include "pipeline/turn.h"
 
 namespace layoutrt::pipeline {
 
@@ -58,10 +59,10 @@ class Pipeline {
   std::optional<Queue> labels_;  // before the generator, where there is a segmenter
   Ledger ledger_;
 
-  std::mutex bring_mutex_;  // held by who brings a frame, so that numbers and queue have the same order
-  std::mutex read_mutex_;   // of held_
-  Frame* held_ = nullptr;   // the result that the reader looks at
-  std::mutex stop_mutex_;   // of the threads
+  Turn bring_turn_;        // of who brings a frame, so that numbers and queue have the same order
+  std::mutex read_mutex_;  // of held_
+  Frame* held_ = nullptr;  // the result that the reader looks at
+  std::mutex stop_mutex_;  // of the threads
   std::vector<std::thread> stages_;
   std::thread capture_;
   bool stopped_ = false;
