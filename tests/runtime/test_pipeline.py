@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import os
 import shutil
 import subprocess
 import threading
@@ -16,11 +17,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from layoutrt import native_library
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
 from layoutrt.runtime import pipeline_library as native
-from layoutrt.runtime.library import check
+from layoutrt.runtime.library import check, onnxruntime_library
 from layoutrt.runtime.pipeline import Pipeline, Policy, Result
 from layoutrt.runtime.session import Session
 
@@ -472,6 +474,54 @@ def test_a_callback_cannot_wait_for_its_own_pipeline(generator: Session) -> None
     check(library.lrt_pipeline_destroy(handle))
     assert len(told) == 2
     assert all("cannot be called by a callback of the same pipeline" in sentence for sentence in told)
+
+
+ENDING = """
+#include <layoutrt/pipeline.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void end(void* data, const lrt_pipeline_result* result) {
+  (void)data;
+  if (result->sequence == 2) exit(result->status == LRT_OK ? 7 : 8);
+}
+
+static int bring(void* data, uint8_t* frame, size_t stride, int64_t* stamp) {
+  (void)data, (void)frame, (void)stride, (void)stamp;
+  return 1;
+}
+
+int main(int count, char** arguments) {
+  lrt_session* generator = NULL;
+  lrt_pipeline* pipeline = NULL;
+  lrt_pipeline_options options = {sizeof options};
+  options.policy = LRT_EVERY_FRAME;
+  options.on_result = end;
+  if (count != 2 || lrt_session_create(arguments[1], NULL, &generator) != LRT_OK ||
+      lrt_pipeline_create(NULL, generator, &options, &pipeline) != LRT_OK ||
+      lrt_pipeline_run(pipeline, bring, NULL) != LRT_OK) {
+    puts(lrt_last_error());
+    return 1;
+  }
+  pause();
+  return 2;
+}
+"""
+
+
+def test_a_callback_may_end_the_program(compiler: str, generator: Session, tmp_path: Path) -> None:
+    library = native_library.operator_library()
+    (tmp_path / "ending.c").write_text(ENDING)
+    command = [compiler, "-x", "c", "ending.c", "-x", "none", str(library), f"-Wl,-rpath,{library.parent}"]
+    subprocess.run([*command, f"-I{NATIVE / 'include'}", "-o", "ending"], check=True, cwd=tmp_path)
+    runtime = onnxruntime_library()
+    variables = os.environ | ({"LAYOUTRT_ONNXRUNTIME": str(runtime)} if runtime else {})
+    program = ["./ending", str(generator.path)]
+    ended = subprocess.run(
+        program, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 7, ended.stdout + ended.stderr
 
 
 def test_two_pipelines_of_the_shipped_models_equal_sequential_runs() -> None:

@@ -19,6 +19,16 @@ using layoutrt::pipeline::Pipeline;
 // destroyed is refused, whatever the memory holds by then.
 class Handles {
  public:
+  // Pipelines that were not destroyed end with the program, but not one whose own callback ends it: a thread
+  // cannot wait for itself.
+  ~Handles() {
+    for (auto& [number, pipeline] : pipelines_) {
+      if (pipeline->on_own_thread()) {
+        std::make_unique<std::shared_ptr<Pipeline>>(std::move(pipeline)).release();
+      }
+    }
+  }
+
   lrt_pipeline* add(std::shared_ptr<Pipeline> pipeline) {
     const std::lock_guard<std::mutex> lock(mutex_);
     pipelines_[++last_] = std::move(pipeline);

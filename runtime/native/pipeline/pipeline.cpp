@@ -154,8 +154,10 @@ void Pipeline::stop() {
   stages_.clear();
 }
 
+bool Pipeline::on_own_thread() const { return own_pipeline == this; }
+
 void Pipeline::refuse_own_thread(const char* call) const {
-  if (own_pipeline == this) {
+  if (on_own_thread()) {
     refuse(std::string(call) +
            " cannot be called by a callback of the same pipeline; call it on another thread");
   }

@@ -35,6 +35,7 @@ class Pipeline {
   void read(lrt_pipeline_stats* stats) const;
   // End the threads. Allowed more than once; refused on a thread of the pipeline.
   void stop();
+  bool on_own_thread() const;
 
  private:
   using Queue = BoundedQueue<Frame*>;
