@@ -22,6 +22,8 @@ NONE, AMPERE_PLUS, SAME_COMPUTE_CAPABILITY = "none", "ampere_plus", "same_comput
 """Values of ``hardware_compatible``."""
 
 _AMPERE = (8, 0)
+_DTYPES = ("bool", "float16", "float32", "int8", "int32", "int64", "uint8")
+"""Of what an engine takes and gives."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def read_manifest(engine: Path) -> EngineManifest:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         number = values.pop("format")
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise LayoutRTError(damaged) from None
     if not isinstance(number, int):
         raise LayoutRTError(damaged)
@@ -180,6 +182,11 @@ def _check_values(manifest: EngineManifest) -> None:
     texts += [manifest.engine_sha256, *manifest.metadata.keys(), *manifest.metadata.values()]
     flags = (manifest.version_compatible, manifest.dla)
     numbers = [manifest.engine_bytes, *(dim for output in manifest.outputs for dim in output.shape)]
+    tensors: list[EngineInput | EngineOutput] = [*manifest.inputs, *manifest.outputs]
+    for tensor in tensors:
+        texts.append(tensor.name)
+        if tensor.dtype not in _DTYPES:
+            raise ValueError(tensor.name)
     for entry in manifest.inputs:
         if not len(entry.min) == len(entry.opt) == len(entry.max):
             raise ValueError(entry.name)
@@ -227,13 +234,16 @@ def check_engine(
             f"{engine} was built with the operator library of layoutrt {manifest.operator_library} and this "
             f"is {operator_library}; {again}"
         )
-    size = engine.stat().st_size
+    try:
+        size = engine.stat().st_size
+        content = engine.read_bytes() if size == manifest.engine_bytes else b""
+    except OSError as error:
+        raise LayoutRTError(f"the file '{engine}' cannot be read: {error.strerror}") from None
     if size != manifest.engine_bytes:
         raise LayoutRTError(
             f"{engine} has {size} bytes where its manifest says {manifest.engine_bytes}; "
             "copy the engine and its manifest again, or build it again"
         )
-    content = engine.read_bytes()
     if hashlib.sha256(content).hexdigest() != manifest.engine_sha256:
         raise LayoutRTError(
             f"{engine} is another file than its manifest describes (the SHA-256 differs); "

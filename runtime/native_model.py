@@ -181,7 +181,10 @@ def native_tensors(arrays: Mapping[str, np.ndarray]) -> ctypes.Array[native.Nati
 
 def _is_for_tensorrt(path: Path) -> bool:
     """Whether the metadata of a model file says so; without reading it as a model, which takes a package."""
-    return path.is_file() and b"layoutrt.target\x12\x08tensorrt" in path.read_bytes()
+    try:
+        return path.is_file() and b"layoutrt.target\x12\x08tensorrt" in path.read_bytes()
+    except OSError:
+        return False
 
 
 def _stage_times(times: native.NativeStageTimes) -> StageTimes:

@@ -92,7 +92,10 @@ def test_keys_of_later_versions_of_the_same_format_are_passed_over(tmp_path) -> 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[1]", b"\xff\xfe", b"{}", b'{"format": 1}', b'{"format": "1"}', b'{"format": null}'],
+    [
+        *(b"", b"{", b"[1]", b"\xff\xfe", b"{}", b"[" * 100_000),
+        *(b'{"format": 1}', b'{"format": "1"}', b'{"format": null}'),
+    ],
 )
 def test_a_file_that_is_no_manifest_is_one_sentence(tmp_path, content) -> None:
     path = write(tmp_path)
@@ -110,6 +113,9 @@ def test_a_file_that_is_no_manifest_is_one_sentence(tmp_path, content) -> None:
         ("tensorrt", "ten"),
         ("dla", 0),
         ("inputs", [{"name": "x", "dtype": "uint8", "min": [1], "opt": [1, 2], "max": [1, 2]}]),
+        ("inputs", [{"name": "x", "dtype": "uint", "min": [1], "opt": [1], "max": [1]}]),
+        ("outputs", [{"name": "y", "dtype": 3, "shape": [1]}]),
+        ("outputs", [{"name": 3, "dtype": "uint8", "shape": [1]}]),
     ],
 )
 def test_a_manifest_with_a_damaged_entry_is_one_sentence(tmp_path, key, value) -> None:
@@ -180,6 +186,17 @@ def test_a_truncated_or_mistaken_copy_is_noticed(tmp_path, plan, words) -> None:
     path = write(tmp_path, plan=plan)
     with pytest.raises(LayoutRTError, match=words):
         check_engine(path, MANIFEST, **HERE)
+
+
+def test_an_engine_that_cannot_be_read_is_one_sentence(tmp_path, monkeypatch) -> None:
+    def denied(path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    path = write(tmp_path)
+    monkeypatch.setattr(type(path), "read_bytes", denied)
+    with pytest.raises(LayoutRTError) as raised:
+        check_engine(path, MANIFEST, **HERE)
+    assert str(raised.value) == f"the file '{path}' cannot be read: Permission denied"
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,20 @@ def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
         Session(tmp_path)
 
 
+def test_a_file_that_python_may_not_read_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # The administrator, as whom tests may run, can read every file; what the library says is of another cause.
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    path = tmp_path / "m.onnx"
+    path.touch()
+    with pytest.raises(LayoutRTError, match=r"m\.onnx"):
+        Session(path)
+
+
 def test_a_model_of_a_newer_layoutrt_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "m.onnx", metadata={"layoutrt.format": "2", "layoutrt.version": "7.1"})
     with pytest.raises(LayoutRTError) as caught:
