@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import math
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -283,8 +284,11 @@ class Pipeline:
                 else type(frame).__name__
             )
             raise LayoutRTError(f"a frame of this pipeline is uint8 {list(self._shape)}, got {got}")
-        packed = frame.strides[1:] == ((3, 1) if frame.ndim == 3 else (1,)) and frame.strides[0] >= 0
-        return frame if packed else np.ascontiguousarray(frame)
+        # Rows that share memory, as those of `numpy.broadcast_to`, are copied: 0 bytes from a row to the next
+        # would mean something else.
+        distant = frame.strides[0] >= math.prod(frame.shape[1:])
+        packed = frame.strides[1:] == ((3, 1) if frame.ndim == 3 else (1,))
+        return frame if packed and distant else np.ascontiguousarray(frame)
 
 
 class _Source:

@@ -354,6 +354,19 @@ def test_frames_with_distant_rows_are_copied_right(segmenter: Session, generator
         np.testing.assert_array_equal(result.frame, view)
 
 
+def test_frames_whose_rows_share_memory_are_copied_right(segmenter: Session, generator: Session) -> None:
+    row = np.random.default_rng(0).integers(0, KNOWN, (1, W, 3), np.uint8)
+    line = np.arange(W * 3 + H - 1, dtype=np.uint8) % KNOWN
+    overlapping = np.lib.stride_tricks.as_strided(line, (H, W, 3), (1, 3, 1))
+    with Pipeline(segmenter, generator, policy=Policy.EVERY_FRAME) as pipeline:
+        for view in (np.broadcast_to(row, (H, W, 3)), overlapping):
+            pipeline.push(view)
+            result = pipeline.next()
+            assert result is not None
+            assert result.frame is not None
+            np.testing.assert_array_equal(result.frame, view)
+
+
 def test_what_the_source_raises_comes_after_the_results_before_it(
     segmenter: Session, generator: Session
 ) -> None:
