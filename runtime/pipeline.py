@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import math
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,9 @@ from layoutrt.runtime.session import Session
 
 # How long a native call may wait: the interpreter acts on an interrupt only between calls.
 _PATIENCE_MS = 50
+
+# `captures_for`: the handle of the pipeline that this thread brings a frame to.
+_thread = threading.local()
 
 
 class Policy(enum.Enum):
@@ -229,7 +233,7 @@ class Pipeline:
             LayoutRTError: a frame has another shape or dtype, or the pipeline is closed or capturing. What
                 ``frames`` raises comes after the results of the frames before.
         """
-        source = _Source(iter(frames), self._checked, self._shape)
+        source = _Source(iter(frames), self._checked, self._shape, self._handle)
         capture = native.CaptureFunction(source.capture)
         check(self._library.lrt_pipeline_run(self._handle, capture, None))
         # The thread of an earlier source has ended.
@@ -240,6 +244,8 @@ class Pipeline:
             source.ended = True
             while self._destroy.alive and self.next() is not None:
                 pass
+            # It refers to the pipeline, which else would never be freed.
+            del self._used[2:]
         if source.error is not None:
             raise source.error
 
@@ -261,7 +267,15 @@ class Pipeline:
         return Stats(**{name: getattr(stats, name) for name in Stats.__dataclass_fields__})
 
     def close(self) -> None:
-        """Drop what is inside, after the runs under way, and end the threads. Allowed more than once."""
+        """Drop what is inside, after the runs under way, and end the threads. Allowed more than once.
+
+        Raises:
+            LayoutRTError: the iterator that frames are taken from calls it, for whose end it would wait.
+        """
+        if getattr(_thread, "captures_for", None) is self._handle:
+            raise LayoutRTError(
+                "the source of a pipeline's frames cannot close it; close it on another thread"
+            )
         self._destroy()
 
     def __enter__(self) -> Pipeline:
@@ -299,7 +313,9 @@ class _Source:
         frames: Iterator[NDArray[np.uint8]],
         checked: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
         shape: tuple[int, ...],
+        handle: ctypes.c_void_p,
     ) -> None:
+        self._handle = handle
         self._frames = frames
         self._checked = checked
         self._shape = shape
@@ -307,6 +323,7 @@ class _Source:
         self.error: BaseException | None = None
 
     def capture(self, _: object, memory: int, stride: int, user_stamp: object) -> int:
+        _thread.captures_for = self._handle
         try:
             if self.ended:
                 return 0
@@ -316,6 +333,8 @@ class _Source:
         except BaseException as error:
             self.error = error
             return 0
+        finally:
+            _thread.captures_for = None
         target = (ctypes.c_uint8 * (self._shape[0] * stride)).from_address(memory)
         np.ctypeslib.as_array(target).reshape(self._shape)[:] = frame
         return 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import itertools
 import os
 import shutil
 import subprocess
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -397,6 +399,32 @@ def test_what_the_source_raises_comes_after_the_results_before_it(
         assert [result.index for result in pipeline.run([numbered(9)])] == [pipeline.stats().pushed - 1]
 
 
+def test_a_pipeline_that_is_forgotten_is_freed_with_its_threads(generator: Session) -> None:
+    pipeline = Pipeline(None, generator, policy=Policy.EVERY_FRAME)
+    before = len(os.listdir("/proc/self/task"))
+    for _ in range(2):
+        assert len(list(pipeline.run([np.zeros((H, W), np.uint8)] * 3))) == 3
+    freed = weakref.ref(pipeline)
+    del pipeline
+    gc.collect()
+    assert freed() is None
+    assert len(os.listdir("/proc/self/task")) < before
+
+
+def test_a_source_cannot_close_its_pipeline(generator: Session) -> None:
+    def frames() -> Iterator[np.ndarray]:
+        yield np.zeros((H, W), np.uint8)
+        pipeline.close()
+
+    pipeline = Pipeline(None, generator, policy=Policy.EVERY_FRAME)
+    with pytest.raises(LayoutRTError, match="cannot close it"):
+        list(pipeline.run(frames()))
+    assert pipeline.stats().done == 1
+    pipeline.close()
+    with pytest.raises(LayoutRTError, match="destroyed"):
+        pipeline.stats()
+
+
 def test_frames_cannot_be_pushed_during_a_capture(segmenter: Session, generator: Session) -> None:
     with Pipeline(segmenter, generator, policy=Policy.EVERY_FRAME) as pipeline:
         results = pipeline.run(numbered(number) for number in range(30))
@@ -531,9 +559,7 @@ def test_a_callback_may_end_the_program(compiler: str, generator: Session, tmp_p
     runtime = onnxruntime_library()
     variables = os.environ | ({"LAYOUTRT_ONNXRUNTIME": str(runtime)} if runtime else {})
     program = ["./ending", str(generator.path)]
-    ended = subprocess.run(
-        program, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60
-    )
+    ended = subprocess.run(program, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 7, ended.stdout + ended.stderr
 
 

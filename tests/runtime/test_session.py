@@ -175,7 +175,7 @@ def test_a_file_that_python_may_not_read_is_refused_by_name(
     def denied(path: Path) -> bytes:
         raise PermissionError(13, "Permission denied", str(path))
 
-    # The administrator, as whom tests may run, can read every file; what the library says is of another cause.
+    # Tests may run as the administrator, who can read every file.
     monkeypatch.setattr(Path, "read_bytes", denied)
     path = tmp_path / "m.onnx"
     path.touch()
