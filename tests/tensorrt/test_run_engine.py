@@ -71,9 +71,9 @@ def test_times_are_those_of_the_gpus_events(world, model, tmp_path) -> None:
     assert times.runs == 3
     assert times.engine_ms == ENGINE_MS
     assert times.sum.engine_ms == 3 * ENGINE_MS
-    assert COPY_MS <= times.copy_in_ms < COPY_MS + 50
-    assert COPY_MS <= times.copy_out_ms < COPY_MS + 50
-    assert times.total_ms >= 0
+    # What comes on top of the GPU's times took part of the run's own.
+    assert 0 <= times.copy_in_ms - COPY_MS <= times.total_ms
+    assert 0 <= times.copy_out_ms - COPY_MS <= times.total_ms
     assert times.wait_ms >= 0
 
 

@@ -106,8 +106,10 @@ void times_are_those_of_the_gpu() {
   const lrt_timings timings = session.timings();
   EXPECT(timings.runs == 3);
   EXPECT(timings.last.engine_ms == 2);  // of the tests' clock
-  EXPECT(timings.last.copy_in_ms >= 0.5 && timings.last.copy_in_ms < 1);
-  EXPECT(timings.last.copy_out_ms >= 0.25 && timings.last.copy_out_ms < 0.75);
+  // What comes on top took part of the run's own time, on the machine's clock.
+  const double most = timings.last.total_ms;
+  EXPECT(timings.last.copy_in_ms >= 0.5 && timings.last.copy_in_ms <= 0.5 + most);
+  EXPECT(timings.last.copy_out_ms >= 0.25 && timings.last.copy_out_ms <= 0.25 + most);
   EXPECT(timings.sum.engine_ms == 6);
 }
 
