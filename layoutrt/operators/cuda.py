@@ -237,9 +237,15 @@ def ordered_weight(weight: Tensor, dtype: torch.dtype) -> Tensor:
         # Inference tensors do not say when they change.
         return _in_order(weight, dtype)
     state = (weight._version, weight.data_ptr(), dtype)
+    stream = _stream_of(weight)
     known = _ordered.get(weight)
     if known is None or known[0] != state:
-        known = _ordered[weight] = (state, _in_order(weight, dtype))
+        made = _in_order(weight, dtype)
+        known = _ordered[weight] = (state, made, stream, stream and stream.record_event())
+    elif stream is not None and stream != known[2]:
+        # The stream that made the copy may not have come so far, and must not reuse its memory too early.
+        stream.wait_event(known[3])
+        known[1].record_stream(stream)
     return known[1]
 
 
@@ -287,6 +293,11 @@ _OTHER_REMEDY = "CUDA_LAUNCH_BLOCKING=1 shows whether an earlier launch failed"
 
 def _is_gpu(device: torch.device) -> bool:
     return device.type == "cuda"
+
+
+def _stream_of(tensor: Tensor) -> torch.cuda.Stream | None:
+    """The current one of the tensor's device."""
+    return torch.cuda.current_stream(tensor.device) if tensor.is_cuda else None
 
 
 def _capturing(tensor: Tensor) -> bool:

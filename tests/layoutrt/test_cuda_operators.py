@@ -273,3 +273,34 @@ def test_the_signatures_are_those_of_the_header() -> None:
         assert kinds[:pointers] == ["pointer"] * pointers
         assert kinds[pointers : pointers + numbers] == ["int32_t"] * numbers
     assert found == cuda._SIGNATURES
+
+
+def test_a_weight_that_was_ordered_on_one_stream_is_waited_for_on_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Stream:
+        """Notes what it waits for; a CPU has none."""
+
+        def __init__(self) -> None:
+            self.waited: list[object] = []
+
+        def record_event(self) -> object:
+            return self
+
+        def wait_event(self, event: object) -> None:
+            self.waited.append(event)
+
+    first, second = Stream(), Stream()
+    kept: list[tuple[int, object]] = []
+    monkeypatch.setattr(
+        torch.Tensor, "record_stream", lambda tensor, stream: kept.append((tensor.data_ptr(), stream))
+    )
+    weight = torch.randn(9, 4, 3, 3)
+    copies = []
+    for stream in (first, first, second):
+        monkeypatch.setattr(cuda, "_stream_of", lambda tensor, stream=stream: stream)
+        copies.append(cuda.ordered_weight(weight, torch.float32))
+    assert copies[0] is copies[1] is copies[2]
+    assert first.waited == []
+    assert second.waited == [first]
+    assert kept == [(copies[0].data_ptr(), second)]
