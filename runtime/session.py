@@ -22,6 +22,9 @@ from layoutrt.runtime.tensors import TensorInfo as TensorInfo
 #: More threads than any machine has processors spin against each other, and a run never ends.
 MAX_THREADS = 256
 
+# `session`: the token of the session whose thread this is.
+_thread = threading.local()
+
 
 class Session:
     """Loads a model and runs it with layoutrt's operators: ONNX files on the CPU, engines on the GPU.
@@ -59,6 +62,8 @@ class Session:
         self._model: LoadedModel | None = None
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
+        # Stands for the session, which its thread must not keep alive.
+        self._token = object()
         if threads is not None and threads < 1:
             raise LayoutRTError(f"threads must be at least 1, got {threads}")
         if threads is not None and threads > MAX_THREADS:
@@ -161,7 +166,9 @@ class Session:
         with self._lock:
             self._open_model()
             if self._executor is None:
-                self._executor = ThreadPoolExecutor(1, "layoutrt")
+                self._executor = ThreadPoolExecutor(
+                    1, "layoutrt", initializer=setattr, initargs=(_thread, "session", self._token)
+                )
             return self._executor.submit(self.run, **inputs)
 
     @property
@@ -171,11 +178,22 @@ class Session:
             return self._open_model().timings()
 
     def close(self) -> None:
-        """Wait for what was submitted and free the model. Allowed more than once."""
+        """Wait for what was submitted and free the model. Allowed more than once.
+
+        Raises:
+            LayoutRTError: a callback of a submitted run calls it, on the thread that would be waited for.
+        """
+        if getattr(_thread, "session", None) is self._token:
+            raise LayoutRTError(
+                f"a callback of a run cannot close the session of {self.path}; close it on another thread"
+            )
         with self._lock:
             executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown()
+        self._free()
+
+    def _free(self) -> None:
         with self._lock:
             if self._model is not None:
                 self._model.close()
@@ -192,7 +210,7 @@ class Session:
         if self._executor is not None:
             self._executor.shutdown(wait=False)
             self._executor = None
-        self.close()
+        self._free()
 
     @property
     def is_native(self) -> bool:

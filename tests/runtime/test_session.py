@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,30 @@ def test_submitted_runs_give_futures_in_order(tmp_path: Path) -> None:
         wrong.result(0)
     with pytest.raises(LayoutRTError, match="is closed"):
         session.submit(a=A, b=B)
+
+
+def test_a_callback_of_a_run_cannot_close_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    gate = threading.Event()
+    with Session(save(tmp_path / "m.onnx")) as session:
+
+        def close(future: object) -> None:
+            try:
+                session.close()
+            except Exception as error:
+                told.append(str(error))
+
+        run = session.run
+        monkeypatch.setattr(session, "run", lambda **inputs: gate.wait(30) and run(**inputs))
+        first = session.submit(a=A, b=B)
+        first.add_done_callback(close)
+        second = session.submit(a=A, b=B)
+        gate.set()
+        np.testing.assert_array_equal(second.result(30)["total"], A + B)
+    assert len(told) == 1
+    assert "close it on another thread" in told[0]
 
 
 def test_timings_are_summed_up(tmp_path: Path) -> None:
