@@ -22,13 +22,15 @@ void refuse_capture(cudaStream_t stream) {
       "the stream is being captured into a CUDA graph; a session captures its own, so run it outside");
 }
 
-void check_device_tensor(const char* kind, const lrt_tensor& tensor, int device) {
+void* device_address(const char* kind, const lrt_tensor& tensor, int device) {
   const auto refuse = [&](const std::string& what) {
     throw Error(LRT_INVALID_ARGUMENT, std::string(kind) + " '" + tensor.name + "' " + what);
   };
   cudaPointerAttributes attributes{};
   check(cudaPointerGetAttributes(&attributes, tensor.data), "look at an address");
-  if (attributes.type == cudaMemoryTypeUnregistered) {
+  // Page-locked memory of the host may have another address on the GPU, or none.
+  void* const address = attributes.devicePointer;
+  if (attributes.type == cudaMemoryTypeUnregistered || address == nullptr) {
     refuse("is not in memory that the GPU reaches; give a pointer of cudaMalloc, or use lrt_session_run");
   }
   // An access to it would end the process's use of the GPU.
@@ -36,9 +38,10 @@ void check_device_tensor(const char* kind, const lrt_tensor& tensor, int device)
     refuse("is in the memory of GPU " + std::to_string(attributes.device) + " and the session runs on GPU " +
            std::to_string(device) + "; copy it there first");
   }
-  if (reinterpret_cast<uintptr_t>(tensor.data) % kAlignment != 0) {
+  if (reinterpret_cast<uintptr_t>(address) % kAlignment != 0) {
     refuse("must start at a multiple of 256 bytes, as TensorRT asks");
   }
+  return address;
 }
 
 }  // namespace layoutrt::trt

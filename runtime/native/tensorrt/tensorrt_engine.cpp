@@ -159,12 +159,10 @@ class TensorRtEngine final : public Engine {
     refuse_capture(cuda_stream);
     device_addresses_ = own_addresses_;
     for (size_t i = 0; i < inputs.size(); ++i) {
-      check_device_tensor("input", *inputs[i], gpu_.device);
-      device_addresses_[i] = inputs[i]->data;
+      device_addresses_[i] = device_address("input", *inputs[i], gpu_.device);
     }
     for (const lrt_tensor* output : outputs) {
-      check_device_tensor("output", *output, gpu_.device);
-      device_addresses_[inputs_.size() + index_of(*output)] = output->data;
+      device_addresses_[inputs_.size() + index_of(*output)] = device_address("output", *output, gpu_.device);
     }
     Plan& plan = prepare(inputs, device_addresses_);
     for (lrt_tensor* output : outputs) describe(plan, output);

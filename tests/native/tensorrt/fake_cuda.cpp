@@ -51,6 +51,7 @@ std::recursive_mutex mutex;
 fake_cuda::Machine machine;
 std::map<std::string, long> counts;
 std::map<char*, Allocation> memory;
+std::map<const void*, void*> mapped;  // host memory that has another address on the GPU
 std::vector<Failure> failures;
 CUstream_st legacy;
 cudaError_t last = cudaSuccess;
@@ -157,11 +158,17 @@ void reset(const Machine& made) {
   failures.clear();
   last = cudaSuccess;
   pageable = 0;
+  mapped.clear();
 }
 
 void fail(const char* function, cudaError_t error, int skipped) {
   const std::lock_guard<std::recursive_mutex> lock(mutex);
   failures.push_back({function, error, skipped});
+}
+
+void map_host(const void* host, void* device) {
+  const std::lock_guard<std::recursive_mutex> lock(mutex);
+  mapped[host] = device;
 }
 
 long count(const char* function) {
@@ -252,6 +259,11 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
                      : found->device  ? cudaMemoryTypeDevice
                                       : cudaMemoryTypeHost;
   attributes->device = found == nullptr ? -1 : found->gpu;
+  const auto elsewhere = mapped.find(pointer);
+  attributes->hostPointer = found == nullptr || found->device ? nullptr : const_cast<void*>(pointer);
+  attributes->devicePointer = elsewhere != mapped.end() ? elsewhere->second
+                              : found == nullptr        ? nullptr
+                                                        : const_cast<void*>(pointer);
   return cudaSuccess;
 }
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {

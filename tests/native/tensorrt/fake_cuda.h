@@ -27,6 +27,9 @@ long live();                       // allocations, streams, events and graphs th
 long pageable_copies();            // asynchronous copies of host memory that is not page-locked, since reset
 bool idle(cudaStream_t stream);    // nothing is left to do on it
 
+// Page-locked memory that the GPU finds at another address, or with nullptr not at all; until reset.
+void map_host(const void* host, void* device);
+
 // What a kernel launch is: work on a stream that takes `ms` of the fake clock.
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work, double ms);
 

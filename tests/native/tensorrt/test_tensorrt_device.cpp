@@ -50,11 +50,25 @@ void runs_on_device_memory_are_enqueued_on_the_callers_stream() {
   EXPECT(images.right());
   EXPECT(std::memcmp(image.described.data, images.wanted.data(), images.wanted.size()) == 0);
 
+  // Where the host's memory is mapped for the GPU is where the GPU writes.
+  void* locked = nullptr;
+  cudaHostAlloc(&locked, images.image.size(), cudaHostAllocMapped);
+  fake_cuda::map_host(locked, image.described.data);
+  lrt_tensor mapped = image.described;
+  mapped.data = locked;
+  std::memset(image.described.data, 0, images.image.size());
+  session.run_device({labels.described, z.described}, {mapped}, stream);
+  cudaStreamSynchronize(stream);
+  EXPECT(std::memcmp(image.described.data, images.wanted.data(), images.wanted.size()) == 0);
+
   const auto refuse = [&](const char* sentence, lrt_tensor input, lrt_tensor result) {
     EXPECT_REFUSED(LRT_INVALID_ARGUMENT, sentence,
                    session.run_device({input, z.described}, {result}, stream));
   };
   refuse("input 'labels' is not in memory that the GPU reaches", inputs[0], image.described);
+  fake_cuda::map_host(locked, nullptr);
+  refuse("output 'image' is not in memory that the GPU reaches", labels.described, mapped);
+  cudaFreeHost(locked);
   cudaSetDevice(1);
   const OnDevice elsewhere(inputs[0]);
   cudaSetDevice(0);
