@@ -23,6 +23,7 @@ from layoutrt.calib.table import CalibrationTable
 from layoutrt.calib.tensorrt_parts import origin
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import file_digest
+from layoutrt.models import resolve_model
 from layoutrt.onnx_file import save_model, weights_path
 
 TARGETS = {"ort": "onnxruntime", "tensorrt": "tensorrt"}
@@ -104,6 +105,8 @@ def calibrate(
             something else, or the budget cannot be kept to. Then no model is written.
     """
     _check_arguments(method, percentile, target, precision, keep, budget)
+    if resolve_model(model).resolve() == Path(out).resolve():
+        raise LayoutRTError(f"--out {out} is the model that is to be calibrated; name another file")
     measured, equalized = measured_model(
         model,
         data,
@@ -120,11 +123,14 @@ def calibrate(
         threads=threads,
     )
     judge, layers = measured.judge, list(placement.quantizable_layers(equalized.proto))
-    kept = [*keep, *_within(budget, equalized, judge, keep, track)] if budget else keep
+    if budget:
+        kept = [*keep, *_within(budget, equalized, measured.table, target, judge, keep, track)]
+    else:
+        kept = list(keep)
     made, islands = _place(equalized, measured.table, target, precision, kept)
     # Large models are not kept twice.
     del equalized
-    damage = judge.damage(for_onnxruntime(made) if target == "tensorrt" else made)
+    damage = judge.damage(_as_run_here(made, target))
     in_8_bits = _quantized_nodes(made)
     counts = Counter(node.op_type for node in in_8_bits)
     names = {name for node in in_8_bits for name in (node.name, origin(node))}
@@ -168,12 +174,20 @@ def calibrate(
 
 
 def _within(
-    budget: Budget, model: EqualizedModel, judge: Judge, keep: Collection[str], track: Track
+    budget: Budget,
+    model: EqualizedModel,
+    table: CalibrationTable,
+    target: str,
+    judge: Judge,
+    keep: Collection[str],
+    track: Track,
 ) -> list[str]:
     """Further layers that have to stay in float."""
 
     def damage_with(names: Sequence[str]) -> Damage:
-        return judge.damage(placement.int8_for_onnxruntime(model.copy(), [*keep, *names]))
+        # Placed as it will be: the two targets' levels differ.
+        made, _ = _place(model.copy(), table, target, "int8", [*keep, *names])
+        return judge.damage(_as_run_here(made, target))
 
     ranked = [layer.node for layer in rank_layers(model, judge, track=track) if layer.node not in keep]
     return layers_to_keep(budget, ranked, damage_with)
@@ -191,6 +205,10 @@ def _place(
     if target == "tensorrt":
         return placement.half_for_tensorrt(model, table.half)
     return placement.half_for_onnxruntime(model, table.half)
+
+
+def _as_run_here(model: onnx.ModelProto, target: str) -> onnx.ModelProto:
+    return for_onnxruntime(model) if target == "tensorrt" else model
 
 
 def _quantized_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:

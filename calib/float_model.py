@@ -41,8 +41,8 @@ def load_float_model(name_or_path: str | Path) -> tuple[FloatModel, onnx.ModelPr
         What it is, and its graph with the weights in it.
 
     Raises:
-        LayoutRTError: it is none of ours, not in float32, half of a model, or holds an operator that no
-            placement knows.
+        LayoutRTError: it is none of ours, not in float32, half of a model, of a fixed batch, or holds an
+            operator that no placement knows.
     """
     path = resolve_model(name_or_path)
     try:
@@ -52,6 +52,9 @@ def load_float_model(name_or_path: str | Path) -> tuple[FloatModel, onnx.ModelPr
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     _check(path, metadata)
     _check_operators(path, proto)
+    batch = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    if batch > 1:
+        raise LayoutRTError(f"{path} takes {batch} inputs a run; export it without --batch to calibrate it")
     config = json.loads(metadata["layoutrt.config"])
     size = (int(config["image_height"]), int(config["image_width"]))
     dims = proto.graph.input[0].type.tensor_type.shape.dim[1:3]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from layoutrt.calib.calibration_inputs import CalibrationInputs
 from layoutrt.calib.fidelity import Fidelity, FidelityMeter
 from layoutrt.calib.float_model import FloatModel
+from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.layouts.confusion import ConfusionMatrix
 from layoutrt.models import resolve_model
@@ -83,6 +84,9 @@ class Judge:
         frames: at most so many, evenly spread.
         segmenter: name or file of what labels a generator's images; None to do without.
         threads: of one run; None for one per processor.
+
+    Raises:
+        LayoutRTError: the segmenter is none, or has another label set than the model.
     """
 
     def __init__(
@@ -98,6 +102,8 @@ class Judge:
         self._output = "labels" if model.kind == "segmenter" else "image"
         self._examples = list(inputs.examples(frames))
         self._segmenter = resolve_model(segmenter) if segmenter and self._output == "image" else None
+        if self._segmenter:
+            _check_segmenter(self._segmenter, model.label_set)
         with Session(model.path, threads=threads) as session:
             self._expected = list(self._run(session))
         self._expected_labels = list(self._segment(self._expected))
@@ -150,6 +156,18 @@ class Judge:
         for expected, found in zip(truth, labels, strict=True):
             confusion.add(expected, found)
         return 100 * confusion.mean_iou
+
+
+def _check_segmenter(path: Path, labels: LabelSet) -> None:
+    with Session(path, threads=1) as session:
+        kind, own = session.metadata.get("layoutrt.kind"), session.label_set
+    if kind != "segmenter" or own is None:
+        raise LayoutRTError(f"{path} is no segmenter; give a --segmenter of layoutrt export, or leave it out")
+    if own != labels:
+        raise LayoutRTError(
+            f"segmenter {path} has the label set '{own.name}' and the model '{labels.name}'; "
+            "give a --segmenter of the model's label set, or leave it out"
+        )
 
 
 def default_segmenter(labels: LabelSet, name: str = "camvid-seg") -> str | None:

@@ -43,6 +43,8 @@ class _Conversion:
             copied.CopyFrom(node)
             if node.domain == DOMAIN:
                 self._operator(copied)
+            elif node.op_type == "DequantizeLinear" and self.types[node.output[0]] == TensorProto.FLOAT16:
+                self._dequantize(copied)
             else:
                 self.nodes.append(copied)
         del self.graph.node[:]
@@ -66,6 +68,20 @@ class _Conversion:
             self.nodes.append(
                 helper.make_node("Cast", [f"{y}_computed"], [y], f"{y}_cast", to=TensorProto.FLOAT16)
             )
+
+    def _dequantize(self, node: onnx.NodeProto) -> None:
+        """Dequantise in float32, and round to FP16 after: the same numbers.
+
+        Between such nodes in FP16, ONNX Runtime quantises the bias of a convolution too, and counts its
+        levels in FP16, where they overflow.
+        """
+        (y,) = node.output
+        node.input[1] = self._cast(node.input[1], TensorProto.FLOAT)
+        node.output[0] = f"{y}_wide"
+        self.nodes += [
+            node,
+            helper.make_node("Cast", [f"{y}_wide"], [y], f"{y}_cast", to=TensorProto.FLOAT16),
+        ]
 
     def _levels(self, node: onnx.NodeProto, y: str) -> None:
         """Quantise a result, which a plugin does itself."""

@@ -74,6 +74,7 @@ class ExportedModel:
 
     Attributes:
         in_two_files: whether it was exported with ``--cache-layout``.
+        batch: inputs of a run; None where any number is taken.
     """
 
     def __init__(self, model: str | Path, threads: int | None) -> None:
@@ -107,14 +108,14 @@ class ExportedModel:
             self.close()
             raise LayoutRTError(f"{self.path} names no label set; export it again with layoutrt export")
         self.label_set = labels
-        self._batch, height, width = self._session.inputs[0].shape[:3]
+        self.batch, height, width = self._session.inputs[0].shape[:3]
         self.size = (height, width) if height and width else None
         self._output = "image" if self.kind == GENERATOR else "labels"
 
     def run(self, arguments: dict[str, NDArray]) -> NDArray[np.uint8]:
         """See `VerifiedModel`."""
         # A model of a fixed batch computes the same thing several times.
-        batch = self._batch or 1
+        batch = self.batch or 1
         given = {name: np.repeat(array, batch, axis=0) for name, array in arguments.items()}
         return self._session.run(**given)[self._output][0]
 

@@ -215,6 +215,11 @@ def _check_graphs(*models: VerifiedModel) -> None:
                 f"--layers compares ONNX graphs and {model.path} is an engine; give the .onnx file that it "
                 "was built from, or leave it out"
             )
+        if model.batch and model.batch > 1:
+            raise LayoutRTError(
+                f"--layers compares graphs of one input and {model.path} takes {model.batch} a run; "
+                "export it without --batch, or leave it out"
+            )
         if model.in_two_files:
             raise LayoutRTError(
                 f"--layers compares whole graphs and {model.path} is half of one; "

@@ -13,6 +13,8 @@ PERCEPTUAL = ("none", "segmenter", "vgg")
 PRECISIONS = ("float32", "bf16", "fp16")
 PATHS = ("data", "perceptual_file", "teacher")
 """Fields that say where something lies; folders move, so they may differ when a run is resumed."""
+NAMED = (*PATHS, "label_set")
+"""Fields of which a path's last part says what they are: a label set may be a file, too."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ class TrainingConfig:
             "ema_decay": 0 <= self.ema_decay < 1,
             "enlarge": self.enlarge >= 1,
             "init_gain": self.init_gain > 0,
+            "seed": self.seed >= 0,
             "load_height": self.load_height == 0 or self.load_height >= self.height,
             "load_width": self.load_width == 0 or self.load_width >= self.width,
         }
@@ -116,10 +119,11 @@ class TrainingConfig:
                     f"training configuration: {field} = {getattr(self, field)} is out of range"
                 )
 
-        if (self.height // 32) * (self.width // 32) < 2:
+        smallest = 2 ** max(5, self.pyramid_levels - 1)
+        if (self.height // smallest) * (self.width // smallest) < 2:
             raise LayoutRTError(
-                f"training size {self.height}x{self.width} is too small: the discriminator halves it five "
-                "times, and one pixel has no statistics; use 32x64 or more"
+                f"training size {self.height}x{self.width} is too small: the networks divide it by "
+                f"{smallest}, and one pixel has no statistics; use {smallest}x{2 * smallest} or more"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -160,7 +164,7 @@ class TrainingConfig:
 
     def provenance(self) -> dict[str, Any]:
         """Plain values for a checkpoint that is given away: paths are reduced to their last part."""
-        return {key: Path(value).name if key in PATHS else value for key, value in self.to_dict().items()}
+        return {key: Path(value).name if key in NAMED else value for key, value in self.to_dict().items()}
 
     def differences(self, other: dict[str, Any], names: tuple[str, ...] = ()) -> list[str]:
         """Fields in which a stored configuration differs, as ``field: stored -> asked``.
@@ -174,8 +178,12 @@ class TrainingConfig:
         return [
             f"{key}: {stored[key]} -> {mine[key]}"
             for key in names or mine
-            if key not in PATHS and stored[key] != mine[key]
+            if key not in PATHS and stored[key] != mine[key] and not _same_name(key, stored[key], mine[key])
         ]
+
+
+def _same_name(field: str, stored: Any, asked: Any) -> bool:
+    return field in NAMED and Path(stored).name == Path(asked).name
 
 
 ARCHITECTURE_FIELDS = (

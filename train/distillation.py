@@ -112,8 +112,10 @@ class Distillation:
         return nn.ModuleDict({stride: nn.Conv2d(before[stride], after[stride], 1) for stride in self.strides})
 
     def to(self, device: torch.device) -> None:
-        """Move the teacher to ``device``."""
+        """Move the teacher and the adapters to ``device``."""
         self.teacher.generator.to(device)
+        if self.adapters is not None:
+            self.adapters.to(device)
         if self.teacher.discriminator:
             self.teacher.discriminator.to(device)
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.data import default_collate
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.layouts import LabelSet, label_set
+from layoutrt.layouts import label_set
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.datasets import (
     PairDataset,
@@ -71,8 +71,13 @@ def train(
         raise LayoutRTError(f"{run} holds a run already; continue it with --resume or choose another --out")
     keep_freed_memory()
     labels = label_set(config.label_set)
+    entries = open_dataset(config.dataset, config.data, "train")
+    if config.instances and entries[0].instances is None:
+        raise LayoutRTError(
+            f"{config.data} has no instance maps, which --instances reads; leave it out, or add them"
+        )
     training = PairDataset(
-        open_dataset(config.dataset, config.data, "train"),
+        entries,
         labels,
         (config.height, config.width),
         load_size=config.load_size,
@@ -125,7 +130,7 @@ def _run_steps(
     )
     first = trainer.processes.first
     with ExitStack() as stack:
-        samples = _validation_samples(trainer.config, trainer.labels) if first else None
+        samples = _validation_samples(trainer) if first else None
         log = stack.enter_context(RunLog(run, trainer.step)) if first else None
         progress = stack.enter_context(Progress(*columns, disable=not first))
         if trainer.teacher and not trainer.teacher.discriminator and first:
@@ -163,10 +168,12 @@ def _whole_pictures(training: PairDataset, trainer: Trainer) -> Iterator[Sample]
         yield default_collate([whole[0, int(i)] for i in indices[start : start + 4]])
 
 
-def _validation_samples(config: TrainingConfig, labels: LabelSet) -> Sample:
-    """A few fixed pairs to look at, evenly spread over the validation (or training) split."""
+def _validation_samples(trainer: Trainer) -> Sample:
+    """A few fixed pairs of the generator's size, evenly spread over the validation (or training) split."""
+    config, made = trainer.config, trainer.generator_config
     split = "val" if "val" in available_splits(config.dataset, config.data) else "train"
     entries = open_dataset(config.dataset, config.data, split)
-    pairs = PairDataset(entries, labels, config.load_size, enlarge=(1.0, 1.0), flip=False)
+    size = (made.image_height, made.image_width)
+    pairs = PairDataset(entries, trainer.labels, size, enlarge=(1.0, 1.0), flip=False)
     indices = np.linspace(0, len(pairs) - 1, min(6, len(pairs))).round().astype(int)
     return default_collate([pairs[0, int(i)] for i in indices])

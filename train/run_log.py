@@ -39,7 +39,7 @@ class RunLog:
             run.mkdir(parents=True, exist_ok=True)
             forget_after(run / LOSSES_FILE, step)
             self._losses = open(run / LOSSES_FILE, "a")  # noqa: SIM115
-            self._board = SummaryWriter(str(run / TENSORBOARD_FOLDER), purge_step=step)
+            self._board = SummaryWriter(str(run / TENSORBOARD_FOLDER), purge_step=step + 1)
 
     def __enter__(self) -> RunLog:
         return self

@@ -23,7 +23,7 @@ from layoutrt.train.checkpoint import (
     save_segmenter,
     save_tensors,
 )
-from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
+from layoutrt.train.networks.segmenter import SIZE_MULTIPLE, Segmenter, SegmenterConfig
 from layoutrt.train.run_files import STATE_FILE
 
 SEGMENTER_FILE = "segmenter.safetensors"
@@ -64,12 +64,19 @@ class SegmenterTrainingConfig:
             "weight_decay": self.weight_decay >= 0,
             "colour": 0 <= self.colour < 1,
             "ema_decay": 0 <= self.ema_decay < 1,
+            "seed": self.seed >= 0,
         }
         for field, good in checks.items():
             if not good:
                 raise LayoutRTError(
                     f"segmenter training configuration: {field} = {getattr(self, field)} is out of range"
                 )
+        if self.height * self.width < 2 * SIZE_MULTIPLE**2:
+            raise LayoutRTError(
+                f"training size {self.height}x{self.width} is too small: the segmenter divides it by "
+                f"{SIZE_MULTIPLE}, and one pixel has no statistics; use {SIZE_MULTIPLE}x{2 * SIZE_MULTIPLE} "
+                "or more"
+            )
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
@@ -83,24 +90,36 @@ class SegmenterTrainingConfig:
         """Plain values, for JSON."""
         return asdict(self)
 
+    def provenance(self) -> dict[str, Any]:
+        """Plain values for a checkpoint that is given away: paths are reduced to their last part."""
+        names = {key: Path(value).name for key, value in (("data", self.data), ("label_set", self.label_set))}
+        return self.to_dict() | names
+
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Fields in which a stored configuration differs, as ``field: stored -> asked``; folders may move."""
         stored = {field.name: field.default for field in fields(self)} | other
         return [
             f"{key}: {stored[key]} -> {value}"
             for key, value in self.to_dict().items()
-            if key != "data" and stored[key] != value
+            if key != "data" and stored[key] != value and not _same_name(key, stored[key], value)
         ]
 
 
+def _same_name(field: str, stored: Any, asked: Any) -> bool:
+    """Whether both name one label set, which may be a file: folders move."""
+    return field == "label_set" and Path(stored).name == Path(asked).name
+
+
 def class_weights(pixels: Tensor) -> Tensor:
-    """``1 / ln(1.02 + share)`` (ENet, arXiv 1606.02147, section 5.2); 0 for a class that never occurs.
+    """``1 / ln(1.02 + share)`` (ENet, arXiv 1606.02147, section 5.2).
+
+    A class without pixels has the largest weight: the counted samples may have missed a rare one.
 
     Args:
-        pixels: ``[L]``, pixels of each class in the training set.
+        pixels: ``[L]``, pixels of each class in samples of the training set.
     """
     share = pixels / pixels.sum().clamp(min=1)
-    return torch.where(pixels > 0, 1 / torch.log(1.02 + share), 0.0).float()
+    return (1 / torch.log(1.02 + share)).float()
 
 
 def recolour(images: Tensor, strength: float, random: np.random.Generator) -> Tensor:
@@ -168,7 +187,12 @@ class SegmenterTrainer:
         images = recolour(images.to(self.device), config.colour, random)
         target = self._target(labels.to(self.device))
         scores = self.segmenter(images.contiguous(memory_format=torch.channels_last))
-        loss = F.cross_entropy(scores, target, self.weights, ignore_index=IGNORED)
+        valid = target != IGNORED
+        if valid.any():
+            loss = F.cross_entropy(scores, target, self.weights, ignore_index=IGNORED)
+        else:
+            # The mean over no pixels would be NaN.
+            loss = 0 * scores.sum()
         if not torch.isfinite(loss):
             raise LayoutRTError(
                 f"the loss is {loss.item()} at step {self.step}; the last checkpoint is kept: "
@@ -181,8 +205,7 @@ class SegmenterTrainer:
             self.average, self.segmenter, min(config.ema_decay, (1 + self.step) / (10 + self.step))
         )
         self.step += 1
-        valid = target != IGNORED
-        accuracy = (scores.argmax(1) == target)[valid].float().mean()
+        accuracy = (scores.argmax(1) == target)[valid].sum() / valid.sum().clamp(min=1)
         return {"loss": loss.item(), "accuracy": accuracy.item()}
 
     def _target(self, labels: Tensor) -> Tensor:
@@ -219,7 +242,7 @@ class SegmenterTrainer:
     ) -> None:
         """Write a segmenter alone, with how it was made and, once it is known, how good it is."""
         provenance: dict[str, Any] = {
-            "training": self.config.to_dict() | {"data": Path(self.config.data).name},
+            "training": self.config.provenance(),
             "step": self.step,
         }
         if validation:

@@ -186,6 +186,23 @@ def test_bad_options_are_refused_before_anything_is_measured(tiny_model, layouts
         assert not out.parent.exists()
 
 
+def test_a_segmenter_that_cannot_judge_the_images_is_refused(
+    tiny_model, layouts, tmp_path, extra_dont_care
+) -> None:
+    from layoutrt.export.to_onnx import export_onnx
+    from layoutrt.train.checkpoint import save_segmenter
+    from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
+
+    segmenter = Segmenter(SegmenterConfig(4, 3, 64, 96)).eval()
+    save_segmenter(tmp_path / "s.safetensors", segmenter.state_dict(), segmenter.config, extra_dont_care, {})
+    export_onnx(tmp_path / "s.safetensors", tmp_path / "s.onnx")
+    for file, words in ((tmp_path / "s.onnx", "has the label set 'trio' and the model"),
+                        (tiny_model, "is no segmenter; give a --segmenter")):  # fmt: skip
+        with pytest.raises(LayoutRTError, match=words):
+            calibrate(tiny_model, str(layouts), tmp_path / "out" / "int8.onnx", segmenter=file, threads=1)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("data", "words"), [("missing", "missing"), ("drive:0", "no drive"), ("empty", "empty")]
 )
@@ -200,6 +217,22 @@ def test_data_that_are_not_there_are_refused(tiny_model, tmp_path, data, words) 
 def test_a_segmenter_without_images_is_refused(layouts, tmp_path) -> None:
     with pytest.raises(LayoutRTError, match="holds no images"):
         calibrate("camvid-seg", str(tmp_path), tmp_path / "out" / "int8.onnx")
+
+
+def test_the_model_itself_is_not_overwritten(tiny_model, layouts, tmp_path) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(tiny_model.read_bytes())
+    with pytest.raises(LayoutRTError, match="is the model that is to be calibrated; name another file"):
+        calibrate(model, str(layouts), tmp_path / "." / "model.onnx", threads=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_a_model_of_a_fixed_batch_is_refused(tiny_checkpoint, layouts, tmp_path) -> None:
+    from layoutrt.export.to_onnx import export_onnx
+
+    export_onnx(tiny_checkpoint, tmp_path / "two.onnx", batch=2, compare=False)
+    with pytest.raises(LayoutRTError, match="takes 2 inputs a run; export it without --batch"):
+        calibrate(tmp_path / "two.onnx", str(layouts), tmp_path / "int8.onnx", threads=1)
 
 
 def test_models_that_cannot_be_calibrated_are_refused(tiny_model, layouts, tmp_path) -> None:

@@ -94,6 +94,22 @@ def test_a_budget_keeps_the_worst_layer_in_float(spoiled, layouts, tmp_path) -> 
     assert within.float_layers == []
 
 
+@pytest.mark.parametrize("target", ["ort", "tensorrt"])
+def test_a_budget_judges_what_is_placed_for_the_target(
+    tiny_model, layouts, tmp_path, monkeypatch, target
+) -> None:
+    judged: list[Damage] = []
+
+    def keep_none(budget, worst_first, damage_of) -> list[str]:
+        judged.append(damage_of([]))
+        return []
+
+    monkeypatch.setattr("layoutrt.calib.calibrate.layers_to_keep", keep_none)
+    out, budget = tmp_path / "int8.onnx", Budget("psnr", 30)
+    done = calibrate(tiny_model, str(layouts), out, target=target, budget=budget, threads=1)
+    assert judged == [done.damage]
+
+
 def test_a_budget_that_cannot_be_kept_to_is_refused() -> None:
     with pytest.raises(LayoutRTError, match="a PSNR of 30 dB cannot be kept to"):
         layers_to_keep(Budget("psnr", 30), ["a", "b", "c"], lambda names: damage(psnr=20))

@@ -240,3 +240,25 @@ def test_a_convolution_with_a_computed_weight_stays_in_float() -> None:
     placed = place(helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)]), {})
     assert float_nodes(placed) == ["dynamic"]
     assert violations(to_ohwi(placed)) == []
+
+
+def test_a_bias_of_more_levels_than_fp16_holds_is_judged_as_it_is() -> None:
+    value = lambda name, dims: helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)  # noqa: E731
+    nodes = [
+        helper.make_node("Conv", ["x", "first", "bias"], ["a"], "conv_1", kernel_shape=[1, 1]),
+        helper.make_node("Relu", ["a"], ["b"], "active"),
+        helper.make_node("Conv", ["b", "second"], ["y"], "conv_2", kernel_shape=[1, 1]),
+    ]
+    constants = {
+        "first": np.full((4, 4, 1, 1), 0.01, np.float32),
+        "second": np.eye(4, dtype=np.float32)[..., None, None],
+        # In steps of both scales, 1 / 127 and 0.01 / 127: some 160,000.
+        "bias": np.full(4, 0.1, np.float32),
+    }
+    weights = [numpy_helper.from_array(array, name) for name, array in constants.items()]
+    graph = helper.make_graph(nodes, "chain", [value("x", [1, 4, 8, 8])], [value("y", None)], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    half = to_half(place(model, {"x": Range(0, 1), "b": Range(0, 0.2)}), ())
+    with probing_session(for_onnxruntime(half), (), half.graph.output, threads=1) as session:
+        y = session.run(x=np.ones((1, 4, 8, 8), np.float32))["y"]
+    np.testing.assert_allclose(y, 4 * 0.01 + 0.1, rtol=0.01)

@@ -406,6 +406,9 @@ def test_models_that_do_not_fit_each_other_are_refused(
         ("verify", tiny_model, tiny_full_model, "--data", "drive:1"), "'camvid'", "'trio'", "one label set"
     )
     refuses(("verify", tiny_model, tiny_checkpoint, "--data", "drive:1", "--layers"), "is a checkpoint")
+    export_onnx(tiny_checkpoint, tmp_path / "two.onnx", batch=2, compare=False)
+    batch = ("verify", tmp_path / "two.onnx", tmp_path / "two.onnx", "--data", "drive:1", "--layers")
+    refuses(batch, "two.onnx takes 2 a run", "without --batch")
     sizes = ("verify", tiny_model, tiny_dynamic_model, "--data", "drive:1", "--size", "96x128")
     refuses(sizes, "made for 64x96 and not 96x128")
     for name, options, words in (

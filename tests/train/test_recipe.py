@@ -130,6 +130,13 @@ def test_a_student_approaches_its_teacher_without_changing_it(batch, teacher, ar
     assert trainer.config.teacher_sha256 == file_digest(teacher / "generator.safetensors")
 
 
+def test_a_distilled_run_is_wholly_on_its_device(teacher) -> None:
+    # torch's device without memory stands for a GPU.
+    trainer = Trainer(replace(TINY, architecture="edge", teacher=str(teacher)), CAMVID, "meta")
+    for optimizer in (trainer.generator_optimizer, trainer.discriminator_optimizer):
+        assert {parameter.device.type for parameter in optimizer.param_groups[0]["params"]} == {"meta"}
+
+
 def test_a_distilled_run_resumes_with_its_adapters(batch, teacher, tmp_path) -> None:
     config = replace(TINY, architecture="edge", teacher=str(teacher))
     trainer, again = Trainer(config, CAMVID), Trainer(config, CAMVID)

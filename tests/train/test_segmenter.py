@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,8 @@ CAMVID = label_set("camvid")
 
 def tiny_config(data: Path, **changes: object) -> SegmenterTrainingConfig:
     values = {"height": 32, "width": 48, "network_width": 6, "steps": 6, "batch_size": 2}
-    return SegmenterTrainingConfig(data=str(data), label_set="camvid", **(values | changes))  # type: ignore[arg-type]
+    values |= {"label_set": "camvid"}
+    return SegmenterTrainingConfig(data=str(data), **(values | changes))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +87,16 @@ def test_dont_care_teaches_nothing(tmp_path: Path) -> None:
     assert torch.isfinite(torch.tensor(trainer.train_step(torch.randn(2, 3, 32, 48), labels)["loss"]))
 
 
-def test_rare_classes_weigh_more_and_absent_ones_nothing() -> None:
+def test_a_batch_without_labels_teaches_nothing_and_does_not_stop_the_run(tmp_path: Path) -> None:
+    trainer = SegmenterTrainer(tiny_config(tmp_path), CAMVID, torch.ones(12))
+    values = trainer.train_step(torch.randn(2, 3, 32, 48), torch.full((2, 32, 48), 11, dtype=torch.uint8))
+    assert values == {"loss": 0, "accuracy": 0}
+    assert trainer.step == 1
+
+
+def test_rare_classes_weigh_more_and_those_that_were_not_counted_most() -> None:
     weights = class_weights(torch.tensor([900.0, 100.0, 0.0]))
-    assert weights[1] > weights[0] > 0
-    assert weights[2] == 0
+    assert weights[2] > weights[1] > weights[0] > 0
 
 
 def test_recolouring_keeps_the_range_and_depends_on_its_source_alone() -> None:
@@ -106,12 +114,34 @@ def test_a_nan_stops_the_run_and_names_the_step(pairs: Path, tmp_path: Path) -> 
         trainer.train_step(images, torch.zeros(2, 32, 48, dtype=torch.uint8))
 
 
+def test_a_run_resumes_after_its_label_set_has_moved(pairs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text((files("layoutrt") / "label_sets" / "camvid.toml").read_text())
+    run = tmp_path / "run"
+    train_segmenter(tiny_config(pairs, steps=2, label_set=str(file)), run, stop_after=1)
+    (tmp_path / "elsewhere").mkdir()
+    moved = file.rename(tmp_path / "elsewhere" / "mine.toml")
+    train_segmenter(tiny_config(pairs, steps=2, label_set=str(moved)), run, resume=True)
+    provenance = load_segmenter(run / SEGMENTER_FILE)[2]["training"]
+    assert provenance["label_set"] == "mine.toml", "a checkpoint names no folder of the machine it is from"
+
+
 def test_a_run_of_another_configuration_is_not_resumed(pairs: Path, tmp_path: Path) -> None:
     train_segmenter(tiny_config(pairs), tmp_path, stop_after=1)
     with pytest.raises(LayoutRTError, match="network_width: 6 -> 8"):
         train_segmenter(tiny_config(pairs, network_width=8), tmp_path, resume=True)
     with pytest.raises(LayoutRTError, match="holds a run already"):
         train_segmenter(tiny_config(pairs), tmp_path)
+
+
+def test_a_negative_seed_is_refused(pairs: Path) -> None:
+    with pytest.raises(LayoutRTError, match="segmenter training configuration: seed = -1 is out of range"):
+        tiny_config(pairs, seed=-1)
+
+
+def test_a_size_without_statistics_is_refused(pairs: Path) -> None:
+    with pytest.raises(LayoutRTError, match=r"training size 16x16 is too small.*; use 16x32 or more"):
+        tiny_config(pairs, height=16, width=16)
 
 
 @pytest.mark.parametrize("dynamic", [False, True])

@@ -4,8 +4,10 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -80,6 +82,17 @@ def test_a_stopped_run_resumes_exactly(pairs, tmp_path, latent) -> None:
     train(config, tmp_path / "parts", resume=True, stop_after=4)
     train(config, tmp_path / "parts", resume=True)
     assert_same_state(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_resumed_run_has_every_step_in_tensorboard_once(pairs, tmp_path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    config = replace(TINY, data=str(pairs), steps=3, decay_steps=0)
+    train(config, tmp_path / "run", stop_after=2)
+    train(config, tmp_path / "run", resume=True)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/gan")] == [1, 2, 3]
 
 
 def test_a_run_killed_at_any_moment_resumes_exactly(pairs, tmp_path) -> None:
@@ -170,11 +183,31 @@ def test_a_run_resumes_after_its_data_has_moved(pairs, tmp_path) -> None:
     assert load_tensors(tmp_path / "run" / "training.safetensors", "training")[1]["step"] == 2
 
 
+def test_a_run_resumes_after_its_label_set_has_moved(pairs, tmp_path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text((files("layoutrt") / "label_sets" / "camvid.toml").read_text())
+    config = replace(TINY, data=str(pairs), label_set=str(file), steps=2, decay_steps=0)
+    train(config, tmp_path / "run", stop_after=1)
+    (tmp_path / "elsewhere").mkdir()
+    moved = file.rename(tmp_path / "elsewhere" / "mine.toml")
+    checkpoint = train(replace(config, label_set=str(moved)), tmp_path / "run", resume=True)
+    assert load_generator(checkpoint)[2]["training"]["label_set"] == "mine.toml", "no folder of the machine"
+
+
 def test_a_generator_trained_on_crops_is_made_for_the_whole_picture(pairs, tmp_path) -> None:
     config = replace(TINY, data=str(pairs), load_height=64, load_width=96, steps=1, decay_steps=0)
     generator, _, provenance = load_generator(train(config, tmp_path / "run"))
     assert (generator.config.image_height, generator.config.image_width) == (64, 96)
     assert provenance["training"]["data"] == "data", "a checkpoint names no folder of the machine it is from"
+
+
+def test_a_run_with_a_latent_shows_samples_of_its_crops_size(pairs, tmp_path) -> None:
+    # As the paper's recipe for COCO-Stuff has it: crops of 256x256 from pictures of 286x286.
+    config = replace(TINY, data=str(pairs), latent=8, load_height=36, load_width=72, steps=1, decay_steps=0)
+    generator = load_generator(train(config, tmp_path / "run"))[0]
+    assert (generator.config.image_height, generator.config.image_width) == (32, 64)
+    # The layout, the real and the synthesised image of two validation pairs.
+    assert cv2.imread(str(tmp_path / "run" / "samples.png")).shape == (2 * 32, 3 * 64, 3)
 
 
 def test_a_finished_run_measures_its_norms_on_whole_pictures(pairs, tmp_path) -> None:
@@ -253,17 +286,24 @@ def test_a_full_disk_leaves_the_last_checkpoint(pairs, tmp_path, subprocess_cli)
     assert not list(run.glob(".*")), "no half-written file is left behind"
 
 
+def test_instances_without_instance_maps_are_refused(pairs, tmp_path) -> None:
+    with pytest.raises(LayoutRTError, match="has no instance maps, which --instances reads; leave it out"):
+        train(replace(TINY, data=str(pairs), instances=True), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_fewer_pairs_than_a_batch_are_refused(pairs, tmp_path) -> None:
     with pytest.raises(LayoutRTError, match=r"holds 6 pairs, fewer than one batch of 7; lower --batch"):
         train(replace(TINY, data=str(pairs), batch_size=7), tmp_path / "run")
 
 
-@pytest.mark.parametrize("field", ["steps", "batch_size", "learning_rate"])
+@pytest.mark.parametrize("field", ["steps", "batch_size", "learning_rate", "seed"])
 def test_configurations_out_of_range_are_refused(field) -> None:
     with pytest.raises(LayoutRTError, match=f"training configuration: {field} = -1 is out of range"):
         replace(TINY, **{field: -1})
 
 
-def test_a_size_without_statistics_is_refused() -> None:
-    with pytest.raises(LayoutRTError, match="training size 32x32 is too small"):
-        replace(TINY, height=32, width=32)
+@pytest.mark.parametrize(("side", "levels"), [(32, 6), (64, 7)])
+def test_a_size_without_statistics_is_refused(side, levels) -> None:
+    with pytest.raises(LayoutRTError, match=f"size {side}x{side} is too small.*; use {side}x{2 * side} or"):
+        replace(TINY, height=side, width=side, pyramid_levels=levels)
