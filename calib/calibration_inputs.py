@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from layoutrt.calib.float_model import FloatModel
 from layoutrt.errors import LayoutRTError
+from layoutrt.files import utf8_name
 from layoutrt.layouts import LabelSet, read_layout, resize_layout
 from layoutrt.runtime.layout_source import find_sources
 
@@ -138,7 +139,7 @@ def segmenter_inputs(data: str, frames: int, size: tuple[int, int]) -> Iterator[
         LayoutRTError: no images are there, or one cannot be read.
     """
     for file in evenly_spread(_images(data), frames):
-        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+        image = cv2.imread(utf8_name(file), cv2.IMREAD_COLOR)
         if image is None:
             raise LayoutRTError(f"{file} is no image that can be read; remove it or replace it")
         resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.evaluation_data import EvaluationData
 from layoutrt.export.renderers import Renderer, check_size, open_renderer
-from layoutrt.files import replacing
+from layoutrt.files import drawable, replacing
 from layoutrt.layouts import colorize
 
 _BACKGROUND = (250, 250, 248)
@@ -44,7 +44,7 @@ def comparison_sheet(
     height, width = rows[0][0].shape[:2]
     step_y, step_x = height + _GAP, width + _GAP
     sheet = np.full((_HEAD + len(rows) * step_y, len(headers) * step_x + _GAP, 3), _BACKGROUND, np.uint8)
-    for column, text in enumerate(headers):
+    for column, text in enumerate(map(drawable, headers)):
         # Shrunk where a heading is wider than its column.
         scale = min(0.55, 0.55 * width / max(1, cv2.getTextSize(text, _FONT, 0.55, 1)[0][0]))
         place = (_GAP + column * step_x, _HEAD - 12)

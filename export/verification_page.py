@@ -37,7 +37,7 @@ def write_page(path: Path, found: Verification) -> None:
         LayoutRTError: the file cannot be written.
     """
     with replacing(path) as temporary:
-        temporary.write_text(page(found), encoding="utf-8")
+        temporary.write_text(page(found), encoding="utf-8", errors="replace")
 
 
 def page(found: Verification) -> str:

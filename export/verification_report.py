@@ -13,6 +13,7 @@ import onnx
 from rich import box
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from layoutrt import __version__
 from layoutrt.calib.fidelity import LEVELS, Fidelity
@@ -167,7 +168,7 @@ class Verification:
                 check.shown_value(),
                 check.shown_limit(),
                 check.option,
-                f"[{colour}]{check.shown_result()}[/]",
+                Text(check.shown_result(), colour),
             )
         parts = [metrics, checks]
         if self.layers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -44,6 +44,41 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def check_not_input(out: str | Path, inputs: Iterable[str | Path], option: str = "--out") -> None:
+    """Refuse to write over what is read.
+
+    Args:
+        out: file to write.
+        inputs: files that are read.
+        option: that names ``out``.
+
+    Raises:
+        LayoutRTError: ``out`` is one of them.
+    """
+    written = Path(out).resolve()
+    for path in inputs:
+        if Path(path).resolve() == written:
+            raise LayoutRTError(f"{option} {out} would overwrite {path}, which is read; choose another name")
+
+
+def utf8_name(path: str | Path) -> str:
+    """A path for OpenCV, which crashes over a name of other bytes than UTF-8.
+
+    Raises:
+        LayoutRTError: the name is of other bytes.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise LayoutRTError(f"the name of {path} is not UTF-8, as OpenCV needs it; rename it") from None
+    return str(path)
+
+
+def drawable(text: str) -> str:
+    """A text for OpenCV, which crashes over one that is not UTF-8: with marks for what is not."""
+    return text.encode(errors="replace").decode()
 
 
 def file_digest(path: str | Path) -> str:

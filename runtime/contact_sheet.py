@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from layoutrt.files import drawable
 from layoutrt.layouts import LabelSet, colorize
 
 _BACKGROUND = (250, 250, 248)
@@ -45,7 +46,8 @@ def contact_sheet(
     head = _line(heading, sheet_width, scale=0.6)
     used = sorted({int(label) for layout, _ in pairs for label in np.unique(layout)})
     legend = _legend(
-        [(label_set.names[i], label_set.colors[i]) for i in used if i < label_set.num_classes], sheet_width
+        [(drawable(label_set.names[i]), label_set.colors[i]) for i in used if i < label_set.num_classes],
+        sheet_width,
     )
     grid = _blank(rows * cell_height - _GAP, sheet_width)
     for index, (layout, image) in enumerate(pairs):
@@ -62,7 +64,7 @@ def _blank(height: int, width: int) -> NDArray[np.uint8]:
 
 def _line(text: str, width: int, scale: float) -> NDArray[np.uint8]:
     line = _blank(52, width)
-    cv2.putText(line, text, (_MARGIN, 33), _FONT, scale, _TEXT, 1, cv2.LINE_AA)
+    cv2.putText(line, drawable(text), (_MARGIN, 33), _FONT, scale, _TEXT, 1, cv2.LINE_AA)
     return line
 
 

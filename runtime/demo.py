@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.files import drawable
 from layoutrt.models import DEFAULT_GENERATOR
 from layoutrt.runtime.contact_sheet import contact_sheet
 from layoutrt.runtime.demo_models import DemoModels
@@ -20,6 +21,7 @@ from layoutrt.runtime.frame_view import FrameView, View
 from layoutrt.runtime.playback import Playback, Sink, play
 from layoutrt.runtime.sinks import NullSink, SampledSink, video_sink, window_sink
 from layoutrt.runtime.sources import Source, open_source
+from layoutrt.runtime.sources.files import IMAGE_SUFFIXES
 from layoutrt.runtime.synthesize import write_image
 
 SHEET_FRAMES = 12
@@ -112,8 +114,8 @@ def run_demo(
     """
     if frames is not None and frames < 1:
         raise LayoutRTError(f"--frames is {frames}; give 1 or more")
-    if fps is not None and not 0 < fps <= 240:
-        raise LayoutRTError(f"--fps is {fps:g}; give more than 0, and at most 240")
+    if fps is not None and not 0.01 <= fps <= 240:
+        raise LayoutRTError(f"--fps is {fps:g}; give 0.01 to 240")
     if not _SINK.fullmatch(sink):
         raise LayoutRTError(f"there is no sink '{sink}'; use window, video:FILE, web, web:PORT or null")
     with ExitStack() as stack:
@@ -145,13 +147,15 @@ def run_demo(
             else:
                 path = Path(sink.removeprefix("video:"))
                 files = [path, path.with_suffix(".png")]
-            if files[0].resolve() == Path(source).resolve():
-                raise LayoutRTError(
-                    f"{files[0]} is what the demo reads; write to another file (--sink video:FILE)"
-                )
+            read = _read(source)
+            for file in files:
+                if file.resolve() in read:
+                    raise LayoutRTError(
+                        f"{file} is what the demo reads; write to another file (--sink video:FILE)"
+                    )
             entered = video_sink(files[0], frame_view, fps=fps or opened.fps, live=opened.live)
         elif sink == "window":
-            entered = window_sink(f"layoutrt {models.name}", frame_view)
+            entered = window_sink(drawable(f"layoutrt {models.name}"), frame_view)
         elif sink == "null":
             entered = nullcontext(NullSink())
         else:
@@ -182,6 +186,13 @@ def run_demo(
             opened.reconnects,
             playback,
         )
+
+
+def _read(source: str) -> set[Path]:
+    """The files of a source: itself, or the images of a folder."""
+    path = Path(source.removeprefix("labels:"))
+    files = [path, *(path.iterdir() if path.is_dir() else ())]
+    return {file.resolve() for file in files if file == path or file.suffix.lower() in IMAGE_SUFFIXES}
 
 
 def _name(source: str) -> str:

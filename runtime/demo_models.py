@@ -66,10 +66,21 @@ class DemoModels:
                     f"model {self.name} reads instance ids, which neither a drive nor a segmenter gives; "
                     "choose another generator, or use layoutrt synthesize"
                 )
-            self._synthesizer.check(np.zeros(self.size, np.uint8), f"--size {self.size[0]}x{self.size[1]}:")
+            self._check_size()
         except LayoutRTError:
             self.close()
             raise
+
+    def _check_size(self) -> None:
+        height, width = self.size
+        made = self._synthesizer.fitting_size(height, width)
+        if made != self.size:
+            advice = (
+                f"it makes {made[0]}x{made[1]}: leave --size out"
+                if self._synthesizer.size
+                else f"give a --size of multiples of {self._synthesizer.size_multiple}"
+            )
+            raise LayoutRTError(f"model {self.name} cannot make {height}x{width}; {advice}")
 
     def feed(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,9 +77,10 @@ def synthesize(
     with Synthesizer(model, threads=threads) as synthesizer:
         sources = find_sources(inputs, synthesizer.label_set, synthesizer.size or synthesizer.trained_size)
         names = _names(synthesizer, z, seed, seeds)
-        _check_not_overwritten(sources, out, names)
         latents = _latents(synthesizer, z, seed, len(sources))
         instance_files = _instance_files(synthesizer, sources, instances)
+        read = [source.path for source in sources if source.path]
+        _check_not_overwritten({"layout": read, "instances": instance_files.values()}, sources, out, names)
         for source in sources:
             if source.path:
                 _load(source, synthesizer, resize)
@@ -218,10 +219,11 @@ def _names(synthesizer: Synthesizer, z: Path | None, seed: int, seeds: int) -> l
     return [f"_{number}" for number in range(seed, seed + seeds)]
 
 
-def _check_not_overwritten(sources: list[LayoutSource], out: Path, names: list[str]) -> None:
+def _check_not_overwritten(
+    read: Mapping[str, Iterable[Path]], sources: list[LayoutSource], out: Path, names: list[str]
+) -> None:
     written = {(out / f"{source.name}{name}.png").resolve() for source in sources for name in names}
-    for source in sources:
-        if source.path and source.path.resolve() in written:
-            raise LayoutRTError(
-                f"--out {out} would overwrite the layout {source.path}; choose another folder"
-            )
+    for what, paths in read.items():
+        for path in paths:
+            if path.resolve() in written:
+                raise LayoutRTError(f"--out {out} would overwrite the {what} {path}; choose another folder")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.files import replacing
+from layoutrt.files import replacing, utf8_name
 
 # MPEG-4 part 2: of the codecs in every OpenCV wheel the one that keeps up with rendering. VP9 takes twenty
 # times as long, and H.264 encoders are left out of the wheels.
@@ -40,13 +40,17 @@ def video_writer(path: Path, size: tuple[int, int], fps: float) -> Iterator[Vide
     Args:
         path: ends in ``.mp4``.
         size: (height, width) of the frames, both even.
-        fps: frames a second when played.
+        fps: frames a second when played, from 0.01 to 240.
 
     Raises:
         LayoutRTError: it cannot be written.
     """
+    utf8_name(path)
     with replacing(path) as temporary:
-        writer = cv2.VideoWriter(str(temporary), _CODEC, fps, size[::-1])
+        # MPEG-4 counts time in parts of 1/65535 s at the finest, and OpenCV in the powers of ten that a rate
+        # needs.
+        rate = round(fps, 3 if fps < 65 else 2)
+        writer = cv2.VideoWriter(str(temporary), _CODEC, rate, size[::-1])
         try:
             if not writer.isOpened():
                 raise LayoutRTError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -90,10 +91,11 @@ class TrainingConfig:
             "decay_steps": 0 <= self.decay_steps <= self.steps,
             "batch_size": self.batch_size >= 1,
             "processes": self.processes >= 1,
+            "pyramid_levels": self.pyramid_levels in (6, 7),
             "perceptual": self.perceptual in PERCEPTUAL,
             "precision": self.precision in PRECISIONS,
             **{
-                name: getattr(self, name) >= 0
+                name: 0 <= getattr(self, name) < math.inf
                 for name in (
                     "feature_weight",
                     "kl_weight",
@@ -105,11 +107,11 @@ class TrainingConfig:
             },
             "discriminator_width": self.discriminator_width >= 1,
             "encoder_width": self.encoder_width >= 1,
-            "learning_rate": self.learning_rate > 0,
+            "learning_rate": 0 < self.learning_rate < math.inf,
             "ema_decay": 0 <= self.ema_decay < 1,
-            "enlarge": self.enlarge >= 1,
-            "init_gain": self.init_gain > 0,
-            "seed": self.seed >= 0,
+            "enlarge": 1 <= self.enlarge < math.inf,
+            "init_gain": 0 < self.init_gain < math.inf,
+            "seed": 0 <= self.seed < 1 << 63,
             "load_height": self.load_height == 0 or self.load_height >= self.height,
             "load_width": self.load_width == 0 or self.load_width >= self.width,
         }

@@ -137,6 +137,7 @@ def _run_steps(
             progress.console.print(
                 f"the teacher {trainer.teacher.path} has no discriminator: distilling images and features",
                 soft_wrap=True,
+                markup=False,
             )
         task = progress.add_task("", total=trainer.config.steps, completed=trainer.step, losses="")
         while trainer.step < last:

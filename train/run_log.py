@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.files import replacing
+from layoutrt.files import replacing, utf8_name
 from layoutrt.layouts import LabelSet, colorize
 from layoutrt.train.curves import plot_curves
 from layoutrt.train.datasets.sample import Sample
@@ -30,11 +30,12 @@ class RunLog:
         step: number of steps done.
 
     Raises:
-        LayoutRTError: the folder cannot be written, here and in every method.
+        LayoutRTError: the folder cannot be written, here and in every method, or its name is not UTF-8.
     """
 
     def __init__(self, run: Path, step: int) -> None:
         self.run = run
+        utf8_name(run)
         with self._writing():
             run.mkdir(parents=True, exist_ok=True)
             forget_after(run / LOSSES_FILE, step)

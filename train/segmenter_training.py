@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -57,14 +58,14 @@ class SegmenterTrainingConfig:
 
     def __post_init__(self) -> None:
         checks = {
-            "enlarge": self.enlarge >= 1,
+            "enlarge": 1 <= self.enlarge < math.inf,
             "steps": self.steps >= 1,
             "batch_size": self.batch_size >= 1,
-            "learning_rate": self.learning_rate > 0,
+            "learning_rate": 0 < self.learning_rate < math.inf,
             "weight_decay": self.weight_decay >= 0,
             "colour": 0 <= self.colour < 1,
             "ema_decay": 0 <= self.ema_decay < 1,
-            "seed": self.seed >= 0,
+            "seed": 0 <= self.seed < 1 << 63,
         }
         for field, good in checks.items():
             if not good:

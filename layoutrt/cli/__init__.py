@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -70,10 +71,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: without the program's name; those of the process by default.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As on stderr: what the terminal's encoding lacks is written as an escape, not refused.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(args=None if arguments is None else list(arguments), prog_name="layoutrt")
     except LayoutRTError as error:
         # Some messages carry another library's text, which may have several lines.
         print("error:", " ".join(str(error).split()), file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        # What may not be read is found in many places; an error without a name is not about the user's files.
+        if error.filename is None:
+            raise
+        reason = f"{error.filename}: {error.strerror}; check the path, and that you may read it"
+        print("error: cannot use", reason, file=sys.stderr)
         sys.exit(1)
     raise AssertionError("typer exits")

@@ -87,7 +87,7 @@ def build_engine(
     from layoutrt.export.engine_shapes import ProfileRequest
 
     # Paths and TensorRT's messages may hold brackets.
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     built = build_engine(
         model,
         out,

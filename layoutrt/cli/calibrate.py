@@ -135,7 +135,7 @@ def _print(done: Calibration) -> None:
     if done.frames < FEW_FRAMES:
         few = "1 frame says" if done.frames == 1 else f"{done.frames} frames say"
         typer.echo(f"warning: {few} little of the ranges; give {FEW_FRAMES} or more", err=True)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     if done.operators:
         operators = ", ".join(f"{count} {name}" for name, count in sorted(done.operators.items()))
         console.print(f"8 bits   {operators}")

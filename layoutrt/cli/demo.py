@@ -82,7 +82,7 @@ def demo(
     from layoutrt.runtime.demo import run_demo
     from layoutrt.runtime.frame_view import View
 
-    console = Console(highlight=False, soft_wrap=True, stderr=json)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=json)
     if view not in [choice.value for choice in View]:
         raise LayoutRTError(f"there is no view '{view}'; choose {', '.join(choice.value for choice in View)}")
     report = run_demo(

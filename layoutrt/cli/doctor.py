@@ -26,6 +26,6 @@ def doctor(json: Json = False) -> None:
     if json:
         print(json_module.dumps(as_json(findings), indent=2))
     else:
-        Console().print(as_table(findings))
+        Console(markup=False, emoji=False).print(as_table(findings))
     if not is_sound(findings):
         raise typer.Exit(1)

@@ -45,7 +45,7 @@ def estimate(
     if json:
         print(json_module.dumps(found.as_json(), indent=2))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     console.print(estimate_table(found))
     low, middle, high = (milliseconds(value) for value in (found.low_ms, found.ms, found.high_ms))
     console.print(

@@ -65,7 +65,7 @@ def evaluate(
 
     from layoutrt.export.evaluate import evaluate
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     evaluation = evaluate(
         model,
         data,

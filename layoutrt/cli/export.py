@@ -72,7 +72,7 @@ def export(
     for name, cost in rows.items():
         if cost:
             table.add_row(name, f"{cost.nodes:,}", f"{cost.flops / 1e9:.2f}", f"{cost.parameters:,}")
-    console = Console()
+    console = Console(markup=False, emoji=False)
     console.print(table)
     console.print(f"wrote {report.path}", highlight=False, soft_wrap=True)
     if halves:

@@ -49,7 +49,7 @@ def import_checkpoint(
         size=size,
         label_set=label_set,
     )
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     for name, value in config.to_dict().items():
         console.print(f"{name.replace('_', ' '):<18} {value}")
     console.print(f"wrote {out}")

@@ -32,4 +32,4 @@ def info(
     if json:
         print(json_module.dumps(description, indent=2))
     else:
-        Console().print(as_table(description))
+        Console(markup=False, emoji=False).print(as_table(description))

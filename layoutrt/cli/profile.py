@@ -93,10 +93,10 @@ def profile(
     from layoutrt.cli.profile_output import gate, measure, parse_percent, show, write
 
     limit = parse_percent(max_regression)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     if not console.is_terminal:
         # Files and pipes have room for all columns.
-        console = Console(highlight=False, soft_wrap=True, width=160)
+        console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, width=160)
     base = None
     if compare is not None:
         from layoutrt.runtime.profiling.report import read_json

@@ -48,7 +48,7 @@ def measure(
         return read_json(models[0]), []
     subjects = [find_subject(text, size) for text in models]
     runner = _CHECKPOINT_RUNNER if importlib.util.find_spec("torch") else None
-    columns = (TextColumn("{task.description}"), BarColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
         task = shown.add_task("", total=1.0)
 

@@ -67,7 +67,7 @@ def sensitivity(
         threads=threads,
         track=lambda layers: track(layers, "each layer alone", transient=True),
     )
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     console.print(as_table(ranking, rows))
     for path in ranking.files:
         console.print(f"wrote {path}", soft_wrap=True)

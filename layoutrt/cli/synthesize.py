@@ -60,7 +60,7 @@ def synthesize(
 
     from layoutrt.runtime.synthesize import STAGE, synthesize
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     done = synthesize(
         model,
         inputs,

@@ -225,7 +225,7 @@ def train(
         recompute=checkpoint_blocks,
     )
     if from_environment().first:
-        Console(highlight=False, soft_wrap=True).print(f"wrote {checkpoint}")
+        Console(highlight=False, soft_wrap=True, markup=False, emoji=False).print(f"wrote {checkpoint}")
 
 
 def _configuration_options(params: dict[str, Any]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def train_segmenter(
         device=torch_device(device),
         stop_after=stop_after,
     )
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     if score:
         console.print(f"validation: mIoU {score.mean_iou:.3f}, pixel accuracy {score.pixel_accuracy:.3f}")
     console.print(f"wrote {out / SEGMENTER_FILE}")

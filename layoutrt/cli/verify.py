@@ -73,7 +73,7 @@ def verify(
     from layoutrt.export.verification_checks import Thresholds
     from layoutrt.export.verify import verify
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     found = verify(
         reference,
         candidate,

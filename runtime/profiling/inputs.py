@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
+from layoutrt.files import utf8_name
 from layoutrt.layouts import colorize, find_layouts, label_set, read_layout
 from layoutrt.runtime.profiling.subject import Subject
 
@@ -91,7 +92,7 @@ def _frames(subject: Subject, source: str) -> list[NDArray[np.uint8]]:
         )
     found = []
     for path in _spread(files):
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        image = cv2.imread(utf8_name(path), cv2.IMREAD_COLOR)
         if image is None:
             raise LayoutRTError(f"{path} is no image that can be read; remove it from the folder")
         found.append(_resized(np.ascontiguousarray(image[..., ::-1]), subject.size, cv2.INTER_AREA))

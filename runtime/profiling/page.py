@@ -32,7 +32,7 @@ def write_page(path: str | Path, profile: Profile) -> None:
         LayoutRTError: the file cannot be written.
     """
     with replacing(path) as temporary:
-        temporary.write_text(page(profile), encoding="utf-8")
+        temporary.write_text(page(profile), encoding="utf-8", errors="replace")
 
 
 def page(profile: Profile) -> str:

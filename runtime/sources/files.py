@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.files import utf8_name
 from layoutrt.runtime.sources.opencv import Capture, open_capture
 from layoutrt.runtime.sources.source import Captured, Source
 
@@ -28,7 +29,7 @@ class VideoFile(Source):
     """
 
     def __init__(self, path: Path, capture: Capture | None = None) -> None:
-        opened = capture or open_capture(str(path), cv2.CAP_FFMPEG)
+        opened = capture or open_capture(utf8_name(path), cv2.CAP_FFMPEG)
         # OpenCV opens some files whose codec it lacks, and then finds no frame in them.
         if opened is None or not opened.grab():
             raise LayoutRTError(
@@ -93,7 +94,7 @@ class ImageFolder(Source):
         self._next += 1
         started = time.monotonic()
         # As the pixels are stored: layouts of the same pictures know no orientation.
-        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        bgr = cv2.imread(utf8_name(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if bgr is None:
             raise LayoutRTError(f"the image {path} cannot be read; replace it or leave it out")
         self._check_size(bgr.shape[:2], f"the image {path}")

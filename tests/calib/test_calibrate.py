@@ -1,6 +1,8 @@
 """Calibration as a whole: the same files every time, its measured damage, and what it refuses."""
 
 import json
+from pathlib import Path
+from shutil import copy
 
 import numpy as np
 import onnx
@@ -219,14 +221,6 @@ def test_a_segmenter_without_images_is_refused(layouts, tmp_path) -> None:
         calibrate("camvid-seg", str(tmp_path), tmp_path / "out" / "int8.onnx")
 
 
-def test_the_model_itself_is_not_overwritten(tiny_model, layouts, tmp_path) -> None:
-    model = tmp_path / "model.onnx"
-    model.write_bytes(tiny_model.read_bytes())
-    with pytest.raises(LayoutRTError, match="is the model that is to be calibrated; name another file"):
-        calibrate(model, str(layouts), tmp_path / "." / "model.onnx", threads=1)
-    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
-
-
 def test_a_model_of_a_fixed_batch_is_refused(tiny_checkpoint, layouts, tmp_path) -> None:
     from layoutrt.export.to_onnx import export_onnx
 
@@ -283,3 +277,14 @@ def test_the_table_names_every_tensor_that_has_8_bits(tiny_model, layouts, tmp_p
     }
     assert quantized
     assert quantized <= set(table.tensors)
+
+
+def test_nothing_is_written_over_the_model_or_the_table(tiny_model, layouts, tmp_path, refuses) -> None:
+    model = Path(copy(tiny_model, tmp_path))
+    command = ("calibrate", model, "--data", layouts)
+    refuses((*command, "--out", model), "--out", "would overwrite", "another name")
+    out = tmp_path / "out.onnx"
+    refuses((*command, "--out", out, "--table", out), "--out", "would overwrite", "another name")
+    refuses((*command, "--out", out, "--table", model, "--recalibrate"), "--table", "would overwrite")
+    assert model.read_bytes() == tiny_model.read_bytes()
+    assert not out.exists()

@@ -1,6 +1,8 @@
 """What an exported file holds, what it costs, and what export refuses."""
 
 import json
+from pathlib import Path
+from shutil import copy
 
 import numpy as np
 import onnx
@@ -139,3 +141,9 @@ def test_a_latent_fixes_the_size(tiny_full_generator, extra_dont_care, tmp_path)
     with pytest.raises(LayoutRTError, match="makes one size only; export it with --size 64x96"):
         export_onnx(checkpoint, tmp_path / "m.onnx", dynamic=True)
     assert not (tmp_path / "m.onnx").exists()
+
+
+def test_an_export_does_not_write_over_its_checkpoint(tiny_checkpoint, tmp_path, refuses) -> None:
+    checkpoint = Path(copy(tiny_checkpoint, tmp_path))
+    refuses(("export", checkpoint, "--out", checkpoint), "would overwrite", "choose another name")
+    assert checkpoint.read_bytes() == tiny_checkpoint.read_bytes()

@@ -1,5 +1,7 @@
 """The command line itself: what it imports, its help, and how it fails."""
 
+import errno
+import os
 import subprocess
 import sys
 
@@ -77,6 +79,51 @@ def test_interrupting_exits_with_130_and_no_traceback(cli, monkeypatch):
     outcome = cli("info", "anything")
     assert outcome.code == 130
     assert "Traceback" not in outcome.err
+
+
+def test_what_may_not_be_read_is_one_sentence(refuses, monkeypatch):
+    def locked(path):
+        # Tests may run as root, who may read everything.
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr("layoutrt.runtime.info.describe", locked)
+    refuses(("info", "locked/m.onnx"), "cannot use locked/m.onnx: Permission denied; check the path")
+
+
+def test_brackets_in_a_name_are_printed_as_they_are(cli, tiny_model, tmp_path):
+    folder = tmp_path / "run [old]"
+    model = folder / "m[" / "red].onnx"
+    model.parent.mkdir(parents=True)
+    model.write_bytes(tiny_model.read_bytes())
+    plain = folder / "m[v1].onnx"
+    plain.write_bytes(tiny_model.read_bytes())
+    assert "m[v1].onnx" in "".join(cli("info", plain).out.split())
+    assert "m[v1]" in cli("estimate", plain, "--device", "h200").out
+    out = tmp_path / "m[" / "red]"
+    outcome = cli("synthesize", model, "drive:1", "--out", out)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert f"to {out}, " in outcome.out
+    demonstrated = cli("demo", "--generator", plain, "--frames", 1, "--out", out)
+    assert demonstrated.code == 0
+    assert f"{out / 'drive.mp4'}\n" in demonstrated.out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:surrogateescape"])
+def test_what_an_encoding_lacks_is_printed_as_an_escape(subprocess_cli, tiny_model, encoding):
+    environment = {"PYTHONIOENCODING": encoding}
+    done = subprocess_cli("verify", tiny_model, tiny_model, "--data", "drive:1", environment=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u2265 30" in done.stdout
+    assert "[" not in done.stdout
+    assert subprocess_cli("demo", "--help", environment=environment).returncode == 0
+
+
+def test_a_page_tells_of_a_name_that_is_not_utf8(cli, tiny_model, tmp_path):
+    model = tmp_path / os.fsdecode(b"stra\xdfe.onnx")
+    model.write_bytes(tiny_model.read_bytes())
+    page = tmp_path / "page.html"
+    assert cli("verify", model, model, "--data", "drive:1", "--html", page).code == 0
+    assert "stra?e" in page.read_text(encoding="utf-8")
 
 
 def test_a_size_is_height_times_width():

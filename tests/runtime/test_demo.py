@@ -26,6 +26,10 @@ from layoutrt.runtime.video import video_writer
 CAMVID = label_set("camvid")
 
 
+FOREIGN_NAME = os.fsdecode(b"stra\xdfe")
+"""As an archive in Latin-1 leaves it: not UTF-8."""
+
+
 def read_video(path):
     capture = cv2.VideoCapture(str(path))
     frames = []
@@ -65,13 +69,29 @@ def test_an_open_model_drives_at_the_size_that_is_asked_for(cli, tiny_dynamic_mo
     assert [frame.shape for frame in frames] == [(64, 512, 3)]
 
 
+def test_a_size_that_an_open_model_cannot_make_is_refused(refuses, tiny_dynamic_model, tmp_path):
+    arguments = ("demo", "--generator", tiny_dynamic_model, "--size", "100x128", "--out", tmp_path / "out")
+    refuses(arguments, "cannot make 100x128; give a --size of multiples of 32")
+
+
+@pytest.mark.parametrize("fps", [0.01, 23.976, 29.97002997, 64.9996, 119.873, 144.1234, 239.6135])
+def test_a_video_takes_any_number_of_frames_a_second(tmp_path, fps):
+    with video_writer(tmp_path / "video.mp4", (64, 96), fps) as writer:
+        for _ in range(3):
+            writer.write(np.zeros((64, 96, 3), np.uint8))
+    frames, found = read_video(tmp_path / "video.mp4")
+    assert len(frames) == 3
+    assert found == pytest.approx(fps, abs=0.006)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--size", "128x128"), ("128x128", "makes 64x96")),
+        (("--size", "128x128"), ("cannot make 128x128", "makes 64x96", "leave --size out")),
         (("--size", "wide"), ("'wide'", "192x256")),
         (("--frames", 0), ("--frames",)),
-        (("--fps", 0), ("--fps",)),
+        (("--fps", 0), ("--fps is 0; give 0.01 to 240",)),
+        (("--fps", 0.001), ("--fps is 0.001; give 0.01 to 240",)),
         (("--threads", -1), ("threads",)),
         (("--smooth", 99), ("--smooth is 99",)),
         (("--view", "upside-down"), ("no view 'upside-down'", "overlay")),
@@ -312,6 +332,45 @@ def test_a_demo_does_not_write_over_what_it_reads(refuses, tiny_model, tmp_path)
     refuses((*arguments, "--sink", f"video:{video}"), "is what the demo reads")
     refuses((*arguments, "--out", tmp_path), "is what the demo reads")
     assert video.read_bytes() == before
+
+
+def test_a_contact_sheet_is_not_written_over_a_layout_that_is_read(refuses, tiny_model, tmp_path):
+    layout = tmp_path / "street.png"
+    write_layout(layout, Drive(CAMVID, 64, 96).frame(0), CAMVID)
+    before = layout.read_bytes()
+    sink = ("--sink", f"video:{tmp_path / 'street.mp4'}")
+    for source in (layout, tmp_path):
+        arguments = ("demo", "--generator", tiny_model, "--source", f"labels:{source}", *sink)
+        refuses(arguments, "street.png is what the demo reads")
+    assert layout.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [layout]
+
+
+@pytest.mark.parametrize("kind", ["video", "folder", "out"])
+def test_a_name_that_opencv_cannot_take_is_refused(subprocess_cli, tiny_model, tmp_path, kind):
+    folder = tmp_path / FOREIGN_NAME
+    folder.mkdir()
+    given = ("--out", folder)
+    if kind == "folder":
+        pixels = cv2.imencode(".png", np.zeros((64, 96, 3), np.uint8))[1]
+        (folder / "frame.png").write_bytes(pixels.tobytes())
+        given = ("--source", folder, "--out", tmp_path / "out")
+    elif kind == "video":
+        video = camvid_like_video(tmp_path / "street.mp4", tiny_model, 1).rename(folder / "street.mp4")
+        given = ("--source", video, "--out", tmp_path / "out")
+    done = subprocess_cli("demo", "--generator", tiny_model, "--frames", 1, *given)
+    assert done.returncode == 1, done
+    assert done.stderr.startswith("error: the name of ")
+    assert done.stderr.endswith("is not UTF-8, as OpenCV needs it; rename it\n")
+
+
+def test_layouts_of_such_a_name_are_shown(subprocess_cli, tiny_model, tmp_path):
+    folder = tmp_path / FOREIGN_NAME
+    write_layout(folder / "a.png", Drive(CAMVID, 64, 96).frame(0), CAMVID)
+    arguments = ("--source", f"labels:{folder}", "--out", tmp_path / "out")
+    done = subprocess_cli("demo", "--generator", tiny_model, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "out" / "contact_sheet.png").is_file()
 
 
 def test_a_window_needs_a_screen(refuses, tiny_model, monkeypatch):

@@ -170,6 +170,18 @@ def test_a_layout_is_never_overwritten_by_its_image(refuses, tiny_model, layouts
     assert (layouts / "frame0.png").read_bytes() == before
 
 
+def test_instance_ids_are_never_overwritten_by_an_image(refuses, tiny_full_model, extra_dont_care, tmp_path):
+    write_layout(tmp_path / "layouts" / "a.png", np.zeros((HEIGHT, WIDTH), np.uint8), extra_dont_care)
+    ids = tmp_path / "ids"
+    ids.mkdir()
+    cv2.imwrite(str(ids / "a.png"), np.zeros((HEIGHT, WIDTH), np.uint16))
+    before = (ids / "a.png").read_bytes()
+    for given in (ids, ids / "a.png"):
+        arguments = ("synthesize", tiny_full_model, tmp_path / "layouts", "--instances", given, "--out", ids)
+        refuses(arguments, "overwrite", "instances", "a.png")
+    assert (ids / "a.png").read_bytes() == before
+
+
 def test_an_output_folder_that_cannot_be_made_is_one_sentence(refuses, tiny_model, tmp_path):
     (tmp_path / "file").write_text("")
     refuses(("synthesize", tiny_model, "drive:1", "--out", tmp_path / "file"), "cannot write", "file")

@@ -93,3 +93,10 @@ def test_an_unknown_tensor_is_named(case, published, tmp_path) -> None:
     torch.save(state, tmp_path / "more.pth")
     with pytest.raises(LayoutRTError, match=r"unknown tensor up_9\.conv_1\.weight"):
         import_checkpoint(tmp_path / "more.pth", tmp_path / "g.safetensors", **OPTIONS)
+
+
+def test_a_checkpoint_does_not_write_over_what_it_is_made_of(published, refuses) -> None:
+    before = published.read_bytes()
+    options = ("--num-classes", 7, "--dont-care", "--instances", "--size", "64x64")
+    refuses(("import-checkpoint", published, "--out", published, *options), "would overwrite", "another name")
+    assert published.read_bytes() == before

@@ -134,11 +134,6 @@ def test_a_run_of_another_configuration_is_not_resumed(pairs: Path, tmp_path: Pa
         train_segmenter(tiny_config(pairs), tmp_path)
 
 
-def test_a_negative_seed_is_refused(pairs: Path) -> None:
-    with pytest.raises(LayoutRTError, match="segmenter training configuration: seed = -1 is out of range"):
-        tiny_config(pairs, seed=-1)
-
-
 def test_a_size_without_statistics_is_refused(pairs: Path) -> None:
     with pytest.raises(LayoutRTError, match=r"training size 16x16 is too small.*; use 16x32 or more"):
         tiny_config(pairs, height=16, width=16)
@@ -194,3 +189,11 @@ def test_the_command_trains_resumes_and_reports(pairs: Path, tmp_path: Path) -> 
     missing = subprocess.run(layoutrt, capture_output=True, text=True, check=False)
     assert missing.returncode == 1
     assert "--data is missing" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("enlarge", float("inf")), ("learning_rate", float("inf")), ("seed", -1)]
+)
+def test_a_configuration_out_of_range_is_refused(tmp_path, field, value) -> None:
+    with pytest.raises(LayoutRTError, match=f"training configuration: {field} = {value} is out of range"):
+        tiny_config(tmp_path, **{field: value})

@@ -297,10 +297,22 @@ def test_fewer_pairs_than_a_batch_are_refused(pairs, tmp_path) -> None:
         train(replace(TINY, data=str(pairs), batch_size=7), tmp_path / "run")
 
 
-@pytest.mark.parametrize("field", ["steps", "batch_size", "learning_rate", "seed"])
-def test_configurations_out_of_range_are_refused(field) -> None:
-    with pytest.raises(LayoutRTError, match=f"training configuration: {field} = -1 is out of range"):
-        replace(TINY, **{field: -1})
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("steps", -1),
+        ("batch_size", -1),
+        ("learning_rate", -1),
+        ("learning_rate", float("inf")),
+        ("enlarge", float("inf")),
+        ("kl_weight", float("inf")),
+        ("seed", -1),
+        ("seed", 1 << 63),
+    ],
+)
+def test_configurations_out_of_range_are_refused(field, value) -> None:
+    with pytest.raises(LayoutRTError, match=f"training configuration: {field} = {value} is out of range"):
+        replace(TINY, **{field: value})
 
 
 @pytest.mark.parametrize(("side", "levels"), [(32, 6), (64, 7)])
