@@ -37,6 +37,9 @@ def quantize_rows(weight: NDArray[np.float32], rows: int) -> tuple[NDArray[np.in
         int8 of the same shape, -127 to 127, and the scales ``[R / rows]``.
     """
     grouped = weight.reshape(len(weight) // rows, -1)
-    scales = np.maximum(np.abs(grouped).max(1) / 127, np.float32(_SMALLEST)).astype(np.float32)
+    largest = np.abs(grouped).max(1)
+    # A row of zeros takes a scale of the others: its bias, in steps of it, has to fit into 32 bits.
+    largest[largest == 0] = largest[largest > 0].min(initial=1)
+    scales = np.maximum(largest / 127, np.float32(_SMALLEST)).astype(np.float32)
     levels = np.rint(grouped / scales[:, None]).clip(-127, 127).astype(np.int8)
     return levels.reshape(weight.shape), scales

@@ -72,7 +72,7 @@ class Damage:
             parts.append(
                 f"{100 * self.agreement:.1f} % of labels the same, mIoU {-self.miou_drop:+.2f} points"
             )
-        return ", ".join(parts) + f" ({self.frames} frames)"
+        return ", ".join(parts) + f" ({self.frames} frame{'s' * (self.frames != 1)})"
 
 
 class Judge:
@@ -86,7 +86,8 @@ class Judge:
         threads: of one run; None for one per processor.
 
     Raises:
-        LayoutRTError: the segmenter is none, or has another label set than the model.
+        LayoutRTError: the segmenter is none, has another label set than the model, or the model makes no
+                images.
     """
 
     def __init__(
@@ -100,6 +101,8 @@ class Judge:
     ) -> None:
         self._threads, self._labels = threads, model.label_set
         self._output = "labels" if model.kind == "segmenter" else "image"
+        if segmenter and self._output == "labels":
+            raise LayoutRTError("--segmenter looks at a generator's images; leave it out for a segmenter")
         self._examples = list(inputs.examples(frames))
         self._segmenter = resolve_model(segmenter) if segmenter and self._output == "image" else None
         if self._segmenter:

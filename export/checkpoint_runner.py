@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from layoutrt.export.segmenter_pipeline import never_predict_dont_care
 from layoutrt.operators.conv_to_image import to_bytes
 from layoutrt.runtime.profiling.runner import MODEL_STAGES, Run
 from layoutrt.runtime.profiling.session_runner import read_samples
@@ -88,7 +89,8 @@ def _generator(path: str) -> _Parts:
 
 
 def _segmenter(path: str) -> _Parts:
-    segmenter, _, _ = load_segmenter(path)
+    segmenter, label_set, _ = load_segmenter(path)
+    never_predict_dont_care(segmenter, label_set)
 
     def take(inputs: dict[str, NDArray]) -> Tensor:
         return torch.from_numpy(inputs["frame"]).permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1

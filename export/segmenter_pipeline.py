@@ -30,12 +30,7 @@ class SegmenterPipeline(nn.Module):
         for name, module in list(self.network.named_modules()):
             if isinstance(module, NormedConv):
                 self.network.set_submodule(name, folded(module))
-        if label_set.dont_care is not None:
-            bias = self.network.classify.bias
-            assert bias is not None
-            with torch.no_grad():
-                self.network.classify.weight[label_set.dont_care] = 0
-                bias[label_set.dont_care] = NEVER
+        never_predict_dont_care(self.network, label_set)
 
     def forward(self, frame: Tensor) -> Tensor:
         """Frame uint8 ``[N, H, W, 3]``, RGB -> labels uint8 ``[N, H, W]``; H and W divisible by 16."""
@@ -44,6 +39,16 @@ class SegmenterPipeline(nn.Module):
     def scores(self, frame: Tensor) -> Tensor:
         """Class scores, float32 ``[N, num_classes, H, W]``."""
         return self.network(frame.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1)
+
+
+def never_predict_dont_care(segmenter: Segmenter, label_set: LabelSet) -> None:
+    """Give the class without a meaning, if any, a score below all others. Changes ``segmenter``."""
+    if label_set.dont_care is not None:
+        bias = segmenter.classify.bias
+        assert bias is not None
+        with torch.no_grad():
+            segmenter.classify.weight[label_set.dont_care] = 0
+            bias[label_set.dont_care] = NEVER
 
 
 def folded(layer: NormedConv) -> FoldedConv:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -75,16 +77,25 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # As on stderr: what the terminal's encoding lacks is written as an escape, not refused.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="layoutrt")
+        try:
+            app(args=None if arguments is None else list(arguments), prog_name="layoutrt")
+        finally:
+            # A full disk is noticed here, or too late to tell of it.
+            sys.stdout.flush()
     except LayoutRTError as error:
         # Some messages carry another library's text, which may have several lines.
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         sys.exit(1)
     except OSError as error:
         # What may not be read is found in many places; an error without a name is not about the user's files.
-        if error.filename is None:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+            reason = f"write what is printed: {error.strerror}; make room"
+            # What is still to be written would fail again when the process ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        elif error.filename is None:
             raise
-        reason = f"{error.filename}: {error.strerror}; check the path, and that you may read it"
-        print("error: cannot use", reason, file=sys.stderr)
+        else:
+            reason = f"use {error.filename}: {error.strerror}; check the path, and that you may read it"
+        print("error: cannot", reason, file=sys.stderr)
         sys.exit(1)
     raise AssertionError("typer exits")

@@ -109,7 +109,8 @@ def demo(
         playback = report.playback
         height, width = report.size
         names = report.model if report.segmenter is None else f"{report.segmenter} and {report.model}"
-        console.print(playback.times.stage_table(f"{names}, {height}x{width}, {playback.frames} frames"))
+        frames_text = f"{playback.frames} frame{'s' * (playback.frames != 1)}"
+        console.print(playback.times.stage_table(f"{names}, {height}x{width}, {frames_text}"))
         given = report.source_size or report.size
         of = f", {given[0]}x{given[1]} resized" if given != report.size else ""
         console.print(f"source   {report.source}{of}")

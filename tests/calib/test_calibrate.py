@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from shutil import copy
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -202,6 +203,9 @@ def test_a_segmenter_that_cannot_judge_the_images_is_refused(
                         (tiny_model, "is no segmenter; give a --segmenter")):  # fmt: skip
         with pytest.raises(LayoutRTError, match=words):
             calibrate(tiny_model, str(layouts), tmp_path / "out" / "int8.onnx", segmenter=file, threads=1)
+    cv2.imwrite(str(tmp_path / "frame.png"), np.zeros((64, 96, 3), np.uint8))
+    with pytest.raises(LayoutRTError, match="leave it out for a segmenter"):
+        calibrate(tmp_path / "s.onnx", str(tmp_path), tmp_path / "out" / "int8.onnx", segmenter="camvid-seg")
     assert not (tmp_path / "out").exists()
 
 

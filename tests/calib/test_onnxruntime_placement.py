@@ -42,8 +42,17 @@ def test_rows_that_share_a_scale_use_all_levels() -> None:
     assert np.abs(levels.reshape(2, -1)).max(1).tolist() == [127, 127]
     restored = levels * np.repeat(scales, 9)[:, None, None, None]
     assert np.abs(restored - weight).max() <= scales.max() / 2 + 1e-7
-    zero, _ = quantize_rows(np.zeros((9, 2), np.float32), 9)
+
+
+def test_rows_of_zeros_leave_a_bias_room() -> None:
+    weight = np.zeros((18, 4, 1, 1), np.float32)
+    weight[:9] = 0.5
+    levels, scales = quantize_rows(weight, 9)
+    assert not levels[9:].any()
+    assert scales[1] == scales[0]  # in steps of it, a bias fits into 32 bits
+    zero, scales = quantize_rows(weight[9:], 9)
     assert not zero.any()
+    assert scales.tolist() == pytest.approx([1 / 127])
 
 
 def test_every_convolution_of_the_edge_generator_becomes_8_bit(edge_int8) -> None:

@@ -90,6 +90,15 @@ def test_what_may_not_be_read_is_one_sentence(refuses, monkeypatch):
     refuses(("info", "locked/m.onnx"), "cannot use locked/m.onnx: Permission denied; check the path")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
+def test_a_full_disk_behind_a_redirection_is_one_sentence():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "layoutrt", "info", "camvid-edge", "--json"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "error: cannot write what is printed: No space left on device; make room\n"
+
+
 def test_brackets_in_a_name_are_printed_as_they_are(cli, tiny_model, tmp_path):
     folder = tmp_path / "run [old]"
     model = folder / "m[" / "red].onnx"
