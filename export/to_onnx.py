@@ -41,6 +41,8 @@ from layoutrt.train.networks.segmenter import Segmenter
 
 FORMAT = 1
 """Version of the file contract: inputs, outputs and metadata keys."""
+MOST_BYTES = 2_000_000_000
+"""Of weights: protobuf ends at 2 GiB, and the graph needs room too."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def export_onnx(
         require_latent(getattr(config, "latent", 0) > 0)
     size = size or (config.image_height, config.image_width)
     config.check_size(*size)
+    _check_weights(checkpoint, network)
     straight = None
     if isinstance(network, Segmenter):
         model = segmenter_model(network, labels, size=size, dynamic=dynamic, batch=batch)
@@ -144,6 +147,15 @@ def _halves_report(halves: Halves, out: str | Path, size: tuple[int, int]) -> Ha
         graph_cost(halves.render, size),
         halves.cached_bytes,
     )
+
+
+def _check_weights(checkpoint: str | Path, network: nn.Module) -> None:
+    size = sum(parameter.numel() * parameter.element_size() for parameter in network.parameters())
+    if size > MOST_BYTES:
+        raise LayoutRTError(
+            f"{checkpoint} holds {size / 1e9:.2f} GB of weights, and ONNX's checker and inliner take "
+            f"{MOST_BYTES / 1e9:.2f} GB at most; train a narrower network (--width)"
+        )
 
 
 def _check_latent(

@@ -11,7 +11,7 @@ from layoutrt.files import replacing
 
 APART_FROM_BYTES = 128 << 20
 """Weights of this size and more go to a file of their own: runtimes map it into memory, where they would
-parse and copy those of a single file. It also is the way past protobuf's limit of 2 GiB."""
+parse and copy those of a single file."""
 _SMALL_TENSOR_BYTES = 1024
 _PAGE_BYTES = 4096
 

@@ -81,21 +81,24 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             app(args=None if arguments is None else list(arguments), prog_name="layoutrt")
         finally:
             # A full disk is noticed here, or too late to tell of it.
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except LayoutRTError as error:
         # Some messages carry another library's text, which may have several lines.
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         sys.exit(1)
     except OSError as error:
         # What may not be read is found in many places; an error without a name is not about the user's files.
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+        if error.filename is not None:
+            reason = f"use {error.filename}: {error.strerror}; check the path, and that you may read it"
+        elif error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE):
             reason = f"write what is printed: {error.strerror}; make room"
             # What is still to be written would fail again when the process ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        elif error.filename is None:
-            raise
         else:
-            reason = f"use {error.filename}: {error.strerror}; check the path, and that you may read it"
-        print("error: cannot", reason, file=sys.stderr)
+            raise
+        # Who reads a pipe may leave when he has seen enough.
+        if error.errno != errno.EPIPE:
+            print("error: cannot", reason, file=sys.stderr)
         sys.exit(1)
     raise AssertionError("typer exits")

@@ -143,6 +143,13 @@ def test_a_latent_fixes_the_size(tiny_full_generator, extra_dont_care, tmp_path)
     assert not (tmp_path / "m.onnx").exists()
 
 
+def test_more_weights_than_protobuf_holds_are_refused(tiny_checkpoint, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("layoutrt.export.to_onnx.MOST_BYTES", 100)
+    with pytest.raises(LayoutRTError, match=r"GB of weights, .* take 0.00 GB at most; train a narrower"):
+        export_onnx(tiny_checkpoint, tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()
+
+
 def test_an_export_does_not_write_over_its_checkpoint(tiny_checkpoint, tmp_path, refuses) -> None:
     checkpoint = Path(copy(tiny_checkpoint, tmp_path))
     refuses(("export", checkpoint, "--out", checkpoint), "would overwrite", "choose another name")

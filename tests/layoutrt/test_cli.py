@@ -99,6 +99,18 @@ def test_a_full_disk_behind_a_redirection_is_one_sentence():
     assert done.stderr == "error: cannot write what is printed: No space left on device; make room\n"
 
 
+@pytest.mark.parametrize("command", ["info camvid-edge", "info camvid-edge --json", "--version"])
+def test_a_reader_who_has_left_and_a_closed_output_are_no_errors(command):
+    reader, writer = os.pipe()
+    os.close(reader)
+    arguments = [sys.executable, "-m", "layoutrt", *command.split()]
+    left = subprocess.run(arguments, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (left.returncode, left.stderr) == (1, "")
+    closed = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *arguments], stderr=subprocess.PIPE, text=True)
+    assert (closed.returncode, closed.stderr) == (0, "")
+
+
 def test_brackets_in_a_name_are_printed_as_they_are(cli, tiny_model, tmp_path):
     folder = tmp_path / "run [old]"
     model = folder / "m[" / "red].onnx"
