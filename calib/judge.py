@@ -106,7 +106,7 @@ class Judge:
         self._examples = list(inputs.examples(frames))
         self._segmenter = resolve_model(segmenter) if segmenter and self._output == "image" else None
         if self._segmenter:
-            _check_segmenter(self._segmenter, model.label_set)
+            _check_segmenter(self._segmenter, model.label_set, model.size)
         with Session(model.path, threads=threads) as session:
             self._expected = list(self._run(session))
         self._expected_labels = list(self._segment(self._expected))
@@ -161,15 +161,21 @@ class Judge:
         return 100 * confusion.mean_iou
 
 
-def _check_segmenter(path: Path, labels: LabelSet) -> None:
+def _check_segmenter(path: Path, labels: LabelSet, size: tuple[int, int]) -> None:
     with Session(path, threads=1) as session:
         kind, own = session.metadata.get("layoutrt.kind"), session.label_set
+        height, width = session.inputs[0].shape[1:3]
     if kind != "segmenter" or own is None:
         raise LayoutRTError(f"{path} is no segmenter; give a --segmenter of layoutrt export, or leave it out")
     if own != labels:
         raise LayoutRTError(
             f"segmenter {path} has the label set '{own.name}' and the model '{labels.name}'; "
             "give a --segmenter of the model's label set, or leave it out"
+        )
+    if (height or size[0], width or size[1]) != size:
+        raise LayoutRTError(
+            f"segmenter {path} takes images of {height}x{width} and the model makes {size[0]}x{size[1]}; "
+            "give a --segmenter that fits, or leave it out"
         )
 
 

@@ -244,8 +244,10 @@ class Pipeline:
             source.ended = True
             while self._destroy.alive and self.next() is not None:
                 pass
-            # It refers to the pipeline, which else would never be freed.
-            del self._used[2:]
+            # It refers to the pipeline, which else would never be freed. Where another thread closes the
+            # pipeline, the capture may still be in it.
+            if self._destroy.alive:
+                del self._used[2:]
         if source.error is not None:
             raise source.error
 

@@ -228,7 +228,7 @@ class SegmenterTrainer:
             run / STATE_FILE,
             tensors,
             "segmenter-training",
-            {"config": self.config.to_dict(), "step": self.step},
+            {"config": self.config.to_dict(), "step": self.step, "labels": list(self.labels.names)},
         )
         self.save_segmenter(run, self.average)
 
@@ -260,6 +260,9 @@ class SegmenterTrainer:
         """
         tensors, metadata = load_tensors(run / STATE_FILE, "segmenter-training")
         differences = self.config.differences(metadata["config"])
+        # Older states name none.
+        if metadata.get("labels", names := list(self.labels.names)) != names:
+            differences.append("other classes in the label set")
         if differences:
             raise LayoutRTError(
                 f"{run} was trained with another configuration ({'; '.join(differences)}); resume it with "

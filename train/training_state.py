@@ -43,7 +43,11 @@ def save_run(trainer: Trainer, run: Path) -> None:
         tensors |= optimizer_tensors(optimizer, name)
     for name, scaler in _scalers(trainer).items():
         tensors |= scaler_tensors(scaler, name)
-    metadata = {"config": trainer.config.to_dict(), "step": trainer.step}
+    metadata = {
+        "config": trainer.config.to_dict(),
+        "step": trainer.step,
+        "labels": list(trainer.labels.names),
+    }
     try:
         save_tensors(run / STATE_FILE, tensors, "training", metadata)
         save_inference_generator(trainer, run, trainer.inference_generator())
@@ -71,6 +75,9 @@ def resume(trainer: Trainer, run: Path) -> None:
     """
     tensors, metadata = load_tensors(run / STATE_FILE, "training")
     differences = trainer.config.differences(metadata["config"])
+    # Older states name none.
+    if metadata.get("labels", names := list(trainer.labels.names)) != names:
+        differences.append("other classes in the label set")
     if differences:
         raise LayoutRTError(
             f"{run} was trained with another configuration ({'; '.join(differences)}); resume it with "

@@ -79,10 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         try:
             app(args=None if arguments is None else list(arguments), prog_name="layoutrt")
-        finally:
-            # A full disk is noticed here, or too late to tell of it.
+        except SystemExit:
+            # A full disk is noticed here, or too late to tell of it. What else went wrong is told instead.
             if sys.stdout is not None:
                 sys.stdout.flush()
+            raise
     except LayoutRTError as error:
         # Some messages carry another library's text, which may have several lines.
         print("error:", " ".join(str(error).split()), file=sys.stderr)
@@ -92,9 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if error.filename is not None:
             reason = f"use {error.filename}: {error.strerror}; check the path, and that you may read it"
         elif error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE):
-            reason = f"write what is printed: {error.strerror}; make room"
+            reason = f"write what is printed, or a temporary file: {error.strerror}; make room"
             # What is still to be written would fail again when the process ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if sys.stdout is not None:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         else:
             raise
         # Who reads a pipe may leave when he has seen enough.

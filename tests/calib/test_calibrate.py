@@ -13,6 +13,7 @@ from onnx import helper, numpy_helper
 from layoutrt.calib.calibrate import calibrate
 from layoutrt.calib.table import read_table
 from layoutrt.errors import LayoutRTError
+from layoutrt.layouts import label_set
 from layoutrt.runtime.info import describe
 from layoutrt.runtime.session import Session
 
@@ -196,16 +197,21 @@ def test_a_segmenter_that_cannot_judge_the_images_is_refused(
     from layoutrt.train.checkpoint import save_segmenter
     from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
 
-    segmenter = Segmenter(SegmenterConfig(4, 3, 64, 96)).eval()
-    save_segmenter(tmp_path / "s.safetensors", segmenter.state_dict(), segmenter.config, extra_dont_care, {})
-    export_onnx(tmp_path / "s.safetensors", tmp_path / "s.onnx")
-    for file, words in ((tmp_path / "s.onnx", "has the label set 'trio' and the model"),
+    def export(name, labels, size) -> Path:
+        segmenter = Segmenter(SegmenterConfig(labels.num_classes, 3, *size)).eval()
+        save_segmenter(tmp_path / name, segmenter.state_dict(), segmenter.config, labels, {})
+        return export_onnx(tmp_path / name, tmp_path / f"{name}.onnx").path
+
+    other = export("s", extra_dont_care, (64, 96))
+    small = export("small", label_set("camvid"), (32, 48))
+    for file, words in ((other, "has the label set 'trio' and the model"),
+                        (small, "takes images of 32x48 and the model makes 64x96"),
                         (tiny_model, "is no segmenter; give a --segmenter")):  # fmt: skip
         with pytest.raises(LayoutRTError, match=words):
             calibrate(tiny_model, str(layouts), tmp_path / "out" / "int8.onnx", segmenter=file, threads=1)
     cv2.imwrite(str(tmp_path / "frame.png"), np.zeros((64, 96, 3), np.uint8))
     with pytest.raises(LayoutRTError, match="leave it out for a segmenter"):
-        calibrate(tmp_path / "s.onnx", str(tmp_path), tmp_path / "out" / "int8.onnx", segmenter="camvid-seg")
+        calibrate(other, str(tmp_path), tmp_path / "out" / "int8.onnx", segmenter="camvid-seg")
     assert not (tmp_path / "out").exists()
 
 

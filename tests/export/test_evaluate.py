@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from shutil import copy
 
 import cv2
 import numpy as np
@@ -243,6 +244,18 @@ def test_the_command_prints_a_table_and_writes_json_and_a_sheet(
     real = cv2.imread(str(camvid_set / "val" / "images" / "0.png"))
     assert (image[34 : 34 + 64, 6 + 102 : 6 + 102 + 96] == real).all()
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["new", "result.json", "sheet.png"]
+
+
+def test_an_evaluation_is_not_written_over_what_it_reads(
+    tiny_model, camvid_set, segmenter, tmp_path, refuses
+) -> None:
+    model, judge = (Path(copy(file, tmp_path)) for file in (tiny_model, segmenter))
+    for file, original in ((model, tiny_model), (judge, segmenter)):
+        refuses(
+            ("evaluate", model, "--data", camvid_set, "--segmenter", judge, "--json", file),
+            f"--json {file} would overwrite",
+        )
+        assert file.read_bytes() == Path(original).read_bytes()
 
 
 def test_a_sheet_has_a_row_for_each_layout_and_a_column_for_each_header() -> None:

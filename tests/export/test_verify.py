@@ -397,6 +397,15 @@ def test_what_cannot_be_compared_is_refused_in_one_sentence(refuses, arguments, 
     refuses(("verify", *arguments), *words)
 
 
+def test_a_verification_is_not_written_over_a_model(tiny_model, tmp_path, refuses) -> None:
+    model = tmp_path / "m.onnx"
+    model.write_bytes(tiny_model.read_bytes())
+    for option in ("--json", "--html"):
+        arguments = ("verify", tiny_model, model, "--data", "drive:1", option, model)
+        refuses(arguments, f"{option} {model} would overwrite", "another name")
+    assert model.read_bytes() == tiny_model.read_bytes()
+
+
 def test_models_that_do_not_fit_each_other_are_refused(
     refuses, tiny_model, tiny_full_model, tiny_checkpoint, tiny_dynamic_model, make_generator, tmp_path
 ) -> None:

@@ -96,7 +96,27 @@ def test_a_full_disk_behind_a_redirection_is_one_sentence():
         command = [sys.executable, "-m", "layoutrt", "info", "camvid-edge", "--json"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
-    assert done.stderr == "error: cannot write what is printed: No space left on device; make room\n"
+    reason = "cannot write what is printed, or a temporary file: No space left on device; make room"
+    assert done.stderr == f"error: {reason}\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
+def test_an_error_is_told_of_though_nothing_can_be_printed():
+    code = (
+        "from layoutrt.cli import main\n"
+        "from layoutrt.errors import LayoutRTError\n"
+        "import layoutrt.runtime.info as info\n"
+        "def describe(model):\n"
+        "    print('a line')\n"
+        "    raise LayoutRTError('the reason')\n"
+        "info.describe = describe\n"
+        "main(['info', 'm.onnx'])\n"
+    )
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=buffered)
+    assert "error: the reason\n" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["info camvid-edge", "info camvid-edge --json", "--version"])

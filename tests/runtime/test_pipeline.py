@@ -411,6 +411,41 @@ def test_a_pipeline_that_is_forgotten_is_freed_with_its_threads(generator: Sessi
     assert len(os.listdir("/proc/self/task")) < before
 
 
+def test_a_pipeline_can_be_closed_while_its_source_is_waited_for(
+    generator: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = Pipeline(None, generator, policy=Policy.EVERY_FRAME)
+    asked, gate = threading.Event(), threading.Event()
+    captures: list[weakref.ref[object]] = []
+    made = native.CaptureFunction
+
+    def noted(function: Callable[..., int]) -> object:
+        capture = made(function)
+        captures.append(weakref.ref(capture))
+        return capture
+
+    def frames() -> Iterator[np.ndarray]:
+        asked.set()
+        gate.wait(30)
+        yield np.zeros((H, W), np.uint8)
+
+    def close() -> None:
+        asked.wait(30)
+        pipeline.close()
+
+    monkeypatch.setattr(native, "CaptureFunction", noted)
+    closing = threading.Thread(target=close)
+    closing.start()
+    with pytest.raises(LayoutRTError, match="destroyed"):
+        list(pipeline.run(frames()))
+    gc.collect()
+    # The pipeline's thread is in it.
+    assert captures[0]() is not None
+    gate.set()
+    closing.join(30)
+    assert not closing.is_alive()
+
+
 def test_a_source_cannot_close_its_pipeline(generator: Session) -> None:
     def frames() -> Iterator[np.ndarray]:
         yield np.zeros((H, W), np.uint8)

@@ -126,6 +126,21 @@ def test_a_run_resumes_after_its_label_set_has_moved(pairs: Path, tmp_path: Path
     assert provenance["label_set"] == "mine.toml", "a checkpoint names no folder of the machine it is from"
 
 
+@pytest.mark.parametrize("name", ["cityscapes", "camvid"])
+def test_a_run_is_not_resumed_with_another_label_set_of_the_same_name(
+    pairs: Path, tmp_path: Path, name: str
+) -> None:
+    sets = files("layoutrt") / "label_sets"
+    file = tmp_path / "mine.toml"
+    file.write_text((sets / "camvid.toml").read_text())
+    train_segmenter(tiny_config(pairs, steps=2, label_set=str(file)), tmp_path / "run", stop_after=1)
+    other = tmp_path / "elsewhere" / "mine.toml"
+    other.parent.mkdir()
+    other.write_text((sets / f"{name}.toml").read_text().replace('"sky"', '"heaven"'))
+    with pytest.raises(LayoutRTError, match="other classes in the label set"):
+        train_segmenter(tiny_config(pairs, steps=2, label_set=str(other)), tmp_path / "run", resume=True)
+
+
 def test_a_run_of_another_configuration_is_not_resumed(pairs: Path, tmp_path: Path) -> None:
     train_segmenter(tiny_config(pairs), tmp_path, stop_after=1)
     with pytest.raises(LayoutRTError, match="network_width: 6 -> 8"):

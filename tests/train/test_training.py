@@ -194,6 +194,20 @@ def test_a_run_resumes_after_its_label_set_has_moved(pairs, tmp_path) -> None:
     assert load_generator(checkpoint)[2]["training"]["label_set"] == "mine.toml", "no folder of the machine"
 
 
+@pytest.mark.parametrize("name", ["cityscapes", "camvid"])
+def test_a_run_is_not_resumed_with_another_label_set_of_the_same_name(pairs, tmp_path, name) -> None:
+    sets = files("layoutrt") / "label_sets"
+    file = tmp_path / "mine.toml"
+    file.write_text((sets / "camvid.toml").read_text())
+    config = replace(TINY, data=str(pairs), label_set=str(file), steps=2, decay_steps=0)
+    train(config, tmp_path / "run", stop_after=1)
+    other = tmp_path / "elsewhere" / "mine.toml"
+    other.parent.mkdir()
+    other.write_text((sets / f"{name}.toml").read_text().replace('"sky"', '"heaven"'))
+    with pytest.raises(LayoutRTError, match="other classes in the label set"):
+        train(replace(config, label_set=str(other)), tmp_path / "run", resume=True)
+
+
 def test_a_generator_trained_on_crops_is_made_for_the_whole_picture(pairs, tmp_path) -> None:
     config = replace(TINY, data=str(pairs), load_height=64, load_width=96, steps=1, decay_steps=0)
     generator, _, provenance = load_generator(train(config, tmp_path / "run"))

@@ -97,7 +97,7 @@ lrt_status lrt_pipeline_push(lrt_pipeline* pipeline, const uint8_t* frame, size_
     const auto found = handles().find(pipeline);
     require(frame, "frame");
     if (!found->push(frame, stride, user_stamp, timeout_ms)) {
-      throw Error(LRT_TIMEOUT, "the pipeline had no room for a frame within " + std::to_string(timeout_ms) +
+      throw Error(LRT_TIMEOUT, "the pipeline could not take the frame within " + std::to_string(timeout_ms) +
                                    " ms; read results, or push the frame again");
     }
   });

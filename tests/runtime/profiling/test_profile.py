@@ -105,3 +105,12 @@ def test_memory_stays_flat_over_many_runs(tiny_model) -> None:
     subject = find_subject(str(tiny_model))
     (model,) = profile([subject], source="drive:2", iterations=400, warm_up=20, threads=1).models
     assert model.growth_mb < 2
+
+
+def test_a_profile_is_not_written_over_a_model(tiny_model, tmp_path, refuses) -> None:
+    model = tmp_path / "m.onnx"
+    model.write_bytes(tiny_model.read_bytes())
+    for option in ("--json", "--html", "--trace", "--device-file"):
+        for given in (model, f"camvid-seg+{model}"):
+            refuses(("profile", given, option, model), f"{option} {model} would overwrite", "another name")
+    assert model.read_bytes() == tiny_model.read_bytes()

@@ -1,5 +1,7 @@
 """Contestants take turns in processes of their own."""
 
+import os
+import signal
 from typing import ClassVar
 
 import numpy as np
@@ -94,6 +96,14 @@ def test_measuring_costs_less_than_one_percent_and_the_stages_are_the_run(tmp_pa
     # The best of five: a busy machine can stop the process anywhere.
     assert min(overheads) < 0.01
     assert max(shares) > 0.97
+
+
+def test_a_process_that_ended_before_its_turn_is_one_sentence() -> None:
+    with WorkerProcess({"runner": "layoutrt.runtime.profiling.yardstick:Yardstick", "threads": 1}) as worker:
+        os.kill(worker.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(LayoutRTError, match="Yardstick ended with status -9"):
+            worker.turn(0, 1)
 
 
 def test_roofs_are_of_work_whose_size_is_known() -> None:

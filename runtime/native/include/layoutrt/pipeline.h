@@ -92,9 +92,9 @@ LRT_EXPORT lrt_status lrt_pipeline_create(lrt_session* segmenter, lrt_session* g
 
 /* Copy a frame in: [height,width,3] RGB, or without a segmenter [height,width] labels, rows `stride` bytes
  * apart; 0: without padding. `user_stamp` comes back with the result. With LRT_EVERY_FRAME this waits for
- * room, up to `timeout_ms` ms, a negative number for ever; LRT_TIMEOUT: there was none, and the frame was not
- * taken. Where results are read with lrt_pipeline_next, those that wait take room too: a thread that both
- * pushes and reads must read when it is told LRT_TIMEOUT. */
+ * room, and for other threads' pushes, up to `timeout_ms` ms, a negative number for ever; LRT_TIMEOUT: the
+ * frame was not taken. Where results are read with lrt_pipeline_next, those that wait take room too: a thread
+ * that both pushes and reads must read when it is told LRT_TIMEOUT. */
 LRT_EXPORT lrt_status lrt_pipeline_push(lrt_pipeline* pipeline, const uint8_t* frame, size_t stride,
                                         int64_t user_stamp, int32_t timeout_ms);
 
