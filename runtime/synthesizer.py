@@ -167,8 +167,9 @@ class Synthesizer:
         if classes > len(self.label_set.labels):
             outside &= labels != IGNORED
         if outside.any():
-            *_, y, x = (int(index[0]) for index in np.nonzero(outside))
-            value = labels[outside][0]
+            first = np.unravel_index(int(outside.argmax()), outside.shape)
+            *_, y, x = (int(index) for index in first)
+            value = labels[first]
             raise LayoutRTError(
                 f"{source} has the label {value} at pixel (x={x}, y={y}), but label set "
                 f"'{self.label_set.name}' of model {self.name} ends at {classes - 1}; "

@@ -45,7 +45,11 @@ def read_png(path: Path) -> Png:
         raise LayoutRTError(f"{path} is not a PNG image; save layouts as PNG, which keeps every pixel exact")
     if not _is_whole(data):
         raise LayoutRTError(f"{path} is a damaged or truncated PNG; copy or write it again")
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        # More pixels than OpenCV decodes.
+        pixels = None
     if pixels is None:
         raise LayoutRTError(f"{path} cannot be decoded as PNG; write it again")
     return Png(cast("NDArray[np.integer]", pixels), depth=data[24], gray=data[25] == _GRAY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from importlib import resources
@@ -96,9 +97,10 @@ def find_device(text: str) -> Device:
 def _device(path: Path, content: dict[str, Any]) -> Device:
     for figure in _FIGURES:
         value = content.get(figure)
-        if not isinstance(value, (int, float)) or not value > 0:
+        if not _is_positive(value):
             raise LayoutRTError(f"the device file {path} has no {figure}; add it, a number above 0")
-        if not content.get("source", {}).get(figure):
+        sources = content.get("source")
+        if not isinstance(sources, dict) or not sources.get(figure):
             raise LayoutRTError(
                 f"the device file {path} does not say where {figure} is from; add it to [source]"
             )
@@ -109,9 +111,29 @@ def _device(path: Path, content: dict[str, Any]) -> Device:
         except TypeError:
             names = ", ".join(Efficiency.__dataclass_fields__)
             raise LayoutRTError(f"[efficiency] of the device file {path} must have just {names}") from None
+        _check_efficiency(path, efficiency)
     figures = {figure: float(content[figure]) for figure in _FIGURES}
     name, kind = str(content.get("name", path.stem)), str(content.get("kind", "gpu"))
     return Device(name, kind, **figures, source=content["source"], efficiency=efficiency)
+
+
+def _check_efficiency(path: Path, found: Efficiency) -> None:
+    shares = found.compute if isinstance(found.compute, dict) else {}
+    for what, right in (
+        (
+            "compute with fp32, and shares above 0",
+            "fp32" in shares and all(map(_is_positive, shares.values())),
+        ),
+        ("memory above 0", _is_positive(found.memory)),
+        ("overhead_us of 0 or more", found.overhead_us == 0 or _is_positive(found.overhead_us)),
+        ("spread of 1 or more", _is_positive(found.spread) and found.spread >= 1),
+    ):
+        if not right:
+            raise LayoutRTError(f"[efficiency] of the device file {path} needs {what}; correct it")
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, (int, float)) and value > 0 and math.isfinite(value)
 
 
 def write_device(path: str | Path, device: Device) -> None:

@@ -105,5 +105,5 @@ def _resized(image: NDArray[np.uint8], size: tuple[int, int], method: int) -> ND
 
 def _spread(files: list[Path]) -> list[Path]:
     """At most `FRAMES` of them, evenly spread."""
-    step = max(1, len(files) // FRAMES)
-    return files[::step][:FRAMES]
+    count = min(FRAMES, len(files))
+    return [files[index * len(files) // count] for index in range(count)]

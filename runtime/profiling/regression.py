@@ -102,7 +102,12 @@ def _pairs(base: Profile, now: Profile) -> list[tuple[ModelProfile, ModelProfile
             f"now there are {', '.join(model.name for model in now.models)}"
         )
     for model, before in pairs:
-        if (model.size, model.batch) != (before.size, before.batch):
+        if model.batch != before.batch:
+            raise LayoutRTError(
+                f"{model.name} was measured with {before.batch} layouts a run and is now with {model.batch}; "
+                "give models of one batch (layoutrt export --batch)"
+            )
+        if model.size != before.size:
             raise LayoutRTError(
                 f"{model.name} was measured at {before.size[0]}x{before.size[1]} and is now at "
                 f"{model.size[0]}x{model.size[1]}; give the same --size"

@@ -174,11 +174,25 @@ def read_json(path: str | Path) -> Profile:
         own = {
             name: content[name] for name in Profile.__dataclass_fields__ if name not in ("models", "roofs")
         }
-        return Profile(**own, roofs=Roofs(**content["roofs"]), models=models)
-    except (KeyError, TypeError) as error:
+        profile = Profile(**own, roofs=Roofs(**content["roofs"]), models=models)
+        _check(profile)
+        return profile
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise LayoutRTError(
             f"{path} is damaged ({error}); measure it again with layoutrt profile --json"
         ) from None
+
+
+def _check(profile: Profile) -> None:
+    """Raise ValueError, KeyError or TypeError unless times and turns belong together."""
+    if not profile.setting or not all(ms > 0 for ms in profile.yardstick_ms):
+        raise ValueError("a time of the yardstick is not above 0")
+    for model in profile.models:
+        runs = [len(times) for times in (model.started_ms, model.total_ms, *model.stages_ms.values())]
+        if not model.turns or set(runs) != {len(model.turns)}:
+            raise ValueError(f"the runs of {model.name} have not as many times as turns")
+        if not 0 <= min(model.turns) <= max(model.turns) < len(profile.yardstick_ms):
+            raise ValueError(f"{model.name} has turns without a time of the yardstick")
 
 
 def _model(entry: dict[str, Any]) -> ModelProfile:

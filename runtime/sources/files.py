@@ -94,7 +94,11 @@ class ImageFolder(Source):
         self._next += 1
         started = time.monotonic()
         # As the pixels are stored: layouts of the same pictures know no orientation.
-        bgr = cv2.imread(utf8_name(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        try:
+            bgr = cv2.imread(utf8_name(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        except cv2.error:
+            # More pixels than OpenCV decodes.
+            bgr = None
         if bgr is None:
             raise LayoutRTError(f"the image {path} cannot be read; replace it or leave it out")
         self._check_size(bgr.shape[:2], f"the image {path}")

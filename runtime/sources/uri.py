@@ -50,8 +50,11 @@ def open_source(
 
 
 def without_password(url: str) -> str:
-    """The address of a stream as it may be shown: ``rtsp://user:***@host/…``."""
-    return re.sub(r"(://[^/@:]*):[^@/]*@", r"\1:***@", url)
+    """The address of a stream as it may be shown: ``rtsp://user:***@host/…``.
+
+    The last ``@`` ends the password, as in FFmpeg: names and passwords may have some too.
+    """
+    return re.sub(r"(://[^/:]*):[^/]*@", r"\1:***@", url)
 
 
 def _open(uri: str, size: tuple[int, int], label_set: LabelSet, seed: int) -> Source:

@@ -26,6 +26,7 @@ from typing import Any
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.requests import ClientDisconnect
 
 from layoutrt import __version__
 from layoutrt.errors import LayoutRTError
@@ -236,8 +237,12 @@ async def _turn_away(websocket: WebSocket, studio: Studio) -> None:
 async def _body(request: Request, most_bytes: int) -> bytes:
     """What was sent, unless it is too large, which is noticed before it is all here."""
     data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > most_bytes:
-            raise LayoutRTError(f"what was sent has more than {most_bytes} bytes; send less")
+    try:
+        async for part in request.stream():
+            data += part
+            if len(data) > most_bytes:
+                raise LayoutRTError(f"what was sent has more than {most_bytes} bytes; send less")
+    except ClientDisconnect:
+        # A client that leaves is no error of the studio; nobody reads the answer.
+        raise LayoutRTError("the connection ended before all was sent; send it again") from None
     return bytes(data)

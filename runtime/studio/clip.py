@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -58,15 +59,14 @@ async def clip(message: ClipMessage, label_set: LabelSet, latent: int, render: R
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         with video_writer(path, size, _FPS) as video:
-            picture = np.zeros((*size, 3), np.uint8)
-            for layout, latent_vector, frames in steps:
+            for number, (layout, latent_vector, frames) in enumerate(steps, 1):
                 image = await render(layout, latent_vector)
                 pair = np.concatenate([colorize(layout, label_set), image], axis=1)
                 picture = cv2.resize(pair, size[::-1], interpolation=cv2.INTER_NEAREST).astype(
                     np.uint8, copy=False
                 )
-                for _ in range(frames):
+                for _ in range(frames + (_HOLD if number == len(steps) else 0)):
                     video.write(picture)
-            for _ in range(_HOLD):
-                video.write(picture)
+                    # Others' strokes pass through this thread, and encoding takes long.
+                    await asyncio.sleep(0)
         return path.read_bytes()

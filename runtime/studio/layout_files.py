@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from layoutrt.layouts import read_layout, resize_layout
 from layoutrt.runtime.synthesizer import Synthesizer
 
 _LAST_FRAME = 1_000_000
+_MOST_SHRINKING = 16
+"""How many times more pixels than a layout a file may have: a few kilobytes can unpack to gigabytes."""
 
 
 def drive_frame(
@@ -39,6 +42,12 @@ def from_png(
         LayoutRTError: it is no layout of the model's classes, or the model does not make the size.
     """
     _check_size(synthesizer, size, most_pixels)
+    # Width and height stand first in the first chunk (ISO/IEC 15948, section 11.2.2).
+    width, height = struct.unpack_from(">II", data, 16) if len(data) >= 24 else (0, 0)
+    if data.startswith(b"\x89PNG") and width * height > _MOST_SHRINKING * most_pixels:
+        raise LayoutRTError(
+            f"the file is {height}x{width}; give a PNG of at most {_MOST_SHRINKING * most_pixels} pixels"
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "layout.png"
         path.write_bytes(data)

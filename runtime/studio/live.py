@@ -166,6 +166,10 @@ class LiveShow:
             self._metrics.error("live")
             log("live show failed", logging.WARNING, error=str(error))
             self._hub.publish(json.dumps({"error": str(error)}))
+        except Exception as error:
+            self._metrics.error("live")
+            log("live show failed", logging.ERROR, error=repr(error))
+            self._hub.publish(json.dumps({"error": "the show has failed; the studio's log says why"}))
         finally:
             # Whoever comes next starts it anew.
             ended.set()

@@ -69,7 +69,7 @@ class Manners:
             return "this studio serves its own machine only; open it by 127.0.0.1 or localhost"
         origin = headers.get(b"origin")
         sends = scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD")
-        if sends and origin is not None and urlsplit(origin.decode("latin-1")).netloc != host:
+        if sends and origin is not None and _place(origin.decode("latin-1")) != host:
             return "the request comes from a page of another site"
         return None
 
@@ -77,6 +77,13 @@ class Manners:
 def _name(host: str) -> str | None:
     try:
         return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _place(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
     except ValueError:
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import Counter
@@ -80,7 +81,7 @@ def resident_bytes() -> float:
     """Memory of this process that is in use; 0 where the system does not say."""
     try:
         with open("/proc/self/statm") as statm:
-            return int(statm.read().split()[1]) * 4096.0
+            return int(statm.read().split()[1]) * float(os.sysconf("SC_PAGE_SIZE"))
     except OSError:
         return 0.0
 

@@ -85,7 +85,7 @@ class RenderQueue:
         """Let a job wait for its turn, in the place of the one that waits in this slot of the client."""
         line = self._strokes if job.kind == "stroke" else self._extras
         slots = line.setdefault(client, OrderedDict())
-        if slot in slots:
+        if slot in slots and job.kind == "stroke":
             self._metrics.superseded()
         slots[slot] = job
         self._waiting.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import signal
 import socket
 import threading
@@ -105,7 +106,7 @@ def run_studio(
             studio.hub = hub
             studio.show = LiveShow(hub, show, studio.metrics)
         log_to_stderr()
-        server = make_server(uvicorn, studio, host, most_pixels)
+        server = make_server(uvicorn, studio, host, listening, most_pixels)
         address = address_of(listening)
         log("studio started", address=address, model=painter.synthesizer.name, source=studio.live_source)
         announce(address)
@@ -172,15 +173,19 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def make_server(uvicorn: ModuleType, studio: Any, host: str, most_pixels: int) -> Any:
-    """A ``uvicorn.Server`` of a studio."""
+def make_server(
+    uvicorn: ModuleType, studio: Any, host: str, listening: socket.socket, most_pixels: int
+) -> Any:
+    """A ``uvicorn.Server`` of a studio that ``listening`` was opened for at ``host``."""
     from layoutrt.runtime.studio.app import create_app
     from layoutrt.runtime.studio.manners import LOOPBACK
     from layoutrt.runtime.studio.protocol import paint_bytes
 
-    local = host in LOOPBACK
+    address = listening.getsockname()[0]
+    # Not only 127.0.0.1: a machine's own name often stands for 127.0.1.1.
+    local = ipaddress.ip_address(address.partition("%")[0]).is_loopback
     config = uvicorn.Config(
-        create_app(studio, hosts=LOOPBACK if local else None),
+        create_app(studio, hosts=(*LOOPBACK, host.lower(), address) if local else None),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -40,7 +40,7 @@ def web_sink(
     with listen(host, port) as listening:
         studio = Studio(hub=LiveHub(), live_source=source.name)
         assert studio.hub is not None
-        server = make_server(uvicorn, studio, host, _SMALL)
+        server = make_server(uvicorn, studio, host, listening, _SMALL)
         thread = threading.Thread(target=server.run, args=([listening],), name="layoutrt web", daemon=True)
         thread.start()
         deadline = time.monotonic() + _START_S

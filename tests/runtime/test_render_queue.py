@@ -119,3 +119,14 @@ def test_the_histogram_counts_up_to_each_bound() -> None:
     assert 'layoutrt_latency_seconds_bucket{le="2.5"} 3' in lines
     assert 'layoutrt_latency_seconds_bucket{le="+Inf"} 4' in lines
     assert "layoutrt_latency_seconds_count 4" in lines
+
+
+def test_only_strokes_count_as_replaced() -> None:
+    async def play() -> str:
+        metrics = Metrics()
+        queue = RenderQueue(metrics)
+        for kind in ("stroke", "style", "style", "stroke"):
+            queue.put("a", kind, Job(kind, lambda: np.zeros((1, 1, 3), np.uint8), lambda _: None))
+        return metrics.text()
+
+    assert "layoutrt_superseded_total 1\n" in asyncio.run(play())

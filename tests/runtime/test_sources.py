@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -266,6 +268,21 @@ def test_the_pipeline_of_a_jetson_drops_old_frames_and_names_its_sensor() -> Non
     assert pipeline.endswith("appsink drop=true max-buffers=1 sync=false")
 
 
+def test_an_image_of_more_pixels_than_can_be_decoded_is_refused(tmp_path) -> None:
+    png = bytearray(cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes())
+    # Its header says 50,000 x 50,000, with the right checksum.
+    png[16:24] = struct.pack(">II", 50_000, 50_000)
+    png[29:33] = struct.pack(">I", zlib.crc32(png[12:29]))
+    (tmp_path / "0.png").write_bytes(png)
+    with pytest.raises(LayoutRTError, match=r"0\.png cannot be read"):
+        opened(tmp_path).read()
+    with pytest.raises(LayoutRTError, match=r"0\.png cannot be decoded"):
+        opened(f"labels:{tmp_path}").read()
+
+
 def test_a_password_is_not_shown() -> None:
     assert without_password("rtsp://eve:p%40ss@host:554/s") == "rtsp://eve:***@host:554/s"
+    assert without_password("rtsp://eve:p@ss@host:554/s") == "rtsp://eve:***@host:554/s"
+    assert without_password("rtsp://eve@firm.example:pass@host/s") == "rtsp://eve@firm.example:***@host/s"
     assert without_password("rtsp://host/a:b@c") == "rtsp://host/a:b@c"
+    assert without_password("rtsp://eve@host:554/s") == "rtsp://eve@host:554/s"

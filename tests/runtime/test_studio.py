@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import re
@@ -31,6 +32,7 @@ CAMVID = label_set("camvid")
 SIZE = (64, 96)
 LATENT = 16
 IMAGE = struct.Struct("<4sIIHHB3xff")
+LARGE = cv2.imencode(".png", np.zeros((400, 400), np.uint8))[1].tobytes()
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +209,34 @@ def test_pages_of_other_sites_are_refused(studio):
         socket_.send(paint(frame(0)))
         image_of(socket_.recv(timeout=20))
     assert ask(studio, "/healthz", Host="evil.example")[0] == 403
-    assert ask(studio, "/api/clip", b"", Origin="http://evil.example")[0] == 403
+    for origin in ("http://evil.example", "null", "http://[evil"):
+        assert ask(studio, "/api/clip", b"", Origin=origin)[0] == 403, origin
+
+
+def test_every_address_of_the_loopback_refuses_foreign_names(run_studio, tiny_model):
+    with run_studio("--generator", tiny_model, "--port", 0, "--host", "127.0.1.1") as studio:
+        answers = []
+        for host in ("evil.example", "127.0.1.1", "localhost"):
+            connection = http.client.HTTPConnection("127.0.1.1", studio.port, timeout=30)
+            connection.request("GET", "/healthz", headers={"Host": host})
+            answers.append(connection.getresponse().status)
+            connection.close()
+    assert answers == [403, 200, 200]
+
+
+@pytest.mark.parametrize("path", ["/api/clip", "/api/layout"])
+def test_a_client_that_leaves_while_it_sends_is_no_error(studio, path):
+    def answers() -> list[str]:
+        return re.findall(rf'"path": "{path}", "status": (\d+)', studio.log())
+
+    before = answers()
+    with socket.create_connection(("127.0.0.1", studio.port)) as leaving:
+        head = f"POST {path}?height=64&width=96 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 999\r\n\r\n"
+        leaving.sendall(head.encode() + b"some")
+    deadline = time.monotonic() + 20
+    while answers() == before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert answers() == [*before, "400"]
 
 
 def test_answers_forbid_requests_that_leave_the_host(studio):
@@ -265,6 +294,7 @@ def test_a_frame_of_the_drive_and_a_layout_file_can_be_started_from(studio, tmp_
         ("/api/layout?height=64&width=96", b"no image", "the file is not a PNG"),
         ("/api/layout?height=64&width=96", bytes(200_000), "more than"),
         ("/api/layout?height=64&width=90", b"", "but model"),
+        ("/api/layout?height=64&width=96", LARGE, "give a PNG of at most 98304 pixels"),
         ("/api/drive/1?height=9999&width=9999", None, "is not possible"),
         ("/api/drive/-1?height=64&width=96", None, "no frame -1"),
         ("/api/clip", b"clip", "is no clip"),
@@ -293,6 +323,30 @@ def test_a_clip_shows_how_a_layout_was_painted_or_goes_to_the_next_style(studio,
     larger = colorize(layouts[0], CAMVID).repeat(2, 0).repeat(2, 1).astype(int)
     assert np.abs(pictures[0][:, :192] - larger).mean() < 12
     assert np.abs(pictures[0][:, 192:] - pictures[-1][:, 192:]).mean() > 1
+
+
+def test_strokes_pass_while_a_clip_is_encoded():
+    from layoutrt.runtime.studio.clip import clip
+    from layoutrt.runtime.studio.protocol import ClipMessage
+
+    async def render(labels: np.ndarray, _: np.ndarray | None) -> np.ndarray:
+        return np.zeros((*labels.shape, 3), np.uint8)
+
+    async def play() -> int:
+        passed = 0
+
+        async def strokes() -> None:
+            nonlocal passed
+            while True:
+                passed += 1
+                await asyncio.sleep(0)
+
+        others = asyncio.create_task(strokes())
+        await clip(ClipMessage(0, np.zeros((2, *SIZE), np.uint8)), CAMVID, 0, render)
+        others.cancel()
+        return passed
+
+    assert asyncio.run(play()) >= 2 * 6 + 24
 
 
 def parts_of(message: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -326,6 +380,8 @@ def test_the_live_show_runs_while_somebody_watches(studio):
     shown = metric(studio, 'frames_total{kind="live"}')
     time.sleep(0.3)
     assert metric(studio, 'frames_total{kind="live"}') == shown
+    while studio.log().count('"live show ended"') < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert studio.log().count('"live show ended"') == 2
 
 

@@ -381,6 +381,97 @@ def test_a_server_that_comes_back_is_found_again(run_studio, tiny_model, open_pa
         assert page.locator("#latency").get_attribute("data-state") == "good"
 
 
+def test_a_page_that_was_turned_away_paints_when_there_is_room(run_studio, tiny_model, open_page):
+    with run_studio("--generator", tiny_model, "--port", 0, "--max-clients", 1) as studio:
+        first = open_page(studio).page
+        settle(first, 0)
+        second = open_page(studio).page
+        wait_until(second, "document.getElementById('toast').textContent.includes('1 clients already')")
+        first.close()
+        settle(second, 0)
+
+
+def test_styles_follow_a_stroke_that_was_held_still(studio, open_page):
+    page = open_page(studio).page
+    version = settle(page, 0)
+    first = "document.querySelector('#styles canvas').toDataURL()"
+    wait_until(page, f"document.getElementById('image').toDataURL() === {first}")
+    box = page.locator("#layout").bounding_box()
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.7 * box["height"], steps=5)
+    settle(page, version)
+    # Longer than the page waits before it asks for styles.
+    time.sleep(0.5)
+    page.mouse.up()
+    wait_until(page, f"document.getElementById('image').toDataURL() === {first}")
+
+
+def test_a_second_finger_paints_nothing(studio, open_page):
+    page = open_page(studio, has_touch=True).page
+    settle(page, 0)
+    for _ in range(4):
+        page.keyboard.press("[")
+    before = pixels(page, "layout").reshape(64, 96, 3)
+    box = page.locator("#layout").bounding_box()
+    fingers = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        points = [
+            {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "id": number}
+            for number, (x, y) in enumerate(places)
+        ]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", (0.1, 0.1))
+    touch("touchStart", (0.1, 0.1), (0.9, 0.9))
+    for step in range(1, 6):
+        touch("touchMove", (0.1 + 0.05 * step, 0.1), (0.9 - 0.05 * step, 0.9))
+    touch("touchEnd")
+    wait_until(page, "!document.getElementById('undo').disabled")
+    rows = np.nonzero((pixels(page, "layout").reshape(64, 96, 3) != before).any(axis=(1, 2)))[0]
+    assert rows.size
+    assert rows.max() < 16
+
+
+def test_the_keyboard_paints_where_the_brush_was_moved_to(studio, open_page):
+    page = open_page(studio).page
+    settle(page, 0)
+    for _ in range(4):
+        page.keyboard.press("[")
+    before = pixels(page, "layout").reshape(64, 96, 3)
+    page.locator("#layout").focus()
+    page.keyboard.press("ArrowRight")
+    box = page.locator("#layout").bounding_box()
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.2 * box["height"])
+    page.keyboard.press("0")
+    page.keyboard.press("Space")
+    rows, columns = np.nonzero((pixels(page, "layout").reshape(64, 96, 3) != before).any(axis=2))
+    assert (columns.mean() / 96, rows.mean() / 64) == pytest.approx((0.2, 0.2), abs=0.03)
+
+
+def test_undo_goes_back_120_steps(studio, open_page):
+    page = open_page(studio).page
+    settle(page, 0)
+    page.locator("#layout").focus()
+    for index in range(121):
+        page.keyboard.press("60"[index % 2])
+        page.keyboard.press("Space")
+    steps = 0
+    while not page.locator("#undo").is_disabled():
+        page.keyboard.press("Control+z")
+        steps += 1
+    assert steps == 120
+
+
+def test_a_live_tab_without_a_server_does_not_say_that_it_starts(run_studio, tiny_model, open_page):
+    with run_studio("--generator", tiny_model, "--port", 0) as studio:
+        page = open_page(studio).page
+        settle(page, 0)
+    page.get_by_role("tab", name="Live").click()
+    wait_until(page, "document.getElementById('live-note').textContent.startsWith('The connection was lost')")
+
+
 SCREENS = {
     "light-desktop": ({"width": 1440, "height": 900}, "light", ""),
     "dark-desktop": ({"width": 1440, "height": 900}, "dark", ""),

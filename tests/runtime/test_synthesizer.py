@@ -1,6 +1,7 @@
 """The Synthesizer: what it renders, and what it refuses."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import onnx
@@ -178,3 +179,14 @@ def test_a_model_with_other_metadata_is_refused(tiny_model, tmp_path, change, wo
     path = rewrite_metadata(tiny_model, tmp_path / "other.onnx", change)
     with pytest.raises(LayoutRTError, match=words):
         Synthesizer(path)
+
+
+def test_labels_that_are_all_wrong_are_refused_in_little_memory(tiny_model) -> None:
+    labels = np.full((500, 64, 96), 99, np.uint8)
+    with Synthesizer(tiny_model) as synthesizer:
+        tracemalloc.start()
+        with pytest.raises(LayoutRTError, match=r"label 99 at pixel \(x=0, y=0\)"):
+            synthesizer.check(labels)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 4 * labels.nbytes

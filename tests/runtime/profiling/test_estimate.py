@@ -46,6 +46,23 @@ def test_an_unknown_device_is_refused_with_the_known_ones() -> None:
         find_device("orin")
 
 
+EFFICIENCY = """[efficiency]
+compute = { fp32 = 0.5 }
+memory = 0.5
+overhead_us = 0
+spread = 2
+fitted_on = "x"
+"""
+UNFIT = [
+    (("fp32", "fp16"), "needs compute with fp32"),
+    (("{ fp32 = 0.5 }", "[0.5]"), "needs compute with fp32"),
+    (("fp32 = 0.5", "fp32 = 0"), "needs compute with fp32"),
+    (("memory = 0.5", 'memory = "half"'), "needs memory above 0"),
+    (("overhead_us = 0", "overhead_us = -1"), "needs overhead_us of 0 or more"),
+    (("spread = 2", "spread = 0"), "needs spread of 1 or more"),
+]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -54,6 +71,8 @@ def test_an_unknown_device_is_refused_with_the_known_ones() -> None:
         (("[source]", "[sources]"), "where fp32_tflops is from"),
         (("[source]", "[efficiency]\nmemory = 1\n[source]"), "efficiency"),
         (("name =", "name"), "no TOML"),
+        (("[source]", "source = 1\n[sources]"), "where fp32_tflops is from"),
+        *((("[source]", f"{EFFICIENCY.replace(*change)}[source]"), words) for change, words in UNFIT),
     ],
 )
 def test_a_device_file_that_lacks_something_is_refused(tmp_path, change, words) -> None:

@@ -1,8 +1,11 @@
 """A profile of real models."""
 
+import numpy as np
 import pytest
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.layouts import label_set, write_layout
+from layoutrt.runtime.profiling.inputs import write_inputs
 from layoutrt.runtime.profiling.profile import profile
 from layoutrt.runtime.profiling.report import END_TO_END
 from layoutrt.runtime.profiling.subject import find_subject, unique_names
@@ -114,3 +117,13 @@ def test_a_profile_is_not_written_over_a_model(tiny_model, tmp_path, refuses) ->
         for given in (model, f"camvid-seg+{model}"):
             refuses(("profile", given, option, model), f"{option} {model} would overwrite", "another name")
     assert model.read_bytes() == tiny_model.read_bytes()
+
+
+def test_inputs_are_spread_over_the_whole_folder(tmp_path, tiny_model) -> None:
+    labels = label_set("camvid")
+    for index in range(31):
+        write_layout(tmp_path / f"{index:02}.png", np.full((64, 96), index // 3, np.uint8), labels)
+    write_inputs(find_subject(str(tiny_model)), str(tmp_path), tmp_path / "inputs.npz")
+    classes = np.load(tmp_path / "inputs.npz")["labels"][:, 0, 0, 0].tolist()
+    assert len(classes) == 16
+    assert (classes[0], classes[-1]) == (0, 9)

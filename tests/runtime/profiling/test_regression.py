@@ -61,3 +61,10 @@ def test_profiles_that_cannot_be_compared_are_refused(a_profile, model_profile) 
     resized = dataclasses.replace(model_profile(), size=(64, 64))
     with pytest.raises(LayoutRTError, match="--size"):
         compare_profiles(base, a_profile(resized), 0.1)
+
+
+def test_another_batch_is_refused_by_its_name(a_profile, model_profile) -> None:
+    base = a_profile(model_profile())
+    now = a_profile(dataclasses.replace(model_profile(), batch=4))
+    with pytest.raises(LayoutRTError, match="with 1 layouts a run and is now with 4"):
+        compare_profiles(base, now, 0.1)

@@ -147,3 +147,24 @@ def test_the_page_opens_in_a_browser_without_a_word_on_the_console(tmp_path, two
     )
     assert done.stdout.count("<svg") == 6, done.stderr
     assert "CONSOLE" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content.update(yardstick_ms=[]),
+        lambda content: content.update(yardstick_ms=[0.0] * len(content["yardstick_ms"])),
+        lambda content: content.update(machine={}),
+        lambda content: content["models"][0].update(size=[64]),
+        lambda content: content["models"][0]["total_ms"].pop(),
+        lambda content: content["models"][0].update(turns=[], started_ms=[], total_ms=[], stages_ms={}),
+    ],
+)
+def test_a_profile_whose_figures_do_not_belong_together_is_refused(tmp_path, two, damage) -> None:
+    file = tmp_path / "profile.json"
+    write_json(file, two)
+    content = json.loads(file.read_text())
+    damage(content)
+    file.write_text(json.dumps(content))
+    with pytest.raises(LayoutRTError, match="damaged"):
+        read_json(file)

@@ -2,6 +2,8 @@
 
 export class Easel {
   #from = null;
+  #pointer = null;
+  #at = "";
   #keyboard = null;
 
   /**
@@ -14,7 +16,9 @@ export class Easel {
     const { canvas } = this;
     canvas.onpointerdown = (event) => this.#down(event);
     canvas.onpointermove = (event) => this.#moved(event);
-    canvas.onpointerup = canvas.onpointercancel = () => this.#up();
+    canvas.onpointerup = canvas.onpointercancel = canvas.onlostpointercapture = (event) => {
+      if (event.pointerId === this.#pointer) this.#up();
+    };
     canvas.onpointerleave = () => {
       if (!this.#from) this.cursor.hidden = true;
       this.onHover(null);
@@ -42,11 +46,21 @@ export class Easel {
     if (event.button !== 0) return;
     event.preventDefault();
     this.canvas.focus({ preventScroll: true, focusVisible: false });
+    // One stroke at a time: a second finger or a palm paints nothing.
+    if (this.#from) return;
     this.canvas.setPointerCapture(event.pointerId);
-    this.#apply(this.#place(event), null);
+    this.#pointer = event.pointerId;
+    this.#keyboard = null;
+    this.last = this.#place(event);
+    this.#apply(this.last, null);
   }
 
   #moved(event) {
+    if (this.#from && event.pointerId !== this.#pointer) return;
+    // The keyboard goes on from where the brush was moved to. (Browsers send moves without one, too.)
+    const at = `${event.clientX},${event.clientY}`;
+    if (at !== this.#at) this.#keyboard = null;
+    this.#at = at;
     // All positions since the last event: a quick stroke stays round.
     const events = event.getCoalescedEvents?.() ?? [];
     for (const one of events.length ? events : [event]) {
@@ -104,7 +118,9 @@ export class Easel {
   #key(event) {
     const step = event.shiftKey ? 8 : 1;
     const { width, height } = this.state.layout;
-    const place = this.#keyboard ?? this.last ?? { x: width / 2, y: height / 2 };
+    const before = this.#keyboard ?? this.last ?? { x: width / 2, y: height / 2 };
+    // The layout may have become smaller since.
+    const place = { x: Math.min(width, before.x), y: Math.min(height, before.y) };
     const move = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key];
     if (move) {
       this.#keyboard = {
@@ -115,8 +131,10 @@ export class Easel {
       this.cursor.hidden = false;
       this.onHover(this.#pixel(this.#keyboard));
     } else if (event.key === " " || event.key === "Enter") {
-      this.#apply(place, null);
-      this.#up();
+      if (!this.#from) {
+        this.#apply(place, null);
+        this.#up();
+      }
     } else {
       return;
     }

@@ -1,6 +1,6 @@
 // Undo and redo: whole layouts, the oldest forgotten first.
 
-const MOST = 120;
+const MOST = 121; // 120 steps, and where they begin.
 
 export class History {
   #states = [];

@@ -1,5 +1,6 @@
 // The second tab: pictures of the demo, each asked for when the one before is drawn.
 
+const STARTING = "Starting …";
 const CAPTIONS = { frame: "Camera", layout: "Layout", image: "Image" };
 
 export class Live {
@@ -20,7 +21,7 @@ export class Live {
     const socket = new WebSocket(address);
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
-    this.note.textContent = "Starting …";
+    this.note.textContent = STARTING;
     socket.onmessage = async ({ data }) => {
       if (typeof data === "string") {
         const { error, ended } = JSON.parse(data);
@@ -33,7 +34,8 @@ export class Live {
     socket.onclose = () => {
       if (this.#socket !== socket) return;
       this.#socket = null;
-      this.note.textContent = this.note.textContent || "The connection was lost; open this tab again.";
+      if (this.note.textContent && this.note.textContent !== STARTING) return;
+      this.note.textContent = "The connection was lost; open this tab again.";
     };
   }
 

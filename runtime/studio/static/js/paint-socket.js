@@ -1,6 +1,7 @@
 // The connection that paints: layouts out, images in. One stroke is under way; the newest waits for it.
 
 const HEAD = 20, IMAGE_HEAD = 28;
+const TURNED_AWAY = 1013; // The studio has said why before it closed.
 const FIRST_WAIT = 400, LONGEST_WAIT = 8000;
 
 export class PaintSocket {
@@ -44,15 +45,14 @@ export class PaintSocket {
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     socket.onopen = () => {
-      this.#wait = FIRST_WAIT;
       this.handlers.onState("open");
       this.#next();
     };
     socket.onmessage = ({ data }) => (typeof data === "string" ? this.#error(JSON.parse(data)) : this.#image(data));
-    socket.onclose = () => {
+    socket.onclose = ({ code }) => {
       if (this.#underWay && !this.#pending) this.#pending = this.#underWay;
       this.#underWay = null;
-      this.handlers.onState("lost");
+      this.handlers.onState("lost", code === TURNED_AWAY);
       setTimeout(() => this.#connect(), this.#wait);
       this.#wait = Math.min(2 * this.#wait, LONGEST_WAIT);
     };
@@ -98,13 +98,15 @@ export class PaintSocket {
       this.handlers.onStyle(image);
       return;
     }
+    this.#wait = FIRST_WAIT;
     if (this.#underWay?.id === id) this.#underWay = null;
     this.#next();
     this.handlers.onImage(image);
   }
 
   #error({ error, id }) {
-    if (id === undefined || this.#underWay?.id === id) this.#underWay = null;
+    // Without an id it is about the connection: what is under way is sent again on the next one.
+    if (this.#underWay?.id === id) this.#underWay = null;
     this.handlers.onError(error);
     this.#next();
   }

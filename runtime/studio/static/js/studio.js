@@ -31,14 +31,14 @@ export class Studio {
     this.palette = new Palette($("classes"), $("filter"), info.classes, (index) => (this.state.label = index));
     this.easel = new Easel({
       canvas: $("layout"), cursor: $("cursor"), state: this.state,
-      onStroke: () => this.#changed(), onEnd: () => this.#commit(), onHover: (pixel) => this.#hover(pixel),
+      onStroke: () => this.#changed(), onEnd: () => this.#ended(), onHover: (pixel) => this.#hover(pixel),
       onPick: (label) => { this.palette.choose(label); this.#tool("brush"); },
     });
     this.socket = new PaintSocket({
       onImage: (image) => this.#image(image),
       onStyle: (image) => this.styles.show(image),
       onError: (error) => this.say(error),
-      onState: (state) => this.#connection(state),
+      onState: (state, told) => this.#connection(state, told),
     });
     this.styles = new StyleStrip($("styles"), (seed) => this.#seed(seed));
     this.styles.mark(this.state.seed);
@@ -176,6 +176,12 @@ export class Studio {
     this.#buttons();
   }
 
+  /** A stroke is finished. Where its last image came while it was held, no other asks for its styles. */
+  #ended() {
+    this.#commit();
+    this.#stylesSoon();
+  }
+
   #travel(way) {
     if (this.easel.painting) return;
     this.state.layout = this.history[way]();
@@ -202,12 +208,16 @@ export class Studio {
     $("latency").querySelector("b").textContent = `${Math.round(image.latencyMs)} ms`;
     $("timing").textContent = `${image.width} × ${image.height}, ${image.renderMs.toFixed(0)} ms in the generator`;
     $("image").dataset.settled = String(this.socket.idle);
+    this.#stylesSoon();
+  }
+
+  #stylesSoon() {
     clearTimeout(this.stylesTimer);
     if (this.socket.idle) this.stylesTimer = setTimeout(() => this.#askStyles(), STYLES_AFTER_MS);
   }
 
-  #connection(state) {
-    if (state === "lost" && $("latency").dataset.state !== "lost") this.say("The connection was lost; trying again.");
+  #connection(state, told) {
+    if (state === "lost" && !told && $("latency").dataset.state !== "lost") this.say("The connection was lost; trying again.");
     if (state === "open" && $("latency").dataset.state === "lost") this.say("");
     $("latency").dataset.state = state === "open" ? "wait" : "lost";
     $("latency").querySelector("b").textContent = state === "open" ? "ready" : "reconnecting";
