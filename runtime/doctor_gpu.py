@@ -13,7 +13,7 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.cuda_driver import Gpu, find_gpu
 from layoutrt.runtime.findings import MISSING, OK, UNFIT, Finding
 from layoutrt.runtime.native_model import opens_engines
-from layoutrt.runtime.tensorrt_library import check_fit, is_recent, operator_library
+from layoutrt.runtime.tensorrt_library import check_fit, is_recent, load_tensorrt, operator_library
 
 _INSTALL = (
     "only for GPUs: pip install 'layoutrt[tensorrt]', or JetPack's own (apt install python3-libnvinfer)"
@@ -112,7 +112,7 @@ def _wheel_cuda_major() -> int | None:
 
 def _tensorrt() -> tuple[Any, Finding]:
     try:
-        trt = importlib.import_module("tensorrt")
+        trt = load_tensorrt()
     except ModuleNotFoundError:
         return None, Finding("TensorRT", MISSING, "no Python package tensorrt", _INSTALL)
     except (ImportError, OSError) as error:

@@ -48,7 +48,7 @@ def import_tensorrt(purpose: str) -> Any:
         LayoutRTError: it is not installed, older than `OLDEST`, or its libraries cannot be loaded.
     """
     try:
-        trt = importlib.import_module("tensorrt")
+        trt = load_tensorrt()
     except ModuleNotFoundError as error:
         if error.name != "tensorrt":
             raise
@@ -65,6 +65,19 @@ def import_tensorrt(purpose: str) -> Any:
             f"{purpose} needs TensorRT {OLDEST[0]}.{OLDEST[1]} or newer (JetPack 6 or newer), and this is "
             f"{trt.__version__}; install a newer one"
         )
+    return trt
+
+
+def load_tensorrt() -> Any:
+    """The package ``tensorrt`` of any version.
+
+    Raises:
+        ModuleNotFoundError: it is not installed; a folder of that name on the path is none.
+        ImportError, OSError: its libraries cannot be loaded.
+    """
+    trt = importlib.import_module("tensorrt")
+    if not hasattr(trt, "__version__"):
+        raise ModuleNotFoundError("the folder 'tensorrt' is not the package", name="tensorrt")
     return trt
 
 

@@ -1,13 +1,16 @@
 """``layoutrt doctor``: what is there, what is missing, what is broken."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime import self_check
+from layoutrt.runtime.doctor_gpu import examine_gpu
 from layoutrt.runtime.findings import BROKEN, MISSING, OK, UNFIT, Finding, as_table, is_sound
+from layoutrt.runtime.tensorrt_library import import_tensorrt
 
 NAMES = (
     "layoutrt", "processor", "memory", "numpy", "onnx", "onnxruntime", "opencv-python",
@@ -85,3 +88,14 @@ def test_brackets_in_a_remedy_are_shown_as_they_are():
 def test_only_what_is_broken_makes_a_machine_unsound():
     assert is_sound([Finding("a", OK, ""), Finding("b", MISSING, ""), Finding("c", UNFIT, "")])
     assert not is_sound([Finding("a", OK, ""), Finding("b", BROKEN, "")])
+
+
+def test_a_folder_called_tensorrt_is_not_the_package(monkeypatch, tmp_path):
+    (tmp_path / "tensorrt").mkdir()
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    finding = {found.name: found for found in examine_gpu()}["TensorRT"]
+    assert (finding.state, finding.found) == (MISSING, "no Python package tensorrt")
+    with pytest.raises(LayoutRTError, match="this needs TensorRT, whose Python package"):
+        import_tensorrt("this")
+    sys.modules.pop("tensorrt")
