@@ -22,7 +22,7 @@ from layoutrt.calib.speed import Speed, compare_speed
 from layoutrt.calib.table import CalibrationTable
 from layoutrt.calib.tensorrt_parts import origin
 from layoutrt.errors import LayoutRTError
-from layoutrt.files import check_not_input, file_digest
+from layoutrt.files import check_not_inputs, file_digest
 from layoutrt.models import resolve_model
 from layoutrt.onnx_file import save_model, weights_path
 
@@ -105,7 +105,7 @@ def calibrate(
             something else, or the budget cannot be kept to. Then no model is written.
     """
     _check_arguments(method, percentile, target, precision, keep, budget)
-    check_not_input(out, [resolve_model(model), *([table] if table else [])])
+    check_not_inputs([out], [resolve_model(model), *([table] if table else [])])
     measured, equalized = measured_model(
         model,
         data,

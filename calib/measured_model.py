@@ -16,7 +16,7 @@ from layoutrt.calib.measurement import find_table, measure, measure_half, source
 from layoutrt.calib.placement import quantizable_layers
 from layoutrt.calib.table import CalibrationTable
 from layoutrt.errors import LayoutRTError
-from layoutrt.files import check_not_input
+from layoutrt.files import check_not_inputs
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def measured_model(
     _check_layers(float_model, proto, layers)
     inputs = CalibrationInputs(data, frames, float_model)
     path = table or beside.parent / f"{float_model.path.stem}.calibration.json"
-    check_not_input(path, [float_model.path], "--table")
+    check_not_inputs([path], [float_model.path], "--table")
     source = source_of(float_model, inputs, method, percentile)
     found = None if recalibrate else find_table(path, source)
     if segmenter is None and float_model.kind == "generator":

@@ -26,7 +26,7 @@ from layoutrt.export.evaluation_report import (
     SegmentationScore,
 )
 from layoutrt.export.renderers import Renderer, check_size, open_renderer
-from layoutrt.files import check_not_input, file_digest, replacing
+from layoutrt.files import check_not_inputs, file_digest, replacing
 from layoutrt.layouts import LabelSet, colorize
 from layoutrt.layouts.confusion import ConfusionMatrix
 from layoutrt.models import resolve_checkpoint
@@ -86,7 +86,7 @@ def evaluate(
     renderer = open_renderer(model, threads)
     try:
         if json_file:
-            check_not_input(json_file, [renderer.path, resolve_checkpoint(segmenter)], "--json")
+            check_not_inputs([json_file], [renderer.path, resolve_checkpoint(segmenter)], "--json")
         judge = _open_judge(segmenter, features, renderer)
         size = size or renderer.size or renderer.trained_size
         check_size(renderer, size)

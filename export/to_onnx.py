@@ -20,7 +20,7 @@ from layoutrt.errors import LayoutRTError, require
 from layoutrt.export.layout_cache import Halves, render_path, require_latent, split_model
 from layoutrt.export.pipelines import inference_pipeline
 from layoutrt.export.segmenter_pipeline import SegmenterPipeline
-from layoutrt.files import check_not_input, file_digest
+from layoutrt.files import check_not_inputs, file_digest
 from layoutrt.graph_cost import Cost, graph_cost
 from layoutrt.layouts import LabelSet
 from layoutrt.onnx_file import save_model
@@ -98,7 +98,7 @@ def export_onnx(
     Raises:
         LayoutRTError: the checkpoint cannot be read, or cannot make that size.
     """
-    check_not_input(out, [checkpoint])
+    check_not_inputs([out], [checkpoint])
     segmenter = checkpoint_kind(checkpoint) == "segmenter"
     network, labels, provenance = (load_segmenter if segmenter else load_generator)(checkpoint)
     config = network.config

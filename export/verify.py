@@ -36,7 +36,7 @@ from layoutrt.export.worst_frames import (
     amplified_difference,
     marked_disagreement,
 )
-from layoutrt.files import check_not_input, file_digest, replacing
+from layoutrt.files import check_not_inputs, file_digest, replacing
 from layoutrt.layouts import colorize
 from layoutrt.onnx_file import weights_path
 from layoutrt.runtime.engine_manifest import is_engine
@@ -90,7 +90,7 @@ def verify(
         a, b = opened
         for option, file in (("--json", json_file), ("--html", html)):
             if file:
-                check_not_input(file, [a.path, b.path], option)
+                check_not_inputs([file], [a.path, b.path], option)
         check_pair(a, b)
         if layers:
             _check_graphs(a, b)

@@ -46,21 +46,25 @@ def _umask() -> int:
     return mask
 
 
-def check_not_input(out: str | Path, inputs: Iterable[str | Path], option: str = "--out") -> None:
+def check_not_inputs(
+    written: Iterable[str | Path], read: Iterable[str | Path], option: str = "--out"
+) -> None:
     """Refuse to write over what is read.
 
     Args:
-        out: file to write.
-        inputs: files that are read.
-        option: that names ``out``.
+        written: files to write.
+        read: files that are read.
+        option: that says where to write.
 
     Raises:
-        LayoutRTError: ``out`` is one of them.
+        LayoutRTError: a file is in both.
     """
-    written = Path(out).resolve()
-    for path in inputs:
-        if Path(path).resolve() == written:
-            raise LayoutRTError(f"{option} {out} would overwrite {path}, which is read; choose another name")
+    places = {Path(path).resolve(): path for path in written}
+    for path in read:
+        if (place := places.get(Path(path).resolve())) is not None:
+            raise LayoutRTError(
+                f"{option} {place} would overwrite {path}, which is read; choose another name"
+            )
 
 
 def utf8_name(path: str | Path) -> str:

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.files import drawable
+from layoutrt.files import check_not_inputs, drawable
 from layoutrt.models import DEFAULT_GENERATOR
 from layoutrt.runtime.contact_sheet import contact_sheet
 from layoutrt.runtime.demo_models import DemoModels
@@ -147,12 +147,7 @@ def run_demo(
             else:
                 path = Path(sink.removeprefix("video:"))
                 files = [path, path.with_suffix(".png")]
-            read = _read(source)
-            for file in files:
-                if file.resolve() in read:
-                    raise LayoutRTError(
-                        f"{file} is what the demo reads; write to another file (--sink video:FILE)"
-                    )
+            check_not_inputs(files, _read(source), "--out" if sink == "video" else "--sink")
             entered = video_sink(files[0], frame_view, fps=fps or opened.fps, live=opened.live)
         elif sink == "window":
             entered = window_sink(drawable(f"layoutrt {models.name}"), frame_view)
@@ -188,11 +183,11 @@ def run_demo(
         )
 
 
-def _read(source: str) -> set[Path]:
+def _read(source: str) -> list[Path]:
     """The files of a source: itself, or the images of a folder."""
     path = Path(source.removeprefix("labels:"))
-    files = [path, *(path.iterdir() if path.is_dir() else ())]
-    return {file.resolve() for file in files if file == path or file.suffix.lower() in IMAGE_SUFFIXES}
+    files = path.iterdir() if path.is_dir() else ()
+    return [path, *(file for file in files if file.suffix.lower() in IMAGE_SUFFIXES)]
 
 
 def _name(source: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.files import replacing
+from layoutrt.files import check_not_inputs, replacing
 from layoutrt.layouts import read_instances, resize_layout
 from layoutrt.runtime.latency import Latencies
 from layoutrt.runtime.layout_source import LayoutSource, find_sources
@@ -79,8 +79,9 @@ def synthesize(
         names = _names(synthesizer, z, seed, seeds)
         latents = _latents(synthesizer, z, seed, len(sources))
         instance_files = _instance_files(synthesizer, sources, instances)
-        read = [source.path for source in sources if source.path]
-        _check_not_overwritten({"layout": read, "instances": instance_files.values()}, sources, out, names)
+        layouts = [source.path for source in sources if source.path]
+        written = [out / f"{source.name}{name}.png" for source in sources for name in names]
+        check_not_inputs(written, [*layouts, *instance_files.values()])
         for source in sources:
             if source.path:
                 _load(source, synthesizer, resize)
@@ -217,13 +218,3 @@ def _names(synthesizer: Synthesizer, z: Path | None, seed: int, seeds: int) -> l
     if not synthesizer.latent:
         raise LayoutRTError(f"model {synthesizer.name} has no latent; leave --seeds out")
     return [f"_{number}" for number in range(seed, seed + seeds)]
-
-
-def _check_not_overwritten(
-    read: Mapping[str, Iterable[Path]], sources: list[LayoutSource], out: Path, names: list[str]
-) -> None:
-    written = {(out / f"{source.name}{name}.png").resolve() for source in sources for name in names}
-    for what, paths in read.items():
-        for path in paths:
-            if path.resolve() in written:
-                raise LayoutRTError(f"--out {out} would overwrite the {what} {path}; choose another folder")

@@ -166,7 +166,7 @@ class TrainingConfig:
 
     def provenance(self) -> dict[str, Any]:
         """Plain values for a checkpoint that is given away: paths are reduced to their last part."""
-        return {key: Path(value).name if key in NAMED else value for key, value in self.to_dict().items()}
+        return last_parts(self.to_dict())
 
     def differences(self, other: dict[str, Any], names: tuple[str, ...] = ()) -> list[str]:
         """Fields in which a stored configuration differs, as ``field: stored -> asked``.
@@ -180,11 +180,17 @@ class TrainingConfig:
         return [
             f"{key}: {stored[key]} -> {mine[key]}"
             for key in names or mine
-            if key not in PATHS and stored[key] != mine[key] and not _same_name(key, stored[key], mine[key])
+            if key not in PATHS and stored[key] != mine[key] and not same_name(key, stored[key], mine[key])
         ]
 
 
-def _same_name(field: str, stored: Any, asked: Any) -> bool:
+def last_parts(values: dict[str, Any]) -> dict[str, Any]:
+    """A configuration whose paths are reduced to their last part."""
+    return {key: Path(value).name if key in NAMED else value for key, value in values.items()}
+
+
+def same_name(field: str, stored: Any, asked: Any) -> bool:
+    """Whether two values are paths with the same last part."""
     return field in NAMED and Path(stored).name == Path(asked).name
 
 

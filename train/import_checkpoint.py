@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.files import check_not_input, file_digest
+from layoutrt.files import check_not_inputs, file_digest
 from layoutrt.layouts import LABEL_SETS, LabelSet, label_set, numbered_label_set
 from layoutrt.train.checkpoint import save_generator
 from layoutrt.train.networks.generator import Generator
@@ -50,7 +50,7 @@ def import_checkpoint(
         LayoutRTError: not a file of tensors, not this generator, or options that contradict it.
     """
     path = Path(path)
-    check_not_input(out, [path])
+    check_not_inputs([out], [path])
     state = _published_state(path)
     config = _configuration(state, path)
     extra = int(dont_care) + int(instances)

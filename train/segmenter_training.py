@@ -24,6 +24,7 @@ from layoutrt.train.checkpoint import (
     save_segmenter,
     save_tensors,
 )
+from layoutrt.train.config import last_parts, same_name
 from layoutrt.train.networks.segmenter import SIZE_MULTIPLE, Segmenter, SegmenterConfig
 from layoutrt.train.run_files import STATE_FILE
 
@@ -93,8 +94,7 @@ class SegmenterTrainingConfig:
 
     def provenance(self) -> dict[str, Any]:
         """Plain values for a checkpoint that is given away: paths are reduced to their last part."""
-        names = {key: Path(value).name for key, value in (("data", self.data), ("label_set", self.label_set))}
-        return self.to_dict() | names
+        return last_parts(self.to_dict())
 
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Fields in which a stored configuration differs, as ``field: stored -> asked``; folders may move."""
@@ -102,13 +102,8 @@ class SegmenterTrainingConfig:
         return [
             f"{key}: {stored[key]} -> {value}"
             for key, value in self.to_dict().items()
-            if key != "data" and stored[key] != value and not _same_name(key, stored[key], value)
+            if key != "data" and stored[key] != value and not same_name(key, stored[key], value)
         ]
-
-
-def _same_name(field: str, stored: Any, asked: Any) -> bool:
-    """Whether both name one label set, which may be a file: folders move."""
-    return field == "label_set" and Path(stored).name == Path(asked).name
 
 
 def class_weights(pixels: Tensor) -> Tensor:

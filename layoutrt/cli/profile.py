@@ -91,7 +91,7 @@ def profile(
     from rich.console import Console
 
     from layoutrt.cli.profile_output import gate, measure, parse_percent, show, write
-    from layoutrt.files import check_not_input
+    from layoutrt.files import check_not_inputs
 
     limit = parse_percent(max_regression)
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -104,11 +104,15 @@ def profile(
 
         # Read first: a wrong file should not cost a measurement.
         base = read_json(compare)
-    for option, file in (("json", json), ("html", html), ("trace", trace), ("device-file", device_file)):
+    read = [name for text in models for name in (text, *text.split("+"))]
+    for option, file in (
+        ("--json", json),
+        ("--html", html),
+        ("--trace", trace),
+        ("--device-file", device_file),
+    ):
         if file:
-            check_not_input(
-                file, (name for text in models for name in (text, *text.split("+"))), f"--{option}"
-            )
+            check_not_inputs([file], read, option)
     found, subjects = measure(
         models,
         console,

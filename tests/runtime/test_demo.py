@@ -329,8 +329,8 @@ def test_a_demo_does_not_write_over_what_it_reads(refuses, tiny_model, tmp_path)
     video = camvid_like_video(tmp_path / "street.mp4", tiny_model, 2)
     before = video.read_bytes()
     arguments = ("demo", "--generator", tiny_model, "--source", video)
-    refuses((*arguments, "--sink", f"video:{video}"), "is what the demo reads")
-    refuses((*arguments, "--out", tmp_path), "is what the demo reads")
+    refuses((*arguments, "--sink", f"video:{video}"), f"--sink {video} would overwrite {video}")
+    refuses((*arguments, "--out", tmp_path), f"--out {video} would overwrite {video}")
     assert video.read_bytes() == before
 
 
@@ -341,7 +341,7 @@ def test_a_contact_sheet_is_not_written_over_a_layout_that_is_read(refuses, tiny
     sink = ("--sink", f"video:{tmp_path / 'street.mp4'}")
     for source in (layout, tmp_path):
         arguments = ("demo", "--generator", tiny_model, "--source", f"labels:{source}", *sink)
-        refuses(arguments, "street.png is what the demo reads")
+        refuses(arguments, f"would overwrite {layout}, which is read")
     assert layout.read_bytes() == before
     assert list(tmp_path.iterdir()) == [layout]
 

@@ -178,7 +178,7 @@ def test_instance_ids_are_never_overwritten_by_an_image(refuses, tiny_full_model
     before = (ids / "a.png").read_bytes()
     for given in (ids, ids / "a.png"):
         arguments = ("synthesize", tiny_full_model, tmp_path / "layouts", "--instances", given, "--out", ids)
-        refuses(arguments, "overwrite", "instances", "a.png")
+        refuses(arguments, f"would overwrite {ids / 'a.png'}, which is read")
     assert (ids / "a.png").read_bytes() == before
 
 
