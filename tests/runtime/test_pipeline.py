@@ -6,8 +6,6 @@ import ctypes
 import gc
 import itertools
 import os
-import shutil
-import subprocess
 import threading
 import time
 import weakref
@@ -19,16 +17,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt import native_library
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
 from layoutrt.runtime import pipeline_library as native
-from layoutrt.runtime.library import check, onnxruntime_library
+from layoutrt.runtime.library import check
 from layoutrt.runtime.pipeline import Pipeline, Policy, Result
 from layoutrt.runtime.session import Session
 
-NATIVE = Path(__file__).resolve().parents[2] / "runtime" / "native"
 H, W = 8, 12
 KNOWN = 100
 """The tiny generator fails on labels from here up."""
@@ -552,52 +548,6 @@ def test_a_callback_cannot_wait_for_its_own_pipeline(generator: Session) -> None
     assert all("cannot be called by a callback of the same pipeline" in sentence for sentence in told)
 
 
-ENDING = """
-#include <layoutrt/pipeline.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-static void end(void* data, const lrt_pipeline_result* result) {
-  (void)data;
-  if (result->sequence == 2) exit(result->status == LRT_OK ? 7 : 8);
-}
-
-static int bring(void* data, uint8_t* frame, size_t stride, int64_t* stamp) {
-  (void)data, (void)frame, (void)stride, (void)stamp;
-  return 1;
-}
-
-int main(int count, char** arguments) {
-  lrt_session* generator = NULL;
-  lrt_pipeline* pipeline = NULL;
-  lrt_pipeline_options options = {sizeof options};
-  options.policy = LRT_EVERY_FRAME;
-  options.on_result = end;
-  if (count != 2 || lrt_session_create(arguments[1], NULL, &generator) != LRT_OK ||
-      lrt_pipeline_create(NULL, generator, &options, &pipeline) != LRT_OK ||
-      lrt_pipeline_run(pipeline, bring, NULL) != LRT_OK) {
-    puts(lrt_last_error());
-    return 1;
-  }
-  pause();
-  return 2;
-}
-"""
-
-
-def test_a_callback_may_end_the_program(compiler: str, generator: Session, tmp_path: Path) -> None:
-    library = native_library.operator_library()
-    (tmp_path / "ending.c").write_text(ENDING)
-    command = [compiler, "-x", "c", "ending.c", "-x", "none", str(library), f"-Wl,-rpath,{library.parent}"]
-    subprocess.run([*command, f"-I{NATIVE / 'include'}", "-o", "ending"], check=True, cwd=tmp_path)
-    runtime = onnxruntime_library()
-    variables = os.environ | ({"LAYOUTRT_ONNXRUNTIME": str(runtime)} if runtime else {})
-    program = ["./ending", str(generator.path)]
-    ended = subprocess.run(program, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60)
-    assert ended.returncode == 7, ended.stdout + ended.stderr
-
-
 def test_two_pipelines_of_the_shipped_models_equal_sequential_runs() -> None:
     size = (64, 64)
     rng = np.random.default_rng(1)
@@ -635,36 +585,3 @@ def test_a_size_that_a_model_cannot_make_is_reported_with_each_frame() -> None:
         results = list(pipeline.run([np.zeros((60, 60, 3), np.uint8)] * 2))
     assert [result.index for result in results] == [0, 1]
     assert all((result.error or "").startswith("the segmenter failed on frame") for result in results)
-
-
-@pytest.fixture(scope="module")
-def compiler() -> str:
-    found = shutil.which("g++") or shutil.which("c++")
-    if found is None:
-        pytest.skip("there is no C++ compiler")
-    return found
-
-
-def test_the_header_is_c99_and_ctypes_knows_its_structs(compiler: str, tmp_path: Path) -> None:
-    structs = {
-        "options": native.PipelineOptions,
-        "result": native.NativeResult,
-        "stats": native.NativeStats,
-    }
-    sizes = " ".join("%zu" for _ in structs)
-    values = ", ".join(f"sizeof(lrt_pipeline_{name})" for name in structs)
-    body = (
-        "#include <layoutrt/pipeline.h>\n#include <stdio.h>\n"
-        f'int main(void) {{ printf("{sizes}", {values}); }}\n'
-    )
-    for language, standard in (("c", "c99"), ("c++", "c++17")):
-        (tmp_path / "program.c").write_text(body)
-        flags = ["-x", language, f"-std={standard}", "-pedantic", "-Wall", "-Wextra", "-Werror"]
-        command = [compiler, *flags, f"-I{NATIVE / 'include'}", "program.c", "-o", "program"]
-        subprocess.run(command, check=True, cwd=tmp_path)
-        printed = subprocess.run(
-            ["./program"], cwd=tmp_path, capture_output=True, text=True, check=True
-        ).stdout
-        assert [int(size) for size in printed.split()] == [
-            ctypes.sizeof(struct) for struct in structs.values()
-        ]
