@@ -5,6 +5,10 @@
 //               {layoutrt::tensor("image", {1, 192, 256, 3}, image)});
 #pragma once
 
+#if __cplusplus < 201703L
+#error "layoutrt.hpp needs C++17: compile with -std=c++17, or in CMake target_compile_features(... cxx_std_17)"
+#endif
+
 #include <algorithm>
 #include <initializer_list>
 #include <stdexcept>
