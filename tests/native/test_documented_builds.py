@@ -1,7 +1,7 @@
 """Commands of the documents that build the library run as they stand, with the tools of Ubuntu 22.04.
 
-JetPack 6 has the same. The programs on the path are GCC 11, CMake 3.22 and what every such system has; there is
-no nvcc. The sources are a copy, which is kept in ``build`` with what was compiled.
+JetPack 6 has the same. The programs on the path are GCC 11, CMake 3.22 and what every such system has; there
+is no nvcc. The sources are a copy, which is kept in ``build`` with what was compiled.
 """
 
 from __future__ import annotations
