@@ -6,7 +6,7 @@
 #pragma once
 
 #if __cplusplus < 201703L
-#error "layoutrt.hpp needs C++17: compile with -std=c++17, or in CMake target_compile_features(... cxx_std_17)"
+#error "layoutrt.hpp needs C++17 (-std=c++17, CMAKE_CXX_STANDARD 17); layoutrt.h takes any version"
 #endif
 
 #include <algorithm>
