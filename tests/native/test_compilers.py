@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from toolchains import PACKAGES, find_compiler
+from toolchains import AARCH64, PACKAGES, X86_64, find_compiler, machine_of
 
 COMPILERS = [name for name in PACKAGES if "g++" in name or "clang++" in name]
 TARGETS = ["layoutrt", "c_api_overhead", "test_operators", "test_training", "test_api", "test_pipeline"]
 TARGETS += ["fuzz_model", "cuda_kernels_driver"]
-X86_64, AARCH64 = 62, 183  # in e_machine of an ELF file
 KERNELS = {
     X86_64: {"baseline", "avx2", "avx512", "avx512vnni"},
     AARCH64: {"baseline", "dotprod"},
 }
-
-
-def machine_of(library: Path) -> int:
-    """The processor that a library is for."""
-    return struct.unpack_from("<H", library.read_bytes(), 18)[0]
 
 
 @pytest.mark.slow

@@ -18,8 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from document_commands import NATIVE, Block, native_blocks
-from test_compilers import AARCH64, machine_of
-from toolchains import CMAKE_VERSION, ROOT, find_compiler, find_program, oldest_cmake
+from toolchains import AARCH64, CMAKE_VERSION, ROOT, find_compiler, find_program, machine_of, oldest_cmake
 
 from layoutrt.models import resolve_model
 from layoutrt.runtime.library import onnxruntime_library

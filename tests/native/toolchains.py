@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CMAKE_VERSION = "3.22.1"
 """Of Ubuntu 22.04 and JetPack 6; CMakeLists.txt asks for no newer one."""
+
+X86_64, AARCH64 = 62, 183  # in e_machine of an ELF file
 
 PACKAGES = {
     "g++-11": "g++-11",
@@ -58,3 +61,8 @@ def oldest_cmake() -> Path:
         if done.returncode:
             missing(f"CMake {CMAKE_VERSION} cannot be installed: {done.stderr[-300:]}")
     return program
+
+
+def machine_of(library: Path) -> int:
+    """The processor that a library is for."""
+    return struct.unpack_from("<H", library.read_bytes(), 18)[0]
