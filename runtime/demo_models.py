@@ -169,5 +169,5 @@ class DemoModels:
 
     def _share(self) -> int:
         """Threads of the generator: it gets the processors that segmentation and a browser leave."""
-        processors = len(os.sched_getaffinity(0))
+        processors = usable_processors()
         return max(1, processors - (self._browser or self._segmenter is not None))

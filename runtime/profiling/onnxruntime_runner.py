@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.native_library import operator_library
+from layoutrt.onnxruntime_package import import_onnxruntime
 from layoutrt.runtime.profiling.onnxruntime_events import read_events
 from layoutrt.runtime.profiling.runner import ENGINE, Run
 from layoutrt.runtime.profiling.session_runner import read_samples
@@ -36,7 +37,7 @@ class OnnxRuntimeRunner:
     stages = (ENGINE,)
 
     def __init__(self, spec: dict[str, Any]) -> None:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = spec["threads"] or 0

@@ -39,7 +39,7 @@ class PipelineRunner:
     def __init__(self, spec: dict[str, Any]) -> None:
         self._frames = [sample["frame"][0] for sample in read_samples(spec["inputs"])]
         size = self._frames[0].shape[:2]
-        share = max(1, (spec["threads"] or len(os.sched_getaffinity(0))) // 2)
+        share = max(1, (spec["threads"] or usable_processors()) // 2)
         self._segmenter = Session(spec["segmenter"], threads=share)
         self._generator = Session(spec["model"], threads=share)
         self.backend = f"{self._generator.backend} of each model, both at once"

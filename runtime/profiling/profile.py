@@ -83,7 +83,7 @@ def profile(
     _check(iterations, duration, warm_up, threads)
     names = unique_names(list(subjects))
     nvml = open_nvml()
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_processors()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         specs: dict[str, dict[str, Any]] = {}

@@ -17,6 +17,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from layoutrt.onnxruntime_package import import_onnxruntime
+
 _NODES, _RUNS = 100, 60
 
 
@@ -26,7 +28,7 @@ def timing_cost_ms(threads: int | None) -> float:
     Args:
         threads: of a run; None for one per processor.
     """
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     model = _chain().SerializeToString()
     numbers = {"x": np.zeros((1, 1, 1, 1), np.float32)}
