@@ -242,8 +242,8 @@ class Session:
         """The lock, which in a child a thread of the parent may hold for ever."""
         if self._is_parents():
             raise LayoutRTError(
-                f"the session of {self.path} is of the process that this one was forked from, which alone can "
-                "use it; open one after os.fork(), or start processes with the method 'spawn'"
+                f"the session of {self.path} is of the process that this one was forked from, which alone "
+                "can use it; open one after os.fork(), or start processes with the method 'spawn'"
             )
         with self._lock:
             yield

@@ -20,7 +20,7 @@ def usable_processors() -> int:
 
 
 def usable_memory() -> int | None:
-    """Memory in bytes: the machine's, or less where a control group has a limit; None where it is not known."""
+    """Memory in bytes: the machine's, or less where a control group has a limit; None: not known."""
     try:
         return int(native.load().lrt_usable_memory()) or None
     except LayoutRTError:

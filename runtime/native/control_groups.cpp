@@ -37,8 +37,8 @@ std::optional<std::string> own_group(const std::string& root, const std::string&
     const size_t second = line.find(':', first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
     const std::string controllers = line.substr(first + 1, second - first - 1);
-    const bool wanted =
-        controller.empty() ? line.compare(0, first, "0") == 0 && controllers.empty() : has(controllers, controller);
+    const bool wanted = controller.empty() ? line.compare(0, first, "0") == 0 && controllers.empty()
+                                           : has(controllers, controller);
     if (wanted) return line.substr(second + 1);
   }
   return std::nullopt;
@@ -54,7 +54,8 @@ std::optional<Hierarchy> find_hierarchy(const std::string& root, const std::stri
     const auto fields = split(line, ' ');
     const auto dash = std::find(fields.begin(), fields.end(), "-");
     if (fields.size() < 6 || fields.end() - dash < 4) continue;
-    if (controller.empty() ? dash[1] != "cgroup2" : dash[1] != "cgroup" || !has(dash[3], controller)) continue;
+    if (controller.empty() ? dash[1] != "cgroup2" : dash[1] != "cgroup" || !has(dash[3], controller))
+      continue;
     // Without a namespace of its own a container sees its path from the machine's root, and its mount starts
     // at that path; a path that is not below the mount is of no use, and the mount itself is the group.
     const std::string top = fields[3] == "/" ? "" : fields[3];

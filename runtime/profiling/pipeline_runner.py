@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from typing import Any
@@ -15,6 +14,7 @@ from layoutrt.runtime.pipeline import Pipeline, Policy, Result
 from layoutrt.runtime.profiling.runner import Run
 from layoutrt.runtime.profiling.session_runner import read_samples
 from layoutrt.runtime.session import Session
+from layoutrt.runtime.usable import usable_processors
 
 STAGES = ("capture", "segment wait", "segment", "synthesis wait", "synthesise", "present")
 """From the source's frame to the image in the memory that is shown."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.profiling.runner import Run
+from layoutrt.runtime.usable import usable_processors
 
 
 @dataclass(frozen=True)

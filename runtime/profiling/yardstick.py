@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.onnxruntime_package import import_onnxruntime
 from layoutrt.runtime.profiling.runner import Run
+from layoutrt.runtime.usable import usable_processors
 
 ROWS, INNER, COLUMNS = 1024, 512, 512
 FLOPS = 2 * ROWS * INNER * COLUMNS

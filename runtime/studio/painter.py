@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import cv2
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.runtime.synthesizer import Synthesizer, latent_from_seed
+from layoutrt.runtime.usable import usable_processors
 
 MOST_PIXELS = 1 << 20
 """Of a layout, by default."""

@@ -60,7 +60,9 @@ class Observed:
 @pytest.fixture
 def observe(tmp_path: Path) -> Callable[..., Observed]:
     """Runs a command without a network, in an empty HOME, and gives what it did there."""
-    isolated = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
+    isolated = (
+        ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
+    )
     home, trace = tmp_path / "home", tmp_path / "trace"
     home.mkdir()
     traced = [*isolated, "strace", "-f", "-qq", "-e", "trace=network", "-e", "signal=none", "-o", str(trace)]
@@ -101,7 +103,15 @@ def program(tmp_path: Path) -> Path:
     (tmp_path / "program.c").write_text(PROGRAM)
     built, library = tmp_path / "program", native.operator_library()
     subprocess.run(
-        [compiler, tmp_path / "program.c", f"-I{INCLUDE}", library, f"-Wl,-rpath,{library.parent}", "-o", built],
+        [
+            compiler,
+            tmp_path / "program.c",
+            f"-I{INCLUDE}",
+            library,
+            f"-Wl,-rpath,{library.parent}",
+            "-o",
+            built,
+        ],
         check=True,
     )
     return built

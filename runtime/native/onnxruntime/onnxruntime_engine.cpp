@@ -32,12 +32,9 @@ int thread_count(int32_t wanted, const std::vector<int>& processors) {
                             : std::min(static_cast<int>(processors.size()), LRT_MAX_THREADS);
 }
 
-// As many threads as ONNX Runtime can have: where it cannot start one of its own, it waits for ever. Where
-// there are fewer than wanted, one is left to the rest of the process.
-int available_threads(int wanted) {
-  const int helpers = startable_threads(wanted - 1);
-  return helpers == wanted - 1 ? wanted : std::max(helpers, 1);
-}
+// As many threads as ONNX Runtime can have: where it cannot start one of its own, it waits for ever. One more
+// than its helpers must be possible, and is left to the rest of the process.
+int available_threads(int wanted) { return wanted == 1 ? 1 : std::max(startable_threads(wanted), 1); }
 
 // ONNX Runtime's own threads: all but the one that calls Run. It numbers processors from 1.
 std::string helper_affinities(int threads, const std::vector<int>& processors) {
