@@ -49,6 +49,7 @@ std::optional<std::string> own_group(const std::string& root, const std::string&
 std::optional<Hierarchy> find_hierarchy(const std::string& root, const std::string& controller) {
   const auto group = own_group(root, controller);
   if (!group) return std::nullopt;
+  std::optional<Hierarchy> of_others;
   std::ifstream file(root + "/proc/self/mountinfo");
   for (std::string line; std::getline(file, line);) {
     const auto fields = split(line, ' ');
@@ -62,9 +63,12 @@ std::optional<Hierarchy> find_hierarchy(const std::string& root, const std::stri
     std::string below;
     if (group->compare(0, top.size(), top) == 0) below = group->substr(top.size());
     if (below == "/" || below.find("/..") != std::string::npos) below.clear();
-    return Hierarchy{root + fields[4], below};
+    const Hierarchy found{root + fields[4], below};
+    // A mount from before the process got a namespace starts above what it can see.
+    if (top.compare(0, 3, "/..") != 0) return found;
+    of_others = found;
   }
-  return std::nullopt;
+  return of_others;
 }
 
 std::string read_line(const std::string& path) {
