@@ -140,7 +140,7 @@ def test_a_session_has_as_many_threads_as_the_quota_is_worth(group: Group, proce
     assert usable.split()[0] == str(threads)
 
 
-def test_the_quota_is_found_in_a_namespace_of_control_groups(group: Group) -> None:
+def test_the_quota_is_found_in_a_namespace_of_control_groups(group: Group, tmp_path: Path) -> None:
     if PROCESSORS == 1:
         pytest.skip("one processor has one thread without a quota too")
     group.limit(
@@ -148,8 +148,8 @@ def test_the_quota_is_found_in_a_namespace_of_control_groups(group: Group) -> No
     )
     script = (
         "mount --make-rprivate / && if [ -d /sys/fs/cgroup/cpu ]; "
-        "then mount -t cgroup -o cpu cgroup /sys/fs/cgroup/cpu; "
-        'else mount -t cgroup2 cgroup2 /sys/fs/cgroup; fi && exec "$@"'
+        f"then mount -t cgroup -o cpu cgroup {tmp_path}; "
+        f'else mount -t cgroup2 cgroup2 {tmp_path}; fi && exec "$@"'
     )
     inside = ["unshare", "--cgroup", "--mount", "sh", "-c", script, "sh"]
     if group.run(*inside, "true").returncode != 0:
