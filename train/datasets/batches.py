@@ -116,7 +116,7 @@ def _told(loader: DataLoader[Any], workers: int) -> Iterator[Any]:
     try:
         # As many as torch makes, which has a traceback printed where it gets some of them and not all.
         kinds = (multiprocessing.Queue, multiprocessing.Event)
-        probe = [kind() for kind in kinds for _ in range(workers + 1)]
+        probe: list[object] = [kind() for kind in kinds for _ in range(workers + 1)]
         del probe
         yield from loader
     except (RuntimeError, OSError) as error:
