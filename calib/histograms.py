@@ -19,6 +19,7 @@ from onnx import TensorProto, helper
 
 from layoutrt.calib.probes import applied_kernels_nodes, probing_session
 from layoutrt.calib.ranges import Range
+from layoutrt.onnxruntime_package import import_onnxruntime
 
 BINS = {"entropy": 1024, "percentile": 8192}
 """Of a histogram. Entropy compares every width of the middle with the whole, in time that grows as the
@@ -55,11 +56,11 @@ def collect_clipped_ranges(
         percentile: of the values between the bounds, 0 to 100, for that method.
         threads: of one run; None for one per processor.
     """
-    from onnxruntime.quantization.calibrate import HistogramCollector
+    calibrate = import_onnxruntime("onnxruntime.quantization.calibrate")
 
     found = {}
     for names in _groups(model, list(ranges), inputs, threads):
-        collector = HistogramCollector(
+        collector = calibrate.HistogramCollector(
             method=method,
             symmetric=False,
             num_bins=BINS[method],

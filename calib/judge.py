@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from layoutrt.calib.calibration_inputs import CalibrationInputs
 from layoutrt.calib.fidelity import Fidelity, FidelityMeter
 from layoutrt.calib.float_model import FloatModel
 from layoutrt.errors import LayoutRTError
+from layoutrt.files import temporary_folder
 from layoutrt.layouts import LabelSet
 from layoutrt.layouts.confusion import ConfusionMatrix
 from layoutrt.models import resolve_model
@@ -117,7 +117,7 @@ class Judge:
         Args:
             candidate: file, or the model itself, which is not changed.
         """
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             path = candidate
             if isinstance(candidate, onnx.ModelProto):
                 path = Path(folder, "candidate.onnx")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import onnx
 from onnx import TensorProto, helper
 from onnx.external_data_helper import set_external_data
 
+from layoutrt.files import temporary_folder
 from layoutrt.operators import DOMAIN, gated_predicted_conv, predicted_conv
 from layoutrt.runtime.session import Session
 
@@ -64,7 +64,7 @@ def probing_session(
         constants: that the nodes read.
         threads: of one run; None for one per processor.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         path = Path(folder) / "probe.onnx"
         probe = without_weights(model)
         del probe.graph.output[:]

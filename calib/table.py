@@ -21,6 +21,7 @@ from layoutrt.calib.ranges import Range
 from layoutrt.calib.symmetric import activation_scale
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import replacing
+from layoutrt.onnxruntime_package import import_onnxruntime
 
 FORMAT = 1
 
@@ -152,6 +153,6 @@ def _shortest(values: np.ndarray) -> list[float]:
 
 
 def _versions() -> dict[str, str]:
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     return {"layoutrt": __version__, "onnxruntime": onnxruntime.__version__}

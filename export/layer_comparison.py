@@ -9,7 +9,6 @@ negative); an error that is such a gain shows at the first layer that mixes chan
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.files import temporary_folder
 from layoutrt.onnx_file import save_model
 from layoutrt.runtime.session import Session
 
@@ -98,7 +98,7 @@ def compare_layers(
     Raises:
         LayoutRTError: the graphs have no tensor in common.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         a, b = (
             _Graph(model, Path(folder, name), threads)
             for name, model in (("reference", reference), ("candidate", candidate))

@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError, require
+from layoutrt.files import temporary_folder
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_checkpoint, resolve_model, shipped_models
 from layoutrt.onnx_file import save_model
@@ -98,7 +99,7 @@ class ExportedModel:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         path = self.path
         if facts.get("target") == "tensorrt" and not is_engine(path):
-            self._folder = tempfile.TemporaryDirectory()
+            self._folder = temporary_folder()
             path = Path(self._folder.name, path.name)
             save_model(load_graph(self.path), path)
         self._session = Session(path, threads=threads)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,6 +38,21 @@ def replacing(path: str | Path) -> Iterator[Path]:
         # Gone already where the block succeeded, and its folder may not exist.
         with suppress(OSError):
             temporary.unlink()
+
+
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """A new folder for intermediate files; a ``with`` block has its path, and removes it.
+
+    Raises:
+        LayoutRTError: no place for temporary files can be written, as in a container that is read-only.
+    """
+    try:
+        return tempfile.TemporaryDirectory(prefix="layoutrt-")
+    except FileNotFoundError as error:
+        raise LayoutRTError(
+            f"intermediate files need a temporary folder, and none can be written ({error.strerror}); name "
+            "one that can in the environment variable TMPDIR, or make /tmp writable"
+        ) from None
 
 
 def _umask() -> int:

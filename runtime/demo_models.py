@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from layoutrt.runtime.playback import Images, one_by_one, pipelined
 from layoutrt.runtime.session import Session
 from layoutrt.runtime.sources import Source
 from layoutrt.runtime.synthesizer import Synthesizer, latent_from_seed
+from layoutrt.runtime.usable import usable_processors
 
 
 class DemoModels:
@@ -169,5 +169,5 @@ class DemoModels:
 
     def _share(self) -> int:
         """Threads of the generator: it gets the processors that segmentation and a browser leave."""
-        processors = len(os.sched_getaffinity(0))
+        processors = usable_processors()
         return max(1, processors - (self._browser or self._segmenter is not None))

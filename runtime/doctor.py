@@ -13,6 +13,7 @@ from layoutrt.models import DEFAULT_GENERATOR, shipped_models
 from layoutrt.runtime import library as native
 from layoutrt.runtime.doctor_gpu import examine_gpu
 from layoutrt.runtime.findings import BROKEN, MISSING, OK, Finding, required
+from layoutrt.runtime.usable import usable_memory, usable_processors
 
 
 def examine() -> list[Finding]:
@@ -45,10 +46,10 @@ def _package(name: str, extra: str | None = None, purpose: str = "") -> Finding:
 def processor() -> str:
     """The machine's processor, how many cores this process may use, and the operators' instruction set."""
     try:
-        simd = native.load().lrt_simd().decode()
+        simd = native.load().lrt_simd().decode() or "unknown"
     except LayoutRTError:
         simd = "unknown"
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    usable = usable_processors()
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
@@ -56,15 +57,13 @@ def processor() -> str:
         lines = (line.partition(":") for line in cpuinfo.read_text(errors="replace").splitlines())
         fields = {key.strip(): value.strip() for key, _, value in lines}
         name = fields.get("model name") or fields.get("Model") or name
+
     return f"{name}, {usable} cores, {simd} operators"
 
 
 def _memory() -> str:
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (OSError, ValueError):
-        return "unknown"
-    return f"{total / 2**30:.1f} GiB"
+    usable = usable_memory()
+    return "unknown" if usable is None else f"{usable / 2**30:.1f} GiB"
 
 
 def _onnxruntime_library() -> str:

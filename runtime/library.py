@@ -116,6 +116,8 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "lrt_version": (ctypes.c_char_p, []),
     "lrt_abi_version": (ctypes.c_int32, []),
     "lrt_simd": (ctypes.c_char_p, []),
+    "lrt_default_threads": (ctypes.c_int32, []),
+    "lrt_usable_memory": (ctypes.c_int64, []),
     "lrt_has_tensorrt": (ctypes.c_int32, []),
     "lrt_session_create": (
         ctypes.c_int,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +35,8 @@ class Session:
     An engine runs in the native library where that was built with TensorRT, and else through the Python
     packages ``tensorrt`` and ``pycuda``; ``backend`` says which.
 
-    Safe to call from several threads: runs of one session follow each other.
+    Safe to call from several threads: runs of one session follow each other. A session is of the process that
+    opened it; a child of ``os.fork()`` opens its own.
 
     Args:
         model: path of an ``.onnx`` file, or of an ``.engine`` of ``layoutrt build-engine``.
@@ -62,6 +66,7 @@ class Session:
         self._model: LoadedModel | None = None
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
+        self._process = os.getpid()
         # Stands for the session, which its thread must not keep alive.
         self._token = object()
         if threads is not None and threads < 1:
@@ -95,7 +100,7 @@ class Session:
         self._check_complete(inputs)
         arrays = self._arrays(inputs)
         called = time.perf_counter()
-        with self._lock:
+        with self._locked():
             return self._open_model().run(arrays, (time.perf_counter() - called) * 1e3)
 
     def run_device(self, stream: int, **tensors: Any) -> None:
@@ -118,7 +123,7 @@ class Session:
                 raise LayoutRTError(f"output '{info.name}' is missing: give device memory for {info}")
         outputs = {info.name: tensors.pop(info.name) for info in self.outputs}
         self._check_names(tensors)
-        with self._lock:
+        with self._locked():
             self._native_model("run_device").run_device(stream, tensors, outputs)
 
     def set_layout(self, **inputs: np.ndarray) -> None:
@@ -133,7 +138,7 @@ class Session:
             LayoutRTError: the model is another, an input does not fit, or the run failed.
         """
         arrays = self._arrays(inputs)
-        with self._lock:
+        with self._locked():
             self._keeping_model().set_layout(arrays)
 
     def render(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -149,7 +154,7 @@ class Session:
             LayoutRTError: as ``set_layout``; or no layout was set.
         """
         arrays = self._arrays(inputs)
-        with self._lock:
+        with self._locked():
             return self._keeping_model().render(arrays)
 
     def submit(self, **inputs: np.ndarray) -> Future[dict[str, np.ndarray]]:
@@ -163,7 +168,7 @@ class Session:
         Raises:
             LayoutRTError: the session is closed.
         """
-        with self._lock:
+        with self._locked():
             self._open_model()
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(
@@ -174,15 +179,19 @@ class Session:
     @property
     def timings(self) -> Timings:
         """Times of the last run and of all runs, in ms."""
-        with self._lock:
+        with self._locked():
             return self._open_model().timings()
 
     def close(self) -> None:
         """Wait for what was submitted and free the model. Allowed more than once.
 
+        In a child of ``os.fork()`` the memory is left as it is: what would free it belongs to the parent.
+
         Raises:
             LayoutRTError: a callback of a submitted run calls it, on the thread that would be waited for.
         """
+        if self._is_parents():
+            return
         if getattr(_thread, "session", None) is self._token:
             raise LayoutRTError(
                 f"a callback of a run cannot close the session of {self.path}; close it on another thread"
@@ -206,6 +215,8 @@ class Session:
         self.close()
 
     def __del__(self) -> None:
+        if self._is_parents():
+            return
         # Nothing is pending: it would refer to the session. This may be the executor's own thread.
         if self._executor is not None:
             self._executor.shutdown(wait=False)
@@ -221,6 +232,21 @@ class Session:
     def handle(self) -> ctypes.c_void_p:
         """The ``lrt_session``, for native functions that take one."""
         return self._native_model("a native pipeline").handle
+
+    def _is_parents(self) -> bool:
+        """Whether this process was forked from the one that opened the session."""
+        return os.getpid() != self._process
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The lock, which in a child a thread of the parent may hold for ever."""
+        if self._is_parents():
+            raise LayoutRTError(
+                f"the session of {self.path} is of the process that this one was forked from, which alone "
+                "can use it; open one after os.fork(), or start processes with the method 'spawn'"
+            )
+        with self._lock:
+            yield
 
     def _check_complete(self, given: dict[str, Any]) -> None:
         for info in self.inputs:

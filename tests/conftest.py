@@ -15,6 +15,9 @@ import pytest
 # torch is imported, and for the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Tests that import the package themselves send nothing either; those of the telemetry unset it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 from layoutrt.layouts import Label, LabelSet, label_set
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from rich.console import Console
 from layoutrt.errors import LayoutRTError, require
 from layoutrt.export.bench.document import stamp, write_sections
 from layoutrt.export.bench.rows import Row, line, machine, table, write_json
+from layoutrt.files import temporary_folder
 
 ROUNDS = 20
 
@@ -41,7 +41,7 @@ def main() -> None:
         return
     console.print(machine(), highlight=False)
     sections: dict[str, list[Row]] = {}
-    with tempfile.TemporaryDirectory() as name:
+    with temporary_folder() as name:
         folder = Path(name)
         for title, section in SECTIONS.items():
             if options.only and title not in options.only:

@@ -4,7 +4,6 @@ does."""
 from __future__ import annotations
 
 import statistics
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from layoutrt.files import temporary_folder
 from layoutrt.runtime.profiling.turns import take_turns
 from layoutrt.runtime.profiling.worker_process import WorkerProcess
 
@@ -60,7 +60,7 @@ def compare(
         LayoutRTError: a contestant fails.
     """
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = Path(stack.enter_context(temporary_folder()))
         results = {name: folder / f"{index}.npy" for index, name in enumerate(specs)}
         contestants = {
             name: stack.enter_context(

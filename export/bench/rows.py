@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 
-import onnxruntime
 from rich import box
 from rich.table import Table
 
@@ -42,7 +42,7 @@ def more_is_better(name: str, ours: float, theirs: float, unit: str, target: str
 
 def machine() -> str:
     """What the figures are of."""
-    return f"{processor()}, ONNX Runtime {onnxruntime.__version__}"
+    return f"{processor()}, ONNX Runtime {metadata.version('onnxruntime')}"
 
 
 def table(title: str, rows: Iterable[Row]) -> Table:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from layoutrt.onnxruntime_package import import_onnxruntime
 from layoutrt.runtime.profiling.runner import ENGINE
 from layoutrt.runtime.profiling.runner import Run as TimedRun
 
@@ -40,7 +41,7 @@ def _native(spec: dict[str, Any]) -> Run:
 
 
 def _onnxruntime(spec: dict[str, Any]) -> Run:
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     from layoutrt.runtime.library import operator_library
 

@@ -90,7 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(1)
     except OSError as error:
         # What may not be read is found in many places; an error without a name is not about the user's files.
-        if error.filename is not None:
+        if error.errno == errno.EAGAIN:
+            reason = "start another process or thread; allow this one more tasks (pids.max, ulimit -u)"
+        elif error.filename is not None:
             reason = f"use {error.filename}: {error.strerror}; check the path, and that you may read it"
         elif error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE):
             reason = f"write what is printed, or a temporary file: {error.strerror}; make room"
@@ -102,5 +104,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # Who reads a pipe may leave when he has seen enough.
         if error.errno != errno.EPIPE:
             print("error: cannot", reason, file=sys.stderr)
+        sys.exit(1)
+    except RuntimeError as error:
+        # Python's own words, of `threading.Thread.start`.
+        if str(error) != "can't start new thread":
+            raise
+        print(
+            "error: the system lets this process start no more threads; allow it more tasks "
+            "(docker run --pids-limit, TasksMax=, ulimit -u)",
+            file=sys.stderr,
+        )
         sys.exit(1)
     raise AssertionError("typer exits")

@@ -25,6 +25,8 @@ PREDICTOR_SIZES = (1, 3)
 MAX_LABELS = 256
 """Rows that the table of ``LayoutConv`` may have."""
 
+_OUT_OF_MEMORY = 5  # LRT_OUT_OF_MEMORY
+
 _POINTERS = {
     "lrt_train_spatially_varying_conv": 5,
     "lrt_train_spatially_varying_conv_backward": 9,
@@ -50,7 +52,7 @@ _WORK_PER_THREAD = 1 << 18
 @functools.cache
 def library() -> ctypes.CDLL | None:
     """The native library, or None where it is missing or older than these functions."""
-    signatures = {
+    signatures: dict[str, tuple[object, list[object]]] = {
         name: (
             ctypes.c_int,
             [ctypes.c_void_p] * pointers
@@ -59,6 +61,7 @@ def library() -> ctypes.CDLL | None:
         )
         for name, pointers in _POINTERS.items()
     }
+    signatures["lrt_last_error"] = (ctypes.c_char_p, [])
     try:
         return native_library.load(signatures)
     except LayoutRTError:
@@ -181,5 +184,8 @@ def _call(name: str, work: int, tensors: list[Tensor | None], sizes: list[int]) 
     assert loaded is not None, "`serves` is asked first"
     threads = max(1, min(torch.get_num_threads(), work // _WORK_PER_THREAD))
     pointers = [None if t is None else t.data_ptr() for t in tensors]
-    if getattr(loaded, name)(*pointers, *sizes, threads) != 0:
+    status = getattr(loaded, name)(*pointers, *sizes, threads)
+    if status == _OUT_OF_MEMORY:
         raise LayoutRTError("training ran out of memory in a native operator; use a smaller batch or size")
+    if status != 0:
+        raise LayoutRTError(loaded.lrt_last_error().decode(errors="replace"))

@@ -6,6 +6,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <system_error>
 
 #include "error.h"
 #include "layoutrt/layoutrt.h"
@@ -14,6 +15,12 @@ namespace layoutrt {
 
 // Keeps the sentence for lrt_last_error() of this thread; returns status.
 lrt_status fail(lrt_status status, const char* sentence) noexcept;
+
+// The only system errors of this library are those of threads that cannot be started.
+inline std::string no_thread(const std::system_error& error) {
+  return std::string("a thread could not be started (") + error.what() +
+         "); allow the process more tasks (pids.max, ulimit -u)";
+}
 
 template <class Body>
 lrt_status guarded(const Body& body) noexcept {
@@ -24,6 +31,8 @@ lrt_status guarded(const Body& body) noexcept {
     return fail(error.status(), error.what());
   } catch (const std::bad_alloc&) {
     return fail(LRT_OUT_OF_MEMORY, "out of memory");
+  } catch (const std::system_error& error) {
+    return fail(LRT_RUNTIME_ERROR, no_thread(error).c_str());
   } catch (const std::exception& error) {
     return fail(LRT_RUNTIME_ERROR, error.what());
   } catch (...) {

@@ -65,7 +65,15 @@ int32_t lrt_abi_version(void) { return LRT_ABI_VERSION; }
 
 int32_t lrt_has_tensorrt(void) { return layoutrt::has_tensorrt() ? 1 : 0; }
 
-const char* lrt_simd(void) { return layoutrt::kernels::kernel_table().name; }
+const char* lrt_simd(void) {
+  const char* name = "";
+  guarded([&] { name = layoutrt::kernels::kernel_table().name; });
+  return name;
+}
+
+int32_t lrt_default_threads(void) { return layoutrt::default_threads(); }
+
+int64_t lrt_usable_memory(void) { return layoutrt::usable_memory(); }
 
 lrt_status lrt_session_create(const char* model_path, const lrt_session_options* options,
                               lrt_session** session) {

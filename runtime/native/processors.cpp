@@ -1,13 +1,21 @@
 #include "processors.h"
 
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <cmath>
+#include <condition_variable>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 
+#include "control_groups.h"
 #include "error.h"
 
 namespace layoutrt {
@@ -56,10 +64,54 @@ std::vector<int> parse_processors(const char* list) {
   }
 }
 
-int usable_processors() {
+int default_threads() {
   cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0) return std::max(CPU_COUNT(&allowed), 1);
-  return std::max(static_cast<int>(std::thread::hardware_concurrency()), 1);
+  int processors = static_cast<int>(std::thread::hardware_concurrency());
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0) processors = CPU_COUNT(&allowed);
+  if (const auto quota = processor_quota()) {
+    processors = std::min(processors, static_cast<int>(std::ceil(std::min(*quota, 1e6))));
+  }
+  return std::clamp(processors, 1, LRT_MAX_THREADS);
+}
+
+int64_t usable_memory() {
+  const int64_t machine =
+      std::max<int64_t>(static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE), 0);
+  return std::min(machine, memory_limit().value_or(machine));
+}
+
+int startable_threads(int wanted) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool counted = false;
+  std::vector<pid_t> tasks(static_cast<size_t>(std::max(wanted, 0)));
+  std::vector<std::thread> threads;
+  threads.reserve(tasks.size());
+  try {
+    for (pid_t& task : tasks) {
+      threads.emplace_back([&] {
+        task = static_cast<pid_t>(syscall(SYS_gettid));
+        std::unique_lock<std::mutex> lock(mutex);
+        changed.wait(lock, [&] { return counted; });
+      });
+    }
+  } catch (const std::system_error&) {
+    // So many, and no more.
+  }
+  {
+    const std::lock_guard<std::mutex> lock(mutex);
+    counted = true;
+  }
+  changed.notify_all();
+  for (std::thread& thread : threads) thread.join();
+  // A thread counts against the limits until the system has put it away, a moment after it was joined.
+  for (size_t i = 0; i < threads.size(); ++i) {
+    const std::string entry = "/proc/self/task/" + std::to_string(tasks[i]);
+    for (int tries = 0; tries < 100 && access(entry.c_str(), F_OK) == 0; ++tries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  return static_cast<int>(threads.size());
 }
 
 void run_on_processor(int processor) noexcept {

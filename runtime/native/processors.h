@@ -1,6 +1,7 @@
-// Which processors threads run on.
+// What this process may use of the machine, and which processors its threads run on.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 namespace layoutrt {
@@ -9,8 +10,16 @@ namespace layoutrt {
 // names a processor that this process may not use.
 std::vector<int> parse_processors(const char* list);
 
-// Number of processors this process may use, at least 1: in a container fewer than the machine has.
-int usable_processors();
+// Threads of a run where the caller does not say: one for each processor that this process may use, but no
+// more than a quota of its control groups is worth, rounded up. 1 to LRT_MAX_THREADS.
+int default_threads();
+
+// In bytes: the machine's memory, or less where a control group has a limit.
+int64_t usable_memory();
+
+// How many of so many threads the system lets this process start besides its own: where a limit on tasks is
+// low, fewer. They were started, and have ended when this returns.
+int startable_threads(int wanted);
 
 // Keep the calling thread on one processor.
 void run_on_processor(int processor) noexcept;

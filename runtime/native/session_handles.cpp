@@ -1,5 +1,6 @@
 #include "session_handles.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -7,6 +8,7 @@
 
 #include "call.h"
 #include "error.h"
+#include "per_process.h"
 
 namespace layoutrt {
 namespace {
@@ -18,21 +20,28 @@ struct Entry {
   bool abandoned = false;  // nobody waits for the last call: it frees the session
 };
 
+std::atomic<uintptr_t> last_handle{0};
+
 struct Table {
   std::mutex mutex;
   std::condition_variable last_call_ended;
   std::unordered_map<const lrt_session*, Entry> entries;
-  uintptr_t next = 0;
+  const uintptr_t inherited = last_handle.load();  // handles up to here are of a parent, if there is one
 };
 
-// Never destroyed: a program may end while sessions run.
+// A session of a parent has threads that are not here, and is never freed by a child.
 Table& table() {
-  static auto& made = *std::make_unique<Table>().release();
-  return made;
+  static PerProcess<Table> tables;
+  return tables.get();
 }
 
 Entry& find(Table& table, const lrt_session* handle, Call::Phase phase) {
   if (handle == nullptr) throw Error(LRT_INVALID_ARGUMENT, "session is NULL");
+  if (reinterpret_cast<uintptr_t>(handle) <= table.inherited) {
+    throw Error(LRT_INVALID_ARGUMENT,
+                "session is of the process that this one was forked from, which alone can use or destroy it; "
+                "create one after fork()");
+  }
   const auto found = table.entries.find(handle);
   if (found == table.entries.end() || (found->second.closing && phase == Call::kOpen)) {
     throw Error(LRT_INVALID_ARGUMENT, "session is not open: it was destroyed, or never created");
@@ -45,8 +54,7 @@ Entry& find(Table& table, const lrt_session* handle, Call::Phase phase) {
 lrt_session* add_session(std::unique_ptr<OpenSession> session) {
   Table& all = table();
   const std::lock_guard<std::mutex> lock(all.mutex);
-  all.next += 16;
-  auto* const handle = reinterpret_cast<lrt_session*>(all.next);
+  auto* const handle = reinterpret_cast<lrt_session*>(last_handle += 16);
   all.entries[handle].session = std::move(session);
   return handle;
 }
@@ -82,6 +90,7 @@ Call::~Call() {
   std::unique_ptr<OpenSession> owner;  // freed after the lock
   const std::lock_guard<std::mutex> lock(all.mutex);
   const auto found = all.entries.find(handle_);
+  if (found == all.entries.end()) return;  // this is a child, and the call one of its parent
   Entry& entry = found->second;
   if (--entry.calls > 0 || !entry.closing) return;
   if (entry.abandoned) {

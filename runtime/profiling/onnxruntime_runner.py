@@ -7,7 +7,6 @@ side.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.files import temporary_folder
 from layoutrt.native_library import operator_library
+from layoutrt.onnxruntime_package import import_onnxruntime
 from layoutrt.runtime.profiling.onnxruntime_events import read_events
 from layoutrt.runtime.profiling.runner import ENGINE, Run
 from layoutrt.runtime.profiling.session_runner import read_samples
@@ -36,7 +37,7 @@ class OnnxRuntimeRunner:
     stages = (ENGINE,)
 
     def __init__(self, spec: dict[str, Any]) -> None:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = spec["threads"] or 0
@@ -46,7 +47,7 @@ class OnnxRuntimeRunner:
         with_operators = spec.get("operators", True)
         if with_operators:
             options.register_custom_ops_library(str(operator_library()))
-        self._folder = tempfile.TemporaryDirectory() if spec.get("layers") else None
+        self._folder = temporary_folder() if spec.get("layers") else None
         if self._folder is not None:
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(self._folder.name) / "profile")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from typing import Any
@@ -15,6 +14,7 @@ from layoutrt.runtime.pipeline import Pipeline, Policy, Result
 from layoutrt.runtime.profiling.runner import Run
 from layoutrt.runtime.profiling.session_runner import read_samples
 from layoutrt.runtime.session import Session
+from layoutrt.runtime.usable import usable_processors
 
 STAGES = ("capture", "segment wait", "segment", "synthesis wait", "synthesise", "present")
 """From the source's frame to the image in the memory that is shown."""
@@ -39,7 +39,7 @@ class PipelineRunner:
     def __init__(self, spec: dict[str, Any]) -> None:
         self._frames = [sample["frame"][0] for sample in read_samples(spec["inputs"])]
         size = self._frames[0].shape[:2]
-        share = max(1, (spec["threads"] or len(os.sched_getaffinity(0))) // 2)
+        share = max(1, (spec["threads"] or usable_processors()) // 2)
         self._segmenter = Session(spec["segmenter"], threads=share)
         self._generator = Session(spec["model"], threads=share)
         self.backend = f"{self._generator.backend} of each model, both at once"

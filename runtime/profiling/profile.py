@@ -7,7 +7,6 @@ import math
 import os
 import platform
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from typing import Any
 
 from layoutrt import __version__
 from layoutrt.errors import LayoutRTError
+from layoutrt.files import temporary_folder
 from layoutrt.runtime.doctor import processor
 from layoutrt.runtime.profiling.backends import YARDSTICK, specification
 from layoutrt.runtime.profiling.energy import find_energy_counter
@@ -32,6 +32,7 @@ from layoutrt.runtime.profiling.worker_process import WarmUp, WorkerProcess
 from layoutrt.runtime.profiling.yardstick import STAGES as YARDSTICK_STAGES
 from layoutrt.runtime.profiling.yardstick import roofs
 from layoutrt.runtime.session import MAX_THREADS
+from layoutrt.runtime.usable import usable_processors
 
 SECONDS = 5.0
 """Of each model, where neither iterations nor a duration are given."""
@@ -83,9 +84,9 @@ def profile(
     _check(iterations, duration, warm_up, threads)
     names = unique_names(list(subjects))
     nvml = open_nvml()
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_processors()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = Path(stack.enter_context(temporary_folder()))
         specs: dict[str, dict[str, Any]] = {}
         for index, (name, subject) in enumerate(zip(names, subjects, strict=True)):
             inputs = folder / f"{index}.npz"

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import statistics
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
+
+from layoutrt.files import temporary_folder
+from layoutrt.onnxruntime_package import import_onnxruntime
 
 _NODES, _RUNS = 100, 60
 
@@ -26,11 +28,11 @@ def timing_cost_ms(threads: int | None) -> float:
     Args:
         threads: of a run; None for one per processor.
     """
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     model = _chain().SerializeToString()
     numbers = {"x": np.zeros((1, 1, 1, 1), np.float32)}
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         sessions = []
         for timed in (False, True):
             options = onnxruntime.SessionOptions()

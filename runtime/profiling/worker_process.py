@@ -13,6 +13,7 @@ from typing import Any
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.profiling.runner import Run
+from layoutrt.runtime.usable import usable_processors
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class WorkerProcess:
     """
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
-        threads = str(spec.get("threads") or len(os.sched_getaffinity(0)))
+        threads = str(spec.get("threads") or usable_processors())
         # numpy's products are divided among threads by the runners.
         environment = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}
         self._name = spec.get("name") or spec.get("model") or spec["runner"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from layoutrt.onnxruntime_package import import_onnxruntime
 from layoutrt.runtime.profiling.runner import Run
+from layoutrt.runtime.usable import usable_processors
 
 ROWS, INNER, COLUMNS = 1024, 512, 512
 FLOPS = 2 * ROWS * INNER * COLUMNS
@@ -68,10 +69,10 @@ class Yardstick:
     stages = STAGES
 
     def __init__(self, spec: dict[str, Any]) -> None:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
 
         self.backend = f"ONNX Runtime {onnxruntime.__version__}"
-        threads = spec["threads"] or len(os.sched_getaffinity(0))
+        threads = spec["threads"] or usable_processors()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3

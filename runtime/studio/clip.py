@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from layoutrt.files import temporary_folder
 from layoutrt.layouts import LabelSet, colorize
 from layoutrt.runtime.studio.protocol import ClipMessage
 from layoutrt.runtime.synthesizer import latent_from_seed
@@ -56,7 +56,7 @@ async def clip(message: ClipMessage, label_set: LabelSet, latent: int, render: R
     height, width = layouts.shape[1:]
     scale = 2 if height < _PLEASANT_HEIGHT else 1
     size = (2 * (height * scale // 2), 2 * width * scale)
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         path = Path(folder) / "clip.mp4"
         with video_writer(path, size, _FPS) as video:
             for number, (layout, latent_vector, frames) in enumerate(steps, 1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
+from layoutrt.files import temporary_folder
 from layoutrt.layouts import read_layout, resize_layout
 from layoutrt.runtime.synthesizer import Synthesizer
 
@@ -48,7 +48,7 @@ def from_png(
         raise LayoutRTError(
             f"the file is {height}x{width}; give a PNG of at most {_MOST_SHRINKING * most_pixels} pixels"
         )
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         path = Path(folder) / "layout.png"
         path.write_bytes(data)
         try:

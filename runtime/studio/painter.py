@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import cv2
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.runtime.synthesizer import Synthesizer, latent_from_seed
+from layoutrt.runtime.usable import usable_processors
 
 MOST_PIXELS = 1 << 20
 """Of a layout, by default."""
@@ -39,7 +39,7 @@ class Painter:
         self, model: str | Path, *, threads: int | None = None, most_pixels: int = MOST_PIXELS
     ) -> None:
         # Beside it run server and browser: threads of a run that lack a processor keep the others waiting.
-        processors = len(os.sched_getaffinity(0))
+        processors = usable_processors()
         self.synthesizer = Synthesizer(model, threads=threads or max(1, processors - 1))
         self.most_pixels = most_pixels
         self.sizes = _sizes(self.synthesizer, most_pixels)

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
+import processor_isas
 import pytest
 
 from layoutrt.models import resolve_model
@@ -13,7 +14,7 @@ from layoutrt.models import resolve_model
 HERE = Path(__file__).parent
 PROGRAMS = ["test_operators", "test_training", "test_api", "test_pipeline", "fuzz_model"]
 MODELS = [resolve_model("camvid-edge"), resolve_model("camvid-seg")]
-ISAS = ("baseline", "avx2", "avx512", "avx512vnni") if platform.machine() == "x86_64" else ("baseline",)
+ISAS = processor_isas.usable() if platform.machine() == "x86_64" else ["baseline"]
 
 
 @pytest.fixture

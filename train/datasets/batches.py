@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,7 +74,8 @@ def load_batches(
         `Sample` with image float32 ``[N, 3, H, W]``, labels uint8 and instances int32 ``[N, H, W]``.
 
     Raises:
-        LayoutRTError: as `PairDataset.load`, in its own words also where a worker met it.
+        LayoutRTError: as `PairDataset.load`, in its own words also where a worker met it; or the system has
+            too little shared memory for workers, no temporary folder, or starts no more processes.
     """
     loader = DataLoader(
         _Attempts(dataset),
@@ -86,12 +88,46 @@ def load_batches(
         # Nothing that reaches a sample is drawn from it.
         generator=torch.Generator(),
     )
-    for batch in loader:
+    for batch in _told(loader, workers) if workers else loader:
         if isinstance(batch, LayoutRTError):
             raise batch
         sample, damaged = batch
         dataset.tally.add(damaged)
         yield sample
+
+
+# What torch and Python say where the system has too little for workers.
+_SHORTAGES = {
+    "shared memory": "shared memory",
+    "shm": "shared memory",
+    "Bus error": "shared memory",
+    "No space left on device": "shared memory",
+    "exited unexpectedly": "memory, and were killed",
+    "is killed by signal": "memory, and were killed",
+    "Resource temporarily unavailable": "processes that the system lets them start",
+    "can't start new thread": "processes that the system lets them start",
+    "No usable temporary directory": "temporary folders",
+    "Read-only file system": "temporary folders",
+}
+
+
+def _told(loader: DataLoader[Any], workers: int) -> Iterator[Any]:
+    """What ``loader`` gives, with the system's shortages in a sentence."""
+    try:
+        # As many as torch makes, which has a traceback printed where it gets some of them and not all.
+        kinds = (multiprocessing.Queue, multiprocessing.Event)
+        probe: list[object] = [kind() for kind in kinds for _ in range(workers + 1)]
+        del probe
+        yield from loader
+    except (RuntimeError, OSError) as error:
+        found = next((what for said, what in _SHORTAGES.items() if said in str(error)), None)
+        if found is None:
+            raise
+        reason = str(error).strip().splitlines()[-1]
+        raise LayoutRTError(
+            f"the {workers} loading processes have too little {found} ({reason}); use --workers 0, or "
+            "give the container more (/dev/shm: docker run --shm-size=1g)"
+        ) from None
 
 
 class _Attempts(Dataset[Any]):

@@ -1,9 +1,13 @@
+#include <strings.h>
+
 #include <cstdlib>
-#include <cstring>
+#include <string>
+#include <vector>
 #ifdef LRT_DOTPROD
 #include <sys/auxv.h>
 #endif
 
+#include "error.h"
 #include "kernels/kernels.h"
 
 #define LRT_ISA baseline
@@ -73,33 +77,52 @@ constexpr KernelTable kAvx512Vnni = LRT_TABLE(avx512vnni, "AVX-512 VNNI");
 constexpr KernelTable kBaseline = LRT_TABLE(baseline, "generic");
 #endif
 
-const KernelTable& choose() {
-  const char* wanted = std::getenv("LAYOUTRT_ISA");
-  [[maybe_unused]] const auto allowed = [wanted](const char* name) {
-    return wanted == nullptr || *wanted == '\0' || std::strcmp(wanted, name) == 0;
-  };
+// An instruction set that this build has kernels of.
+struct InstructionSet {
+  const char* short_name;  // as LAYOUTRT_ISA has it; the table's own name is taken too
+  const KernelTable* table;
+  bool usable;  // this processor has it
+};
+
+// From the widest to the one that every processor has.
+std::vector<InstructionSet> instruction_sets() {
+  std::vector<InstructionSet> sets;
 #ifdef LRT_X86
   const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
-  if (allowed("avx512vnni") && has_avx512 && __builtin_cpu_supports("avx512vnni")) return kAvx512Vnni;
-  // A machine that lacks what it was asked for gets the next best.
-  if ((allowed("avx512") || allowed("avx512vnni")) && has_avx512) return kAvx512;
-  if ((allowed("avx2") || allowed("avx512") || allowed("avx512vnni")) && __builtin_cpu_supports("avx2") &&
-      __builtin_cpu_supports("fma")) {
-    return kAvx2;
-  }
+  sets.push_back({"avx512vnni", &kAvx512Vnni, has_avx512 && __builtin_cpu_supports("avx512vnni")});
+  sets.push_back({"avx512", &kAvx512, has_avx512});
+  sets.push_back({"avx2", &kAvx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")});
 #endif
 #ifdef LRT_DOTPROD
   constexpr unsigned long kAsimdDp = 1ul << 20;  // HWCAP_ASIMDDP, which older headers lack
-  if (allowed("dotprod") && (getauxval(AT_HWCAP) & kAsimdDp) != 0) return kDotprod;
+  sets.push_back({"dotprod", &kDotprod, (getauxval(AT_HWCAP) & kAsimdDp) != 0});
 #endif
-  return kBaseline;
+  sets.push_back({"baseline", &kBaseline, true});
+  return sets;
+}
+
+// Throws Error: LAYOUTRT_ISA names none that can be used here.
+const KernelTable& choose() {
+  const char* wanted = std::getenv("LAYOUTRT_ISA");
+  const bool any = wanted == nullptr || *wanted == '\0';
+  std::string usable;
+  for (const InstructionSet& set : instruction_sets()) {
+    if (!set.usable) continue;
+    if (any || strcasecmp(wanted, set.short_name) == 0 || strcasecmp(wanted, set.table->name) == 0) {
+      return *set.table;
+    }
+    usable += (usable.empty() ? "" : ", ") + std::string(set.short_name) + " (" + set.table->name + ")";
+  }
+  throw Error(LRT_INVALID_ARGUMENT, std::string("the environment variable LAYOUTRT_ISA is '") + wanted +
+                                        "', which this machine or build does not have; set it to one of " +
+                                        usable + ", or unset it");
 }
 
 }  // namespace
 
 const KernelTable& kernel_table() {
-  static const KernelTable& chosen = choose();
+  static const KernelTable& chosen = choose();  // tried again by the next call where it throws
   return chosen;
 }
 

@@ -288,8 +288,8 @@ struct KernelTable {
 constexpr int64_t kLayoutConvPixels = 512;
 
 // The kernels for this machine, chosen once: the widest instruction set it has, or the one that the
-// environment variable LAYOUTRT_ISA names (baseline, avx2, avx512, avx512vnni or dotprod), as far as the
-// machine has it.
+// environment variable LAYOUTRT_ISA names (baseline, avx2, avx512, avx512vnni or dotprod, or as lrt_simd()
+// says it). Throws Error: it names another.
 const KernelTable& kernel_table();
 
 }  // namespace layoutrt::kernels

@@ -55,6 +55,7 @@ enum ElementType : int { kFloat = 1, kUint8 = 2, kInt8 = 3 };
   X(1, int, GetErrorCode, (const OrtStatus*))                                                                \
   X(2, const char*, GetErrorMessage, (const OrtStatus*))                                                     \
   X(3, OrtStatus*, CreateEnv, (int logging_level, const char* id, OrtEnv**))                                 \
+  X(6, OrtStatus*, DisableTelemetryEvents, (const OrtEnv*))                                                  \
   X(7, OrtStatus*, CreateSession, (const OrtEnv*, const char* path, const OrtSessionOptions*, OrtSession**)) \
   X(8, OrtStatus*, CreateSessionFromArray,                                                                   \
     (const OrtEnv*, const void* data, size_t size, const OrtSessionOptions*, OrtSession**))                  \

@@ -14,8 +14,12 @@ struct Library {
   std::string version;  // of ONNX Runtime, such as "1.32.0"
 };
 
-// Open the library at `path`; null: what LAYOUTRT_ONNXRUNTIME names, else what the system finds. Once open, a
-// library stays: it has threads of its own. Throws Error.
+// Open the library at `path`; null: what LAYOUTRT_ONNXRUNTIME names, else the one beside this library, else
+// what the system finds. Once open, a library stays: it has threads of its own. Its telemetry is off, unless
+// ORT_DISABLE_TELEMETRY is 0. Throws Error.
 const Library& open_library(const char* path);
+
+// Whether a version of ONNX Runtime, such as "1.19.2", is older than what this library works with.
+bool is_too_old(const std::string& version);
 
 }  // namespace layoutrt::ort

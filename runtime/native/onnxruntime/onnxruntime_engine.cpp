@@ -28,9 +28,13 @@ constexpr int kDefaultMemory = 0;
 
 int thread_count(int32_t wanted, const std::vector<int>& processors) {
   if (wanted > 0) return wanted;
-  return processors.empty() ? usable_processors()
+  return processors.empty() ? default_threads()
                             : std::min(static_cast<int>(processors.size()), LRT_MAX_THREADS);
 }
+
+// As many threads as ONNX Runtime can have: where it cannot start one of its own, it waits for ever. One more
+// than its helpers must be possible, and is left to the rest of the process.
+int available_threads(int wanted) { return wanted == 1 ? 1 : std::max(startable_threads(wanted), 1); }
 
 // ONNX Runtime's own threads: all but the one that calls Run. It numbers processors from 1.
 std::string helper_affinities(int threads, const std::vector<int>& processors) {
@@ -68,7 +72,8 @@ class OnnxRuntimeEngine : public Engine {
       : library_(ort::open_library(options.onnxruntime_path)),
         api_(library_.api),
         processors_(parse_processors(options.affinity)),
-        threads_(thread_count(options.threads, processors_)),
+        wanted_threads_(thread_count(options.threads, processors_)),
+        threads_(available_threads(wanted_threads_)),
         session_(nullptr, api_.ReleaseSession),
         memory_(nullptr, api_.ReleaseMemoryInfo) {
     check(api_, api_.GetAllocatorWithDefaultOptions(&allocator_));
@@ -116,7 +121,10 @@ class OnnxRuntimeEngine : public Engine {
 
   std::string backend() const override {
     return "ONNX Runtime " + library_.version + " CPU, " + kernels::kernel_table().name + " operators, " +
-           std::to_string(threads_) + (threads_ == 1 ? " thread" : " threads");
+           std::to_string(threads_) + (threads_ == 1 ? " thread" : " threads") +
+           (threads_ == wanted_threads_
+                ? ""
+                : " of " + std::to_string(wanted_threads_) + " (the system starts no more)");
   }
 
   EngineTimings run(const std::vector<const lrt_tensor*>& inputs,
@@ -283,6 +291,7 @@ class OnnxRuntimeEngine : public Engine {
   const ort::Library& library_;
   const ort::Functions& api_;
   const std::vector<int> processors_;
+  const int wanted_threads_;
   const int threads_;
   OrtAllocator* allocator_ = nullptr;  // ONNX Runtime's own, never freed
   Owned<OrtSession> session_;

@@ -4,6 +4,8 @@
 #include <memory>
 #include <mutex>
 
+#include "kernels/kernels.h"
+#include "onnxruntime/library.h"
 #include "operators/conv_to_image.h"
 #include "operators/custom_operator.h"
 #include "operators/gated_predicted_conv.h"
@@ -63,6 +65,7 @@ Registration& registration_for(const OrtApi* table) {
 }  // namespace
 
 void add_to(OrtSessionOptions* options, const OrtApi* api) {
+  kernels::kernel_table();  // refuses a LAYOUTRT_ISA that cannot be had, before a node is made
   Registration& registration = registration_for(api);
   ort::check(registration.api, registration.api.AddCustomOpDomain(options, registration.domain));
 }
@@ -73,13 +76,16 @@ void add_to(OrtSessionOptions* options, const OrtApi* api) {
 extern "C" __attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(OrtSessionOptions* options,
                                                                                const OrtApiBase* base) {
   using layoutrt::ort::Functions;
-  const OrtApi* table = base->GetApi(layoutrt::ort::kApiVersion);
+  const bool too_old = layoutrt::ort::is_too_old(base->GetVersionString());
+  const OrtApi* table = too_old ? nullptr : base->GetApi(layoutrt::ort::kApiVersion);
   if (table == nullptr) {
     // Too old for the slots used here, but CreateStatus is the first of every version.
     using CreateStatus = OrtStatus* (*)(int, const char*);
     const auto* oldest = reinterpret_cast<void* const*>(base->GetApi(1));
     const std::string sentence =
-        std::string("layoutrt's operators need ONNX Runtime >= 1.20, found ") + base->GetVersionString();
+        std::string("ONNX Runtime ") + base->GetVersionString() +
+        " is too old, layoutrt's operators need 1.20 or newer; install it with: pip install "
+        "'onnxruntime>=1.20'";
     return reinterpret_cast<CreateStatus>(oldest[0])(layoutrt::ort::kFail, sentence.c_str());
   }
   const Functions api(table);

@@ -1,17 +1,20 @@
 // The C API of pipelines.
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
 
 #include "api_guard.h"
 #include "layoutrt/pipeline.h"
+#include "per_process.h"
 #include "pipeline/pipeline.h"
 
 namespace {
 
 using layoutrt::Error;
 using layoutrt::guarded;
+using layoutrt::PerProcess;
 using layoutrt::require;
 using layoutrt::pipeline::Pipeline;
 
@@ -19,25 +22,21 @@ using layoutrt::pipeline::Pipeline;
 // destroyed is refused, whatever the memory holds by then.
 class Handles {
  public:
-  // Pipelines that were not destroyed end with the program, but not one whose own callback ends it: a thread
-  // cannot wait for itself.
-  ~Handles() {
-    for (auto& [number, pipeline] : pipelines_) {
-      if (pipeline->on_own_thread()) {
-        std::make_unique<std::shared_ptr<Pipeline>>(std::move(pipeline)).release();
-      }
-    }
-  }
-
   lrt_pipeline* add(std::shared_ptr<Pipeline> pipeline) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    pipelines_[++last_] = std::move(pipeline);
-    return reinterpret_cast<lrt_pipeline*>(last_);
+    const uintptr_t number = ++last_;
+    pipelines_[number] = std::move(pipeline);
+    return reinterpret_cast<lrt_pipeline*>(number);
   }
 
   // Throws Error.
   std::shared_ptr<Pipeline> find(const lrt_pipeline* handle) {
     require(handle, "pipeline");
+    if (reinterpret_cast<uintptr_t>(handle) <= inherited_) {
+      throw Error(LRT_INVALID_ARGUMENT,
+                  "pipeline is of the process that this one was forked from, which alone can use or destroy "
+                  "it; create one after fork()");
+    }
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto found = pipelines_.find(reinterpret_cast<uintptr_t>(handle));
     if (found == pipelines_.end()) {
@@ -52,15 +51,33 @@ class Handles {
     pipelines_.erase(reinterpret_cast<uintptr_t>(handle));
   }
 
+  // Pipelines that were not destroyed end with the program, but not one whose own callback ends it: a thread
+  // cannot wait for itself.
+  void end() {
+    for (auto& [number, pipeline] : pipelines_) {
+      if (pipeline->on_own_thread()) {
+        std::make_unique<std::shared_ptr<Pipeline>>(std::move(pipeline)).release();
+      }
+    }
+    pipelines_.clear();
+  }
+
  private:
-  std::mutex mutex_;  // of everything below
+  static inline std::atomic<uintptr_t> last_{0};
+
+  const uintptr_t inherited_ = last_.load();  // handles up to here are of a parent, if there is one
+  std::mutex mutex_;
   std::map<uintptr_t, std::shared_ptr<Pipeline>> pipelines_;
-  uintptr_t last_ = 0;
 };
 
+// A pipeline of a parent has threads that are not here, and is never freed by a child.
 Handles& handles() {
-  static Handles all;
-  return all;
+  static PerProcess<Handles> all;
+  struct AtExit {
+    ~AtExit() { all.get().end(); }
+  };
+  static const AtExit at_exit;
+  return all.get();
 }
 
 lrt_pipeline_options checked_options(const lrt_pipeline_options* options) {

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "error.h"
+#include "own_folder.h"
 #include "tensorrt/log.h"
 
 namespace layoutrt::trt {
@@ -68,16 +69,6 @@ Library load() {
                                    "; reinstall layoutrt with this TensorRT's headers at hand");
   }
   return {handle, version_text(version)};
-}
-
-// Where this code lies.
-std::string own_folder() {
-  Dl_info info{};
-  static const int here = 0;
-  if (dladdr(&here, &info) == 0 || info.dli_fname == nullptr) return "";
-  const std::string path = info.dli_fname;
-  const size_t slash = path.find_last_of('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
 }
 
 }  // namespace

@@ -12,8 +12,8 @@ set_target_properties(fake_cuda PROPERTIES CXX_VISIBILITY_PRESET default)
 
 # What stands before an engine in the C API, without ONNX Runtime and its operators.
 add_library(api_without_onnxruntime OBJECT ${here}/no_onnxruntime.cpp)
-foreach(name api_guard c_api engine_manifest json label_set processors request run_queue session
-        session_handles sha256 split_engine strides)
+foreach(name api_guard c_api control_groups engine_manifest json label_set own_folder per_process processors request
+        run_queue session session_handles sha256 split_engine strides)
   target_sources(api_without_onnxruntime PRIVATE ${native}/${name}.cpp)
 endforeach()
 target_compile_options(api_without_onnxruntime PRIVATE -O0)

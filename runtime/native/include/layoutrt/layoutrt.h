@@ -16,7 +16,8 @@
  *
  * Any thread may call any function. A session runs one call at a time: calls from several threads wait for
  * each other. Different sessions are independent. A session that was destroyed, or is being destroyed, is
- * refused with LRT_INVALID_ARGUMENT. After fork() only the process that created a session can use it.
+ * refused with LRT_INVALID_ARGUMENT. So is, after fork(), a session of the parent in the child, also by
+ * lrt_session_destroy(): its memory stays as it is until the child ends. The child can create its own.
  *
  * The memory of an input must not overlap that of an output.
  */
@@ -95,10 +96,19 @@ LRT_EXPORT const char* lrt_last_error(void);
 LRT_EXPORT const char* lrt_version(void);
 LRT_EXPORT int32_t lrt_abi_version(void);
 
-/* Instruction set of the operator kernels on this machine: "AVX-512", "AVX2", "SSE2", "NEON" or "generic".
- * The environment variable LAYOUTRT_ISA (avx512vnni, avx512, avx2, dotprod, baseline) holds them to a
- * narrower one. */
+/* Instruction set of the operator kernels on this machine: "AVX-512 VNNI", "AVX-512", "AVX2" or "SSE2" on
+ * x86-64, "NEON dot product" or "NEON" on AArch64, "generic" on others. The environment variable LAYOUTRT_ISA
+ * holds them to a narrower one, by one of these names or as avx512vnni, avx512, avx2, dotprod or baseline, in
+ * any case. Where it names one that the machine or this build lacks, this is "", and sessions of ONNX models
+ * are refused with LRT_INVALID_ARGUMENT and a sentence that lists what can be named. */
 LRT_EXPORT const char* lrt_simd(void);
+
+/* Threads of one run where lrt_session_options.threads is 0: the processors that this process may use, but in
+ * a control group (a container) with a CPU quota no more than the quota is worth, rounded up. At least 1. */
+LRT_EXPORT int32_t lrt_default_threads(void);
+
+/* Memory that this process may use, in bytes: the machine's, or less in a control group with a limit. */
+LRT_EXPORT int64_t lrt_usable_memory(void);
 
 /* 1: this library runs TensorRT engines; 0: it was built without TensorRT's headers or CUDA. */
 LRT_EXPORT int32_t lrt_has_tensorrt(void);
@@ -106,9 +116,13 @@ LRT_EXPORT int32_t lrt_has_tensorrt(void);
 typedef struct lrt_session_options {
   size_t struct_size;           /* sizeof(lrt_session_options) */
   const char* onnxruntime_path; /* path of libonnxruntime.so. NULL: the environment variable
-                                   LAYOUTRT_ONNXRUNTIME, else the system's library search */
+                                   LAYOUTRT_ONNXRUNTIME, else libonnxruntime.so.1 (or .so, or one with a
+                                   version) in the folder of this library, else the system's library search.
+                                   Its telemetry is switched off, unless the environment variable
+                                   ORT_DISABLE_TELEMETRY is 0 */
   int32_t threads;              /* threads of one run, at most LRT_MAX_THREADS; 0: one for each processor that
-                                   `affinity` names, else that this process may use */
+                                   `affinity` names, else lrt_default_threads(). Where the system starts fewer,
+                                   there are fewer, as lrt_session_info.backend says */
   const char* affinity;         /* processors of the session's threads, numbered from 0, such as "0-3,8". The
                                    first is for the thread that runs: the session's own in an asynchronous run,
                                    which is moved there; the caller's otherwise, which is left alone. The others

@@ -18,8 +18,8 @@
  * pipeline its share of them (lrt_session_options.threads): on two processors one thread each. Sessions that
  * each have a thread for every processor get in each other's way.
  *
- * Any thread may call any function of one pipeline; a pipeline that was destroyed is refused. Pipelines are
- * independent. Two that share a session take turns.
+ * Any thread may call any function of one pipeline; a pipeline that was destroyed is refused, and so is one
+ * of the parent after fork(). Pipelines are independent. Two that share a session take turns.
  */
 #ifndef LAYOUTRT_PIPELINE_H_
 #define LAYOUTRT_PIPELINE_H_

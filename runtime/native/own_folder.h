@@ -1,0 +1,11 @@
+// Where this library lies.
+#pragma once
+
+#include <string>
+
+namespace layoutrt {
+
+// The folder of the file that this code was loaded from; "" where the system does not say.
+std::string own_folder();
+
+}  // namespace layoutrt
