@@ -15,6 +15,13 @@ import pytest
 # torch is imported, and for the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from left_out import (  # noqa: F401
+    pytest_collection_modifyitems,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
+
 from layoutrt.layouts import Label, LabelSet, label_set
 
 if TYPE_CHECKING:
