@@ -91,7 +91,7 @@ def _export(folder: Path, generator: Generator, labels: LabelSet, *, dynamic: bo
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
-    """Makes a folder once for all workers of xdist: ``made_once("tiny", make)``; nobody writes to it later."""
+    """Makes a folder once, for all of xdist's workers: ``made_once("tiny", make)``. Tests only read it."""
     root = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
@@ -151,8 +151,11 @@ def tiny_checkpoint(tiny_model: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_dynamic_model(tiny_generator: Generator, made_once: Callable[..., Path]) -> Path:
     """``tiny_generator`` as ONNX with open batch, height and width."""
-    folder = made_once("dynamic", lambda folder: _export(folder, tiny_generator, label_set("camvid"), dynamic=True))
-    return folder / "dynamic.onnx"
+
+    def make(folder: Path) -> None:
+        _export(folder, tiny_generator, label_set("camvid"), dynamic=True)
+
+    return made_once("dynamic", make) / "dynamic.onnx"
 
 
 @pytest.fixture(scope="session")
