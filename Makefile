@@ -1,4 +1,4 @@
-# Everything by name. Needs Python 3.10 or newer with venv, a C++ compiler and make; the rest comes with pip.
+# Everything by name. Needs Python 3.10 with venv, GCC 11 or clang 14, and make, or newer; the rest comes with pip.
 #
 #   make demo    install the core and render a drive through a synthetic town into out/
 #   make test    install everything that needs no GPU and run the tests (six minutes on two small cores)

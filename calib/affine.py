@@ -26,20 +26,23 @@ def activation_levels(limits: Range) -> Levels:
     return Levels(float(scale), int(np.clip(np.rint(-low / scale), 0, 255)))
 
 
-def quantize_rows(weight: NDArray[np.float32], rows: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def quantize_rows(
+    weight: NDArray[np.float32], rows: int, largest_level: int = 127
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Weights as symmetric int8, one scale for every ``rows`` rows.
 
     Args:
         weight: ``[R, …]``, R a multiple of ``rows``.
         rows: consecutive rows that share a scale.
+        largest_level: of the integers, in either direction.
 
     Returns:
-        int8 of the same shape, -127 to 127, and the scales ``[R / rows]``.
+        int8 of the same shape, ``-largest_level`` to ``largest_level``, and the scales ``[R / rows]``.
     """
     grouped = weight.reshape(len(weight) // rows, -1)
     largest = np.abs(grouped).max(1)
     # A row of zeros takes a scale of the others: its bias, in steps of it, has to fit into 32 bits.
     largest[largest == 0] = largest[largest > 0].min(initial=1)
-    scales = np.maximum(largest / 127, np.float32(_SMALLEST)).astype(np.float32)
-    levels = np.rint(grouped / scales[:, None]).clip(-127, 127).astype(np.int8)
+    scales = np.maximum(largest / largest_level, np.float32(_SMALLEST)).astype(np.float32)
+    levels = np.rint(grouped / scales[:, None]).clip(-largest_level, largest_level).astype(np.int8)
     return levels.reshape(weight.shape), scales

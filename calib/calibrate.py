@@ -115,6 +115,8 @@ def calibrate(
         percentile=percentile,
         frames=frames,
         half=precision == "fp16" or target == "tensorrt",
+        # TensorRT's placement rounds its own; a budget ranks layers as ONNX Runtime runs them.
+        rounding=precision == "int8" and (target == "ort" or budget is not None),
         recalibrate=recalibrate,
         judged=JUDGED_FRAMES,
         segmenter=segmenter,

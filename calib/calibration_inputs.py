@@ -54,6 +54,10 @@ class CalibrationInputs:
     def __iter__(self) -> Iterator[dict[str, NDArray]]:
         return self._first(self._frames)
 
+    def some(self, count: int) -> Iterator[dict[str, NDArray]]:
+        """At most ``count`` of them, evenly spread over the data."""
+        return self._first(min(count, self._frames))
+
     def examples(self, count: int) -> Iterator[Example]:
         """At most ``count`` of them, evenly spread over the data, with what they show.
 

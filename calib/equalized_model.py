@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from layoutrt.calib.channel_statistics import ChannelStatistics
 from layoutrt.calib.equalization import equalize, equalizing_scales
@@ -21,16 +23,19 @@ class EqualizedModel:
     """Of the channels of its activations."""
     ranges: dict[str, Range]
     """What 8 bits are to hold of each activation."""
+    rounded: dict[str, tuple[NDArray[np.int8], NDArray[np.float32]]] = field(default_factory=dict)
+    """Integers and scales of convolutions' weights, by the weight's name, as `weight_rounding.round_rows`
+    chose them on data; other weights are rounded to the nearest level."""
 
     def with_ranges(self, ranges: dict[str, Range]) -> EqualizedModel:
         """The same model with other ranges."""
-        return EqualizedModel(self.proto, self.statistics, ranges)
+        return replace(self, ranges=ranges)
 
     def copy(self) -> EqualizedModel:
         """One with weights of its own, which a placement may consume."""
         proto = onnx.ModelProto()
         proto.CopyFrom(self.proto)
-        return EqualizedModel(proto, self.statistics, self.ranges)
+        return replace(self, proto=proto)
 
 
 def equalized_model(

@@ -7,16 +7,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
+from onnx import numpy_helper
 
 from layoutrt.calib.calibration_inputs import CalibrationInputs
 from layoutrt.calib.equalized_model import EqualizedModel, equalized_model
 from layoutrt.calib.float_model import FloatModel, load_float_model
 from layoutrt.calib.judge import Judge, default_segmenter
 from layoutrt.calib.measurement import find_table, measure, measure_half, source_of
+from layoutrt.calib.patch_moments import collect_patch_moments
 from layoutrt.calib.placement import quantizable_layers
 from layoutrt.calib.table import CalibrationTable
+from layoutrt.calib.weight_rounding import round_rows
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import check_not_inputs
+
+ROUNDING_FRAMES = 32
+"""That weights are rounded on: 512 patches of each, several times as many as a patch has values."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ def measured_model(
     judged: int,
     segmenter: str | Path | None,
     half: bool = False,
+    rounding: bool = False,
     layers: Collection[str] = (),
     threads: int | None = None,
 ) -> tuple[MeasuredModel, EqualizedModel]:
@@ -59,6 +66,7 @@ def measured_model(
         method, percentile, frames, recalibrate, segmenter, threads: as of `calibrate.calibrate`.
         judged: frames that models made of this one are judged on, at most.
         half: whether what FP16 has to hold is needed.
+        rounding: whether weights are to be rounded on the data, for ONNX Runtime.
         layers: names that the model must have.
 
     Raises:
@@ -81,12 +89,26 @@ def measured_model(
         equalized = equalized_model(proto, found.channels, found.ranges)
     # The equalised model takes its place; large ones are not kept twice.
     del proto
+    if rounding:
+        equalized = _rounded(equalized, inputs, threads)
     if half and found.half is None:
         found = replace(found, half=measure_half(equalized, inputs, threads=threads))
         reused = False
     if not reused:
         found.save(path)
     return MeasuredModel(float_model, inputs, found, judge, path, reused), equalized
+
+
+def _rounded(model: EqualizedModel, inputs: CalibrationInputs, threads: int | None) -> EqualizedModel:
+    """With the weights of its convolutions as integers."""
+    moments = collect_patch_moments(model.proto, inputs.some(ROUNDING_FRAMES), threads=threads)
+    weights = {tensor.name: tensor for tensor in model.proto.graph.initializer}
+    rounded = {
+        node.input[1]: round_rows(numpy_helper.to_array(weights[node.input[1]]), moments[node.name])
+        for node in model.proto.graph.node
+        if node.name in moments
+    }
+    return replace(model, rounded=rounded)
 
 
 def _check_layers(model: FloatModel, proto: onnx.ModelProto, layers: Collection[str]) -> None:

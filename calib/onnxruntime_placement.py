@@ -1,14 +1,14 @@
 """A float model with 8-bit convolutions, placed for ONNX Runtime's CPU provider.
 
 Standard convolutions stand between `DequantizeLinear` and `QuantizeLinear` nodes, activations in uint8 and
-weights in int8, which ONNX Runtime fuses into integer convolutions (with a float output it would keep the
-float one). Element-wise operators between two such tensors are enclosed too, so that a chain stays in
+weights in int8 within -64 to 64 (`weight_rounding.LARGEST_LEVEL` says why), which ONNX Runtime fuses into
+integer convolutions (with a float output it would keep the float one). Element-wise operators between two such tensors are enclosed too, so that a chain stays in
 integers. Our predicted convolutions become their quantised twins, which quantise what they read themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,7 @@ from onnx import helper, numpy_helper
 from layoutrt.calib.affine import Levels, activation_levels, quantize_rows
 from layoutrt.calib.probes import applied_kernels
 from layoutrt.calib.ranges import Range
+from layoutrt.calib.weight_rounding import round_rows
 from layoutrt.operators import (
     DOMAIN,
     gated_predicted_conv,
@@ -26,6 +27,9 @@ from layoutrt.operators import (
     quantized_gated_predicted_conv,
     quantized_predicted_conv,
 )
+
+Rounded = tuple[NDArray[np.int8], NDArray[np.float32]]
+"""Weights as integers, and the scale of each row."""
 
 _TAPS = 9
 _ELEMENTWISE = ("LeakyRelu", "Relu", "Add", "Mul", "Sigmoid", "Resize")
@@ -53,15 +57,21 @@ def tensors_to_measure(model: onnx.ModelProto, keep: Collection[str] = ()) -> li
     return [name for name in dict.fromkeys(names) if name not in constants]
 
 
-def quantize(model: onnx.ModelProto, ranges: dict[str, Range], keep: Collection[str] = ()) -> None:
+def quantize(
+    model: onnx.ModelProto,
+    ranges: dict[str, Range],
+    keep: Collection[str] = (),
+    rounded: Mapping[str, Rounded] | None = None,
+) -> None:
     """Give a float model 8-bit convolutions, in place.
 
     Args:
         model: the float model, with its weights in it.
         ranges: of at least `tensors_to_measure`.
         keep: names of nodes that stay in float.
+        rounded: weights of convolutions that are integers already; others are rounded to the nearest level.
     """
-    _Placement(model, ranges, keep).run()
+    _Placement(model, ranges, keep, rounded or {}).run()
 
 
 @dataclass
@@ -69,6 +79,7 @@ class _Placement:
     model: onnx.ModelProto
     ranges: dict[str, Range]
     keep: Collection[str]
+    rounded: Mapping[str, Rounded]
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     levels: dict[str, Levels] = field(default_factory=dict)
     """Of tensors that exist in integers; what reads them reads `_dequantized`."""
@@ -136,7 +147,8 @@ class _Placement:
 
     def _conv(self, node: onnx.NodeProto) -> None:
         x, weight, *bias = node.input
-        integers, scales = quantize_rows(numpy_helper.to_array(self.weights[weight]), 1)
+        known = self.rounded.get(weight)
+        integers, scales = known or round_rows(numpy_helper.to_array(self.weights[weight]))
         steps = scales * np.float32(activation_levels(self.ranges[x]).scale)
         offsets = [numpy_helper.to_array(self.weights[name]).astype(np.float64) / steps for name in bias]
         if any(np.abs(offset).max() > np.iinfo(np.int32).max for offset in offsets):

@@ -43,7 +43,7 @@ def int8_for_onnxruntime(model: EqualizedModel, keep: Collection[str] = ()) -> o
         model: is consumed.
         keep: names of nodes that stay in float.
     """
-    quantize(model.proto, model.ranges, keep)
+    quantize(model.proto, model.ranges, keep, model.rounded)
     placed = without_weights(model.proto)
     placed.graph.initializer.extend(model.proto.graph.initializer)
     return placed

@@ -108,6 +108,7 @@ def rank_model(
         frames=frames,
         recalibrate=recalibrate,
         judged=judged,
+        rounding=True,
         segmenter=segmenter,
         threads=threads,
     )

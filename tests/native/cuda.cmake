@@ -8,7 +8,7 @@ set(kernel_sources
   ${kernels}/spatially_varying_conv.cu)
 set_source_files_properties(${kernel_sources} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++")
 # Traps turn accesses that a GPU would refuse into errors.
-set(emulation_options -O1 -Wno-unknown-pragmas -fno-strict-aliasing -fsanitize=alignment
+set(emulation_options -O1 -Wno-unknown-pragmas -Wno-pass-failed -fno-strict-aliasing -fsanitize=alignment
   -fsanitize-undefined-trap-on-error)
 
 add_library(cuda_kernels_emulated STATIC

@@ -329,7 +329,8 @@ const std::map<std::string, std::vector<InputKind>>& registered_operators() {
 Result run(const Node& node, int threads, int64_t most) {
   const CustomOp* op = operators().at(node.op);
   Node given = node;
-  OrtKernelContext context{{}, {}, op->GetOutputType(op, 0), threads, most, false};
+  const auto type = op->GetOutputType(op, 0);
+  OrtKernelContext context{{}, {}, type, threads, most, false};
   for (Value& value : given.inputs) {
     if (!value.without_memory) continue;
     value.data = nowhere();

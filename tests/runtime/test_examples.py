@@ -94,6 +94,7 @@ def test_the_installed_tree_is_whole(prefix: Path) -> None:
         f"include/layoutrt/{path.name}" for path in (ROOT / "runtime/native/include/layoutrt").iterdir()
     }
     assert headers <= files
+    assert "share/doc/layoutrt/LICENSE" in files
     names = {Path(name).name for name in files}
     assert {"liblayoutrt.so", "layoutrtConfig.cmake", "layoutrtConfigVersion.cmake", "layoutrt.pc"} <= names
     version = library.load().lrt_version().decode()

@@ -1,6 +1,8 @@
 # Whether the parts for NVIDIA GPUs are built: LAYOUTRT_HAS_CUDA (kernels) and LAYOUTRT_HAS_TENSORRT.
 if(LAYOUTRT_TESTS)
   set(default OFF)  # builds of tests name what they need
+elseif(LAYOUTRT_FOR_AARCH64 AND CMAKE_HOST_SYSTEM_PROCESSOR STREQUAL "x86_64" AND NOT CMAKE_CROSSCOMPILING)
+  set(default OFF)  # CXX alone names a cross compiler, and CUDA and TensorRT of this machine are of the other processor
 else()
   set(default AUTO)
 endif()
@@ -44,6 +46,11 @@ if(NOT LAYOUTRT_CUDA STREQUAL "OFF")
     endif()
   endif()
   if(has_headers OR LAYOUTRT_CUDA STREQUAL "ON")
+    if(CMAKE_VERSION VERSION_LESS 3.24 AND CMAKE_CUDA_ARCHITECTURES MATCHES "^(native|all|all-major)$")
+      message(FATAL_ERROR "CMAKE_CUDA_ARCHITECTURES=${CMAKE_CUDA_ARCHITECTURES} needs CMake 3.24 and this is "
+        "${CMAKE_VERSION}; give the compute capability, as in -DCMAKE_CUDA_ARCHITECTURES=87-real for Orin, or "
+        "pip install cmake")
+    endif()
     # JetPack and CUDA's own installer leave it off the path.
     if(NOT DEFINED CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
       find_program(LAYOUTRT_NVCC nvcc PATHS /usr/local/cuda/bin)

@@ -1,21 +1,20 @@
 // Vectors to and from groups of neighbours in memory.
 #pragma once
 
-#include "kernels/simd.h"
-#include "kernels/transpose.h"
+#include "kernels/shuffle.h"
 
 namespace layoutrt::kernels::LRT_ISA {
 
 // Lanes First, First + 2, ... of a and b joined.
 template <int First, int... Lane>
 LRT_INLINE Vector every_second(Vector a, Vector b, Lanes<Lane...>) {
-  return __builtin_shufflevector(a, b, (First + 2 * Lane)...);
+  return shuffle<(First + 2 * Lane)...>(a, b);
 }
 
 // a[First], b[First], a[First + 1], b[First + 1], ...
 template <int First, int... Lane>
 LRT_INLINE Vector zip(Vector a, Vector b, Lanes<Lane...>) {
-  return __builtin_shufflevector(a, b, (First + Lane / 2 + (Lane % 2) * kLanes)...);
+  return shuffle<(First + Lane / 2 + (Lane % 2) * kLanes)...>(a, b);
 }
 
 // to[s][i] = from[4 * i + s].
@@ -34,8 +33,8 @@ LRT_INLINE void split_by_four(const float* from, Vector (&to)[4]) {
 template <int First, int... Lane>
 LRT_INLINE Vector every_third(Vector a, Vector b, Vector c, Lanes<Lane...>) {
   constexpr int kEnd = 2 * kLanes;
-  const Vector of_two = __builtin_shufflevector(a, b, (First + 3 * Lane < kEnd ? First + 3 * Lane : 0)...);
-  return __builtin_shufflevector(of_two, c, (First + 3 * Lane < kEnd ? Lane : First + 3 * Lane - kLanes)...);
+  const Vector of_two = shuffle<(First + 3 * Lane < kEnd ? First + 3 * Lane : 0)...>(a, b);
+  return shuffle<(First + 3 * Lane < kEnd ? Lane : First + 3 * Lane - kLanes)...>(of_two, c);
 }
 
 // out[s][i] = value 3 * i + s of a, b and c joined.

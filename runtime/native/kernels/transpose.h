@@ -1,26 +1,15 @@
 // Transpose a square of kLanes vectors in registers.
 #pragma once
 
-#include "kernels/simd.h"
+#include "kernels/shuffle.h"
 
 namespace layoutrt::kernels::LRT_ISA {
-
-template <int... Lane>
-struct Lanes {};
-
-#if defined(__AVX512F__)
-using AllLanes = Lanes<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15>;
-#elif defined(__AVX__)
-using AllLanes = Lanes<0, 1, 2, 3, 4, 5, 6, 7>;
-#else
-using AllLanes = Lanes<0, 1, 2, 3>;
-#endif
 
 // Swap the off-diagonal blocks of size Distance between rows `a` and `b` that lie Distance apart.
 template <int Distance, int... Lane>
 LRT_INLINE void swap_blocks(Vector& a, Vector& b, Lanes<Lane...>) {
-  const Vector low = __builtin_shufflevector(a, b, ((Lane & Distance) ? kLanes + Lane - Distance : Lane)...);
-  b = __builtin_shufflevector(a, b, ((Lane & Distance) ? kLanes + Lane : Lane + Distance)...);
+  const Vector low = shuffle<((Lane & Distance) ? kLanes + Lane - Distance : Lane)...>(a, b);
+  b = shuffle<((Lane & Distance) ? kLanes + Lane : Lane + Distance)...>(a, b);
   a = low;
 }
 

@@ -5,6 +5,10 @@
 //               {layoutrt::tensor("image", {1, 192, 256, 3}, image)});
 #pragma once
 
+#if __cplusplus < 201703L
+#error "layoutrt.hpp needs C++17 (-std=c++17, CMAKE_CXX_STANDARD 17); layoutrt.h takes any version"
+#endif
+
 #include <algorithm>
 #include <initializer_list>
 #include <stdexcept>
