@@ -1,7 +1,9 @@
 # Everything by name. Needs Python 3.10 with venv, GCC 11 or clang 14, and make, or newer; the rest comes with pip.
 #
 #   make demo    install the core and render a drive through a synthetic town into out/
-#   make test    install everything that needs no GPU and run the tests
+#   make test    install everything that needs no GPU and run the tests (six minutes on two small cores)
+#   make test-slow
+#                the tests with sanitizers, emulators, other compilers and long chains of commands
 #   make studio  paint layouts in the browser, at http://127.0.0.1:8000
 #   make soak    run 20,000 frames, and eight browsers for a minute, and watch the memory
 #   make bench   speed beside what one would use instead, as ratios (half an hour; BENCH_JSON=file for JSON)
@@ -23,7 +25,9 @@ INSTALLED := $(or $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed)
 # Another Python that has layoutrt and its own torch for CUDA, as on a Jetson.
 GPU_PYTHON ?= $(BIN)/python
 
-.PHONY: setup setup-dev demo studio test test-gpu soak bench bench-gpu lint clean
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --durations=25
+
+.PHONY: setup setup-dev demo studio test test-slow test-gpu soak bench bench-gpu lint clean
 
 setup: $(INSTALLED)
 
@@ -36,7 +40,10 @@ studio: setup-dev
 	$(BIN)/layoutrt studio
 
 test: setup-dev
-	$(BIN)/python -m pytest -rs -n auto --dist loadfile
+	$(PYTEST) -m "not slow"
+
+test-slow: setup-dev
+	$(PYTEST) -m slow
 
 soak: setup-dev
 	LAYOUTRT_SOAK_FRAMES=20000 LAYOUTRT_SOAK_SECONDS=60 $(BIN)/python -m pytest -s tests/native/test_soak.py \
@@ -46,7 +53,7 @@ bench: setup-dev
 	$(BIN)/python -m layoutrt.export.bench
 
 test-gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),setup-dev)
-	$(GPU_PYTHON) -m pytest -rs -n 0 -m gpu tests/gpu tests/layoutrt/test_triton_operators.py
+	$(GPU_PYTHON) -m pytest -n 0 -m gpu tests/gpu tests/layoutrt/test_triton_operators.py
 
 bench-gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),setup-dev)
 	$(GPU_PYTHON) -m layoutrt.export.bench --only gpu

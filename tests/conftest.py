@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +18,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Tests that import the package themselves send nothing either; those of the telemetry unset it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+from left_out import (  # noqa: F401
+    pytest_collection_modifyitems,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 
 from layoutrt.layouts import Label, LabelSet, label_set
 
@@ -85,6 +93,34 @@ def _export(folder: Path, generator: Generator, labels: LabelSet, *, dynamic: bo
 
 
 @pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Makes a folder once, for all of xdist's workers: ``made_once("tiny", make)``. Tests only read it."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder = root / f"made-once-{name}"
+        with open(root / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                unfinished = tmp_path_factory.mktemp(name)
+                make(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_turns_on_the_clock() -> Iterator[None]:
+    """Every calibration compares speeds; that two models run in turns shows in two turns as in twelve."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("layoutrt.calib.speed._MOST_TURNS", 2)
+        yield
+
+
+@pytest.fixture(scope="session")
 def make_generator() -> Callable[..., Generator]:
     """Makes a small generator: ``make_generator(num_classes, instances=False, latent=0, seed=0)``."""
     return _make_generator
@@ -103,9 +139,10 @@ def tiny_generator() -> Generator:
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tiny_generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_model(tiny_generator: Generator, made_once: Callable[..., Path]) -> Path:
     """``tiny_generator`` as ONNX of the fixed size 64x96; ``generator.safetensors`` lies beside it."""
-    return _export(tmp_path_factory.mktemp("tiny"), tiny_generator, label_set("camvid"))
+    folder = made_once("tiny", lambda folder: _export(folder, tiny_generator, label_set("camvid")))
+    return folder / "model.onnx"
 
 
 @pytest.fixture(scope="session")
@@ -115,9 +152,24 @@ def tiny_checkpoint(tiny_model: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_dynamic_model(tiny_generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_dynamic_model(tiny_generator: Generator, made_once: Callable[..., Path]) -> Path:
     """``tiny_generator`` as ONNX with open batch, height and width."""
-    return _export(tmp_path_factory.mktemp("dynamic"), tiny_generator, label_set("camvid"), dynamic=True)
+
+    def make(folder: Path) -> None:
+        _export(folder, tiny_generator, label_set("camvid"), dynamic=True)
+
+    return made_once("dynamic", make) / "dynamic.onnx"
+
+
+@pytest.fixture(scope="session")
+def tiny_batch_model(tiny_checkpoint: Path, made_once: Callable[..., Path]) -> Path:
+    """``tiny_generator`` as ONNX that takes two layouts a run."""
+    from layoutrt.export.to_onnx import export_onnx
+
+    def make(folder: Path) -> None:
+        export_onnx(tiny_checkpoint, folder / "two.onnx", batch=2, compare=False)
+
+    return made_once("batch", make) / "two.onnx"
 
 
 @pytest.fixture(scope="session")
@@ -127,18 +179,38 @@ def tiny_full_generator() -> Generator:
 
 
 @pytest.fixture(scope="session")
-def tiny_full_model(tiny_full_generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_full_model(tiny_full_generator: Generator, made_once: Callable[..., Path]) -> Path:
     """``tiny_full_generator`` as ONNX of the fixed size 64x96."""
-    return _export(tmp_path_factory.mktemp("full"), tiny_full_generator, EXTRA_DONT_CARE)
+    folder = made_once("full", lambda folder: _export(folder, tiny_full_generator, EXTRA_DONT_CARE))
+    return folder / "model.onnx"
 
 
 @pytest.fixture(scope="session")
-def tiny_paper_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_split_model(tiny_full_model: Path, made_once: Callable[..., Path]) -> Path:
+    """``tiny_full_model`` in two files, as ``export --cache-layout`` writes it."""
+    import onnx
+
+    from layoutrt.export.layout_cache import render_path, split_model
+
+    def make(folder: Path) -> None:
+        halves = split_model(onnx.load(tiny_full_model), folder / "model.onnx")
+        onnx.save(halves.layout, folder / "model.onnx")
+        onnx.save(halves.render, render_path(folder / "model.onnx"))
+
+    return made_once("split", make) / "model.onnx"
+
+
+@pytest.fixture(scope="session")
+def tiny_paper_model(made_once: Callable[..., Path]) -> Path:
     """As `tiny_full_model`, with predictors of 3x3 as the paper has them."""
-    generator = _make_generator(
-        EXTRA_DONT_CARE.num_classes, instances=True, latent=TINY_LATENT, predictor_kernel=3
-    )
-    return _export(tmp_path_factory.mktemp("paper"), generator, EXTRA_DONT_CARE)
+
+    def make(folder: Path) -> None:
+        generator = _make_generator(
+            EXTRA_DONT_CARE.num_classes, instances=True, latent=TINY_LATENT, predictor_kernel=3
+        )
+        _export(folder, generator, EXTRA_DONT_CARE)
+
+    return made_once("paper", make) / "model.onnx"
 
 
 class Outcome(NamedTuple):

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 from pairs_on_disk import write_pairs
 from reference_case import Case, rule_state
+
+from layoutrt.cli import app
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -29,6 +32,24 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
+QUICK = (
+    "layoutrt synthesize camvid-edge",
+    "layoutrt demo",
+    "layoutrt estimate",
+    "layoutrt info camvid-edge",
+    "layoutrt doctor",
+)
+"""What needs no other command's files and takes a second."""
+
+
+def commands() -> list[str]:
+    """Every command line of the README, with less to do."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    for text, smaller in SMALLER.items():
+        lines = [line.replace(text, smaller) for line in lines]
+    return lines
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the README's commands run: a small data set and a published checkpoint under its names."""
@@ -40,13 +61,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_commands_of_the_readme_run_one_after_the_other(folder) -> None:
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    lines = commands()
     assert len(lines) >= 8
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for line in lines:
-        for text, smaller in SMALLER.items():
-            line = line.replace(text, smaller)
         result = subprocess.run(
             shlex.split(line), cwd=folder, env=environment, capture_output=True, text=True, timeout=300
         )
@@ -58,9 +78,27 @@ def test_commands_of_the_readme_run_one_after_the_other(folder) -> None:
     assert (folder / "out" / "drive.mp4").stat().st_size > 1000
 
 
+def test_every_command_of_the_readme_has_its_options() -> None:
+    known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for line in commands():
+        program, name, *arguments = shlex.split(line)
+        assert program == "layoutrt"
+        known[name].make_context(name, arguments)
+
+
+@pytest.mark.parametrize("start", QUICK)
+def test_quick_commands_of_the_readme_run(start, cli, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    chosen = [line for line in commands() if line.startswith(start)]
+    assert chosen
+    for line in chosen:
+        outcome = cli(*shlex.split(line)[1:])
+        assert outcome.code == 0, (line, outcome)
+
+
 @pytest.mark.parametrize("program", blocks("python"))
-def test_programs_of_the_readme_run(folder, program) -> None:
-    result = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True)
+def test_programs_of_the_readme_run(tmp_path, program) -> None:
+    result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
 
 

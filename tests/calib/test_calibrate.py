@@ -231,12 +231,9 @@ def test_a_segmenter_without_images_is_refused(layouts, tmp_path) -> None:
         calibrate("camvid-seg", str(tmp_path), tmp_path / "out" / "int8.onnx")
 
 
-def test_a_model_of_a_fixed_batch_is_refused(tiny_checkpoint, layouts, tmp_path) -> None:
-    from layoutrt.export.to_onnx import export_onnx
-
-    export_onnx(tiny_checkpoint, tmp_path / "two.onnx", batch=2, compare=False)
+def test_a_model_of_a_fixed_batch_is_refused(tiny_batch_model, layouts, tmp_path) -> None:
     with pytest.raises(LayoutRTError, match="takes 2 inputs a run; export it without --batch"):
-        calibrate(tmp_path / "two.onnx", str(layouts), tmp_path / "int8.onnx", threads=1)
+        calibrate(tiny_batch_model, str(layouts), tmp_path / "int8.onnx", threads=1)
 
 
 def test_models_that_cannot_be_calibrated_are_refused(tiny_model, layouts, tmp_path) -> None:

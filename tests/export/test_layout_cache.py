@@ -163,18 +163,12 @@ def test_a_weight_that_both_halves_use_is_in_both() -> None:
     assert run(halves.render, tensors | {"z": 2 * one})[0].tolist() == [[6, 10]]
 
 
-def test_files_name_each_other_and_share_an_id(tiny_full_generator, extra_dont_care, tmp_path) -> None:
-    checkpoint = tmp_path / "g.safetensors"
-    save_generator(
-        checkpoint, tiny_full_generator.state_dict(), tiny_full_generator.config, extra_dont_care, {}
-    )
-    out = tmp_path / "model.onnx"
+def test_files_name_each_other_and_share_an_id(tiny_full_model, tiny_split_model, tmp_path) -> None:
+    checkpoint, out = tiny_full_model.with_name("generator.safetensors"), tmp_path / "model.onnx"
     report = export_onnx(checkpoint, out, cache_layout=True, compare=False)
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "g.safetensors",
-        "model.onnx",
-        "model.render.onnx",
-    }
+    assert {path.name for path in tmp_path.iterdir()} == {"model.onnx", "model.render.onnx"}
+    for written in tmp_path.iterdir():
+        assert onnx.load(written) == onnx.load(tiny_split_model.with_name(written.name))
     assert report.halves
     assert report.halves.render_path == render_path(out) == tmp_path / "model.render.onnx"
     assert report.halves.layout.flops > report.halves.render.flops

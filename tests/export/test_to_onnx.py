@@ -1,6 +1,7 @@
 """What an exported file holds, what it costs, and what export refuses."""
 
 import json
+import re
 from pathlib import Path
 from shutil import copy
 
@@ -11,7 +12,7 @@ import pytest
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.float_image import with_float_image
-from layoutrt.export.to_onnx import export_onnx, generator_model, straight_model
+from layoutrt.export.to_onnx import export_onnx, generator_model
 from layoutrt.files import file_digest
 from layoutrt.graph_cost import graph_cost
 from layoutrt.layouts import LabelSet, label_set
@@ -57,11 +58,22 @@ def test_file_keeps_no_trace_of_the_machine_it_was_made_on(tiny_model) -> None:
     assert b"pipeline.py" not in tiny_model.read_bytes()
 
 
-def test_export_is_smaller_than_the_network_exported_as_it_is(tiny_generator) -> None:
-    ours = graph_cost(generator_model(tiny_generator, label_set("camvid"), size=SIZE), SIZE)
-    straight = graph_cost(straight_model(tiny_generator, SIZE), SIZE)
-    assert ours.nodes < straight.nodes / 3
-    assert ours.flops < straight.flops
+def test_export_is_smaller_than_the_network_exported_as_it_is(cli, tiny_checkpoint, tmp_path) -> None:
+    out = tmp_path / "model.onnx"
+    outcome = cli("export", tiny_checkpoint, "--out", out, "--size", "32x64")
+    assert outcome.code == 0, outcome
+    assert "cost of one image at 32x64" in outcome.out
+    assert re.search(r"nodes +GFLOP +parameters", outcome.out)
+    ours, straight = (
+        re.search(rf"{row} +(\S+) +(\S+) +(\S+)", outcome.out) for row in ("this graph", "straight export")
+    )
+    assert ours
+    assert straight
+    cost = graph_cost(onnx.load(out), (32, 64))
+    assert ours.groups() == (f"{cost.nodes:,}", f"{cost.flops / 1e9:.2f}", f"{cost.parameters:,}")
+    assert cost.nodes < int(straight[1].replace(",", "")) / 3
+    assert cost.flops < 1e9 * float(straight[2])
+    assert '"labels": "uint8 [1, 32, 64]"' in cli("info", out, "--json").out
 
 
 def test_fused_half_blocks_cost_what_their_parts_cost() -> None:
@@ -120,10 +132,9 @@ def test_open_dimensions_cost_the_same_as_fixed_ones(tiny_model, tiny_dynamic_mo
     assert fixed == dynamic
 
 
-def test_batch_of_a_fixed_size_is_as_asked(tiny_checkpoint, tmp_path) -> None:
-    export_onnx(tiny_checkpoint, tmp_path / "m.onnx", batch=3, compare=False)
-    labels = onnx.load(tmp_path / "m.onnx").graph.input[0]
-    assert [dim.dim_value for dim in labels.type.tensor_type.shape.dim] == [3, 64, 96]
+def test_batch_of_a_fixed_size_is_as_asked(tiny_batch_model) -> None:
+    labels = onnx.load(tiny_batch_model).graph.input[0]
+    assert [dim.dim_value for dim in labels.type.tensor_type.shape.dim] == [2, 64, 96]
 
 
 def test_a_size_that_the_generator_cannot_make_is_refused(tiny_checkpoint, tmp_path) -> None:

@@ -19,7 +19,6 @@ from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.layer_comparison import compare_layers
 from layoutrt.export.segmentation_agreement import AgreementMeter
-from layoutrt.export.to_onnx import export_onnx
 from layoutrt.export.verification_checks import Thresholds, check_all
 from layoutrt.export.verification_data import VerificationData
 from layoutrt.export.verified_model import open_model
@@ -227,27 +226,20 @@ def test_a_model_for_tensorrt_is_compared_in_onnx_runtime(split, tmp_path, preci
     assert min(layer.sqnr_db for layer in found.layers.layers) > sqnr
 
 
-def test_a_model_of_a_fixed_batch_is_compared_one_frame_at_a_time(
-    tiny_checkpoint, tiny_model, tmp_path
-) -> None:
-    pairs = tmp_path / "pairs.onnx"
-    export_onnx(tiny_checkpoint, pairs, size=(64, 96), batch=2, compare=False)
-    found = verify(tiny_model, pairs, "drive:3", threads=1)
+def test_a_model_of_a_fixed_batch_is_compared_one_frame_at_a_time(tiny_batch_model, tiny_model) -> None:
+    found = verify(tiny_model, tiny_batch_model, "drive:3", threads=1)
     assert found.fidelity is not None
     assert (found.fidelity.frames, found.passed) == (3, True)
 
 
 def test_half_a_model_is_compared_whole_and_not_layer_by_layer(
-    tiny_full_model, extra_dont_care, tmp_path
+    tiny_full_model, tiny_split_model, extra_dont_care, tmp_path
 ) -> None:
-    halves = tmp_path / "halves.onnx"
-    checkpoint = tiny_full_model.with_name("generator.safetensors")
-    export_onnx(checkpoint, halves, size=(64, 96), cache_layout=True, compare=False)
     layout = tmp_path / "layout.png"
     write_layout(layout, np.zeros((64, 96), np.uint8), extra_dont_care)
-    assert verify(tiny_full_model, halves, str(layout), threads=1).passed
+    assert verify(tiny_full_model, tiny_split_model, str(layout), threads=1).passed
     with pytest.raises(LayoutRTError, match="half of one"):
-        verify(tiny_full_model, halves, str(layout), layers=True, threads=1)
+        verify(tiny_full_model, tiny_split_model, str(layout), layers=True, threads=1)
 
 
 def test_frames_have_the_names_of_their_files(split) -> None:
@@ -407,7 +399,14 @@ def test_a_verification_is_not_written_over_a_model(tiny_model, tmp_path, refuse
 
 
 def test_models_that_do_not_fit_each_other_are_refused(
-    refuses, tiny_model, tiny_full_model, tiny_checkpoint, tiny_dynamic_model, make_generator, tmp_path
+    refuses,
+    tiny_model,
+    tiny_full_model,
+    tiny_checkpoint,
+    tiny_dynamic_model,
+    tiny_batch_model,
+    make_generator,
+    tmp_path,
 ) -> None:
     from layoutrt.train.checkpoint import save_generator
 
@@ -415,8 +414,7 @@ def test_models_that_do_not_fit_each_other_are_refused(
         ("verify", tiny_model, tiny_full_model, "--data", "drive:1"), "'camvid'", "'trio'", "one label set"
     )
     refuses(("verify", tiny_model, tiny_checkpoint, "--data", "drive:1", "--layers"), "is a checkpoint")
-    export_onnx(tiny_checkpoint, tmp_path / "two.onnx", batch=2, compare=False)
-    batch = ("verify", tmp_path / "two.onnx", tmp_path / "two.onnx", "--data", "drive:1", "--layers")
+    batch = ("verify", tiny_batch_model, tiny_batch_model, "--data", "drive:1", "--layers")
     refuses(batch, "two.onnx takes 2 a run", "without --batch")
     sizes = ("verify", tiny_model, tiny_dynamic_model, "--data", "drive:1", "--size", "96x128")
     refuses(sizes, "made for 64x96 and not 96x128")

@@ -17,12 +17,14 @@ def tiny_int8(tiny_model, tmp_path_factory):
     return out
 
 
-def test_checkpoint_float_and_8_bits_give_one_table(
-    cli, tiny_checkpoint, tiny_model, tiny_int8, tmp_path
+def test_checkpoint_float_and_8_bits_give_one_table_whatever_they_read(
+    cli, tiny_full_model, tiny_int8, tmp_path
 ) -> None:
+    # The first two read instances and a latent, the third neither.
+    checkpoint = tiny_full_model.with_name("generator.safetensors")
     files = [tmp_path / name for name in ("p.json", "p.html", "trace.json")]
     written = ("--json", files[0], "--html", files[1], "--trace", files[2])
-    outcome = cli("profile", tiny_checkpoint, tiny_model, tiny_int8, *FEW, *written)
+    outcome = cli("profile", checkpoint, tiny_full_model, tiny_int8, *FEW, "--layers", *written)
     assert outcome.code == 0, outcome.err
     table = outcome.out[outcome.out.index("in turns, 4 turns of 1 runs") :]
     for model in ("generator (checkpoint) (fp32)", "model (fp32)", "model.int8 (int8)"):
@@ -32,6 +34,7 @@ def test_checkpoint_float_and_8_bits_give_one_table(
     assert [model["form"] for model in content["models"]] == ["checkpoint", "onnx", "onnx"]
     assert content["models"][0]["backend"].startswith("torch ")
     assert all(file.stat().st_size > 1000 for file in files)
+    assert "block 6" in outcome.out
 
 
 def test_layers_are_shown_by_block_and_a_device_file_is_written(cli, tiny_model, tmp_path) -> None:
@@ -49,13 +52,6 @@ def test_layers_are_shown_by_block_and_a_device_file_is_written(cli, tiny_model,
     shown = cli("estimate", tiny_model, "--device", device)
     assert "ESTIMATE, not measured" in shown.out
     assert "expected within" in shown.out
-
-
-def test_instances_and_latents_are_given_where_a_model_reads_them(cli, tiny_full_model) -> None:
-    checkpoint = tiny_full_model.with_name("generator.safetensors")
-    outcome = cli("profile", checkpoint, tiny_full_model, *FEW, "--layers")
-    assert outcome.code == 0, outcome.err
-    assert "block 6" in outcome.out
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "bodies"])

@@ -74,15 +74,6 @@ def test_an_image_without_its_label_and_a_folder_without_images_are_refused(refu
     assert not (tmp_path / "run").exists()
 
 
-def test_export_prints_the_cost_beside_that_of_the_straight_export(cli, tiny_checkpoint, tmp_path):
-    out = tmp_path / "model.onnx"
-    outcome = cli("export", tiny_checkpoint, "--out", out, "--size", "32x64")
-    assert outcome.code == 0, outcome
-    for word in ("32x64", "this graph", "straight export", "GFLOP", "nodes", "parameters"):
-        assert word in outcome.out
-    assert '"labels": "uint8 [1, 32, 64]"' in cli("info", out, "--json").out
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [

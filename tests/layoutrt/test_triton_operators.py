@@ -94,7 +94,6 @@ CUDA_CASES = {
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
 @pytest.mark.parametrize("name", CUDA_CASES)
 def test_gradients_on_cuda_equal_the_reference(name: str) -> None:
     module, arguments = CUDA_CASES[name]

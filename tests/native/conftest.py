@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -47,21 +48,32 @@ def compiler(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def build() -> Callable[..., Path]:
-    """Builds targets, incrementally; gives the folder of the programs: ``build("thread", ["test_api"])``."""
+    """Builds targets, incrementally; gives the folder of the programs: ``build("thread", ["test_api"])``.
+
+    Of two that ask for the same folder, in whatever process, one waits for the other.
+    """
+    done: set[str] = set()
 
     def run(name: str, targets: list[str], **options: str) -> Path:
         cmake, ninja = _find("cmake"), _find("ninja")
         if cmake is None or ninja is None:
             pytest.skip("cmake or ninja is not installed")
         folder = ROOT / "build" / "native-tests" / name
+        asked = repr((name, targets, options))
+        if asked in done:
+            return folder / "tests" / "native"
         settings = {"LAYOUTRT_TESTS": "ON", "CMAKE_MAKE_PROGRAM": ninja, **options}
         definitions = [f"-D{key}={value}" for key, value in settings.items()]
-        for command in (
-            [cmake, "-S", str(ROOT), "-B", str(folder), "-G", "Ninja", *definitions],
-            [cmake, "--build", str(folder), "--target", *targets],
-        ):
-            result = subprocess.run(command, capture_output=True, text=True)
-            assert result.returncode == 0, (result.stdout + result.stderr)[-8000:]
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder.with_suffix(".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for command in (
+                [cmake, "-S", str(ROOT), "-B", str(folder), "-G", "Ninja", *definitions],
+                [cmake, "--build", str(folder), "--target", *targets],
+            ):
+                result = subprocess.run(command, capture_output=True, text=True)
+                assert result.returncode == 0, (result.stdout + result.stderr)[-8000:]
+        done.add(asked)
         return folder / "tests" / "native"
 
     return run

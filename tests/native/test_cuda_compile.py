@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = ROOT / "runtime" / "native" / "cuda"
 SOURCES = sorted(KERNELS.glob("*.cu"))

@@ -6,6 +6,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 CORPUS = Path(__file__).with_name("corpus")
 SANITIZERS = "address,undefined,fuzzer-no-link"
 

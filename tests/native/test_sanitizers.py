@@ -11,6 +11,8 @@ import pytest
 
 from layoutrt.models import resolve_model
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 PROGRAMS = ["test_operators", "test_training", "test_api", "test_pipeline", "fuzz_model"]
 MODELS = [resolve_model("camvid-edge"), resolve_model("camvid-seg")]

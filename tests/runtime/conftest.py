@@ -22,20 +22,19 @@ LATENT = 16
 
 
 @pytest.fixture(scope="session")
-def tiny_latent_model(
-    make_generator: Callable[..., Generator], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def tiny_latent_model(make_generator: Callable[..., Generator], made_once: Callable[..., Path]) -> Path:
     """A generator of CamVid's classes with a latent of 16, 64x96, with random weights."""
     from layoutrt.export.to_onnx import export_onnx
     from layoutrt.train.checkpoint import save_generator
 
-    folder = tmp_path_factory.mktemp("latent")
-    camvid = label_set("camvid")
-    generator = make_generator(camvid.num_classes, latent=LATENT)
-    checkpoint = folder / "generator.safetensors"
-    save_generator(checkpoint, generator.state_dict(), generator.config, camvid, {"made_by": "the tests"})
-    export_onnx(checkpoint, folder / "latent.onnx", size=(64, 96), compare=False)
-    return folder / "latent.onnx"
+    def make(folder: Path) -> None:
+        camvid = label_set("camvid")
+        generator = make_generator(camvid.num_classes, latent=LATENT)
+        checkpoint = folder / "generator.safetensors"
+        save_generator(checkpoint, generator.state_dict(), generator.config, camvid, {"made_by": "the tests"})
+        export_onnx(checkpoint, folder / "latent.onnx", size=(64, 96), compare=False)
+
+    return made_once("latent", make) / "latent.onnx"
 
 
 class RunningStudio:

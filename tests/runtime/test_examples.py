@@ -21,6 +21,9 @@ from layoutrt.models import resolve_model
 from layoutrt.runtime import library
 from layoutrt.runtime.session import Session
 
+# Building what is installed takes a minute and more.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 STRICT = "-pedantic -Wall -Wextra -Werror"

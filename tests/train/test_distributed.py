@@ -16,6 +16,9 @@ from layoutrt.train.checkpoint import load_tensors
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.run import train
 
+# Two processes that each import torch twice.
+pytestmark = pytest.mark.slow
+
 CONFIG = TrainingConfig(
     data="",
     label_set="camvid",

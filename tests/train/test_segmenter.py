@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -190,20 +188,17 @@ def test_the_exported_file_gives_the_networks_labels(tmp_path: Path, dynamic: bo
     assert not any(node.op_type == "BatchNormalization" for node in model.graph.node)
 
 
-def test_the_command_trains_resumes_and_reports(pairs: Path, tmp_path: Path) -> None:
-    layoutrt = [sys.executable, "-m", "layoutrt", "train-segmenter", "--out", str(tmp_path / "run")]
-    sizes = ["--size", "32x48", "--width", "6", "--steps", "6", "--batch", "2"]
-    started = subprocess.run(
-        [*layoutrt, "--data", str(pairs), *sizes, "--stop-after", "2"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "validation" not in started.stdout
-    resumed = subprocess.run([*layoutrt, "--resume"], capture_output=True, text=True, check=True)
-    assert "validation: mIoU" in resumed.stdout
-    assert str(tmp_path / "run" / SEGMENTER_FILE) in resumed.stdout
-    missing = subprocess.run(layoutrt, capture_output=True, text=True, check=False)
-    assert missing.returncode == 1
-    assert "--data is missing" in missing.stderr
+def test_the_command_trains_resumes_and_reports(pairs: Path, tmp_path: Path, cli, refuses) -> None:
+    command = ("train-segmenter", "--out", tmp_path / "run")
+    sizes = ("--size", "32x48", "--width", 6, "--steps", 6, "--batch", 2)
+    started = cli(*command, "--data", pairs, *sizes, "--stop-after", 2)
+    assert started.code == 0, started
+    assert "validation" not in started.out
+    resumed = cli(*command, "--resume")
+    assert resumed.code == 0, resumed
+    assert "validation: mIoU" in resumed.out
+    assert str(tmp_path / "run" / SEGMENTER_FILE) in resumed.out
+    refuses(command, "--data is missing")
 
 
 @pytest.mark.parametrize(

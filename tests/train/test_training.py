@@ -132,7 +132,7 @@ def test_losses_fall_on_data_that_can_be_learnt(pairs, tmp_path) -> None:
         discriminator_width=8,
         feature_weight=100.0,
         decay_steps=0,
-        steps=80,
+        steps=40,
     )
     trainer = Trainer(config, label_set("camvid"))
     batch = blank_batch()
@@ -141,7 +141,7 @@ def test_losses_fall_on_data_that_can_be_learnt(pairs, tmp_path) -> None:
     images[:, 0, 16:] = -0.8
     labels[:, 16:] = 3
     errors = []
-    for _ in range(80):
+    for _ in range(40):
         trainer.train_step(batch)
         with torch.no_grad():
             fake = trainer.generator(semantic_tensor(labels, 12))

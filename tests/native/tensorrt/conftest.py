@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-BUILDS = Path(__file__).resolve().parents[3] / "build" / "native-tests"
 CUDA_HEADERS = [Path(os.environ.get("CUDA_PATH", "/usr/local/cuda"), "include", "cuda_runtime_api.h")]
 
 
@@ -48,11 +46,7 @@ def versions(build: Callable[..., Path]) -> list[Version]:
             pytest.fail(f"there is no {root}/include/NvInfer.h, which TENSORRT_ROOT promises")
     if not any(header.is_file() for header in CUDA_HEADERS):
         pytest.skip("CUDA's headers (cuda_runtime_api.h) are not installed")
-    BUILDS.mkdir(parents=True, exist_ok=True)
-    # Tests of several files may run beside each other.
-    with open(BUILDS / "tensorrt.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        programs = build("tensorrt", ["tensorrt_tests"], LAYOUTRT_TEST_TENSORRT=";".join(roots))
+    programs = build("tensorrt", ["tensorrt_tests"], LAYOUTRT_TEST_TENSORRT=";".join(roots))
     # A folder of an earlier run may be of a version that is not named now.
     found = [_version_of(Path(root), programs) for root in roots]
     return [Version(folder, int(folder.name.split("-")[1].split(".")[0])) for folder in found]

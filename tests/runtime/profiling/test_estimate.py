@@ -150,6 +150,7 @@ def test_only_graphs_are_estimated(tiny_checkpoint) -> None:
         estimate(find_subject(str(tiny_checkpoint)), find_device("h200"))
 
 
+@pytest.mark.slow
 def test_this_machines_estimate_is_within_35_percent_of_its_measurement(tmp_path) -> None:
     """By the file that ``layoutrt profile --device-file`` writes of this machine."""
     subjects = [find_subject(name) for name in ("camvid-edge", "camvid-seg")]
