@@ -161,6 +161,7 @@ def test_a_teacher_that_does_not_fit_is_refused(teacher) -> None:
         Trainer(replace(TINY, latent=8, teacher=str(teacher)), CAMVID)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["coco", "camvid"])
 def test_real_data_trains_exports_and_runs(data_folder, tmp_path, name) -> None:
     coco = name == "coco"
