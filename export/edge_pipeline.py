@@ -22,7 +22,7 @@ from layoutrt.export.folding import fold_normed_conv
 from layoutrt.export.pipeline import GeneratorPipeline
 from layoutrt.layouts import LabelSet
 from layoutrt.train.networks.conditional_block import LEAKY_SLOPE
-from layoutrt.train.networks.edge_generator import LEVELS, EdgeBlock, EdgeGenerator, EdgeLevel
+from layoutrt.train.networks.edge_generator import LEVELS, EdgeBlock, EdgeGenerator, EdgeLevel, styled
 
 
 class FoldedBlock(nn.Module):
@@ -67,6 +67,7 @@ class EdgePipeline(GeneratorPipeline):
         super().__init__(generator.config, label_set)
         classes = generator.config.num_classes
         self.head = conditioned(generator.head, classes)
+        self.style = generator.style
         first, *down = generator.context.down
         self.enter = Conditioned(*fold_normed_conv(first), classes, stride=2)  # type: ignore[arg-type]
         self.down = nn.ModuleList(FoldedConv(*fold_normed_conv(conv), 2) for conv in down)  # type: ignore[arg-type]
@@ -87,10 +88,12 @@ class EdgePipeline(GeneratorPipeline):
         sampled = lambda stride: None if edges is None else nearest(edges, stride)  # noqa: E731
         x = self.head(nearest(labels, LEVELS[0].stride), sampled(LEVELS[0].stride))
         context = self.context(labels, edges)
+        styles = self.style(z) if self.style is not None and z is not None else None
         for k, level in enumerate(self.levels):
             stride = LEVELS[k].stride
-            if k:
-                x = F.interpolate(self.reduce[k - 1](x), scale_factor=2.0, mode="nearest")
+            x = self.reduce[k - 1](x) if k else x
+            x = styled(x, styles[k]) if styles else x
+            x = F.interpolate(x, scale_factor=2.0, mode="nearest") if k else x
             condition = context[k] if edges is None else torch.cat([nearest(edges, stride), context[k]], 1)
             x = level(x, nearest(labels, stride), condition)
         x = self.shuffle(self.to_full(F.leaky_relu(x, LEAKY_SLOPE)))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from layoutrt import __version__
 from layoutrt.errors import LayoutRTError, require
-from layoutrt.export.layout_cache import Halves, render_path, require_latent, split_model
+from layoutrt.export.layout_cache import LATENT, Halves, render_path, require_latent, split_model
 from layoutrt.export.pipelines import inference_pipeline
 from layoutrt.export.segmenter_pipeline import SegmenterPipeline
 from layoutrt.files import check_not_inputs, file_digest
@@ -161,7 +161,7 @@ def _check_weights(checkpoint: str | Path, network: nn.Module) -> None:
 def _check_latent(
     checkpoint: str | Path, config: GeneratorConfig, size: tuple[int, int], dynamic: bool
 ) -> None:
-    if config.latent and (dynamic or size != (config.image_height, config.image_width)):
+    if config.fixed_size and (dynamic or size != (config.image_height, config.image_width)):
         raise LayoutRTError(
             f"{checkpoint} has a latent and makes one size only; export it with "
             f"--size {config.image_height}x{config.image_width}"
@@ -298,6 +298,7 @@ def _open_dims(model: onnx.ModelProto) -> None:
     it with symbolic sizes gives the same nodes and takes several times as long.
     """
     for value in (*model.graph.input, *model.graph.output):
-        for dim, name in zip(value.type.tensor_type.shape.dim, ("N", "H", "W"), strict=False):
+        names = ("N",) if value.name == LATENT else ("N", "H", "W")
+        for dim, name in zip(value.type.tensor_type.shape.dim, names, strict=False):
             dim.dim_param = name
     del model.graph.value_info[:]

@@ -27,7 +27,7 @@ class GeneratorConfig:
     latent: int = 0
     """Length of ``z``, or 0 for a generator whose head reads the layout instead."""
     image_height: int = 256
-    """Training size; with a latent, the only size."""
+    """Training size; the only one of the paper's generator with a latent."""
     image_width: int = 256
     architecture: str = "cc-fpse"
     """``"cc-fpse"``, the paper's; ``"edge"``, ours for small budgets; ``"spade"``, the baseline without
@@ -53,7 +53,9 @@ class GeneratorConfig:
         self.check_size(self.image_height, self.image_width)
 
     def _check_variant(self) -> None:
-        fixed = {"predictor_kernel": 1, "pyramid_levels": 6, "latent": 0}
+        fixed = {"predictor_kernel": 1, "pyramid_levels": 6}
+        if self.architecture == "spade":
+            fixed["latent"] = 0
         for field, value in fixed.items():
             if getattr(self, field) != value:
                 raise LayoutRTError(
@@ -70,6 +72,11 @@ class GeneratorConfig:
     def size_multiple(self) -> int:
         """What heights and widths must be divisible by."""
         return 2 ** (self.pyramid_levels - 1)
+
+    @property
+    def fixed_size(self) -> bool:
+        """Whether the generator makes one size only: the paper's head turns ``z`` into features of that size."""
+        return self.latent > 0 and self.architecture == "cc-fpse"
 
     def check_size(self, height: int, width: int) -> None:
         """Refuse a size the generator cannot produce."""
