@@ -17,7 +17,7 @@ LARGEST_CLASS_WEIGHT = 50.0
 
 
 class Adversary(Protocol):
-    """The losses of one kind of discriminator; ``semantics`` are ``[N, S, H, W]``, zero where nothing counts."""
+    """The losses of one kind of discriminator; ``semantics [N, S, H, W]`` are zero where nothing counts."""
 
     def generator(self, fake: Judgement, semantics: Tensor) -> Tensor:
         """The generator's loss."""

@@ -20,7 +20,7 @@ from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_checkpoint
 from layoutrt.train.networks.encoder_config import EncoderConfig
 from layoutrt.train.networks.generator_config import GeneratorConfig
-from layoutrt.train.networks.image_encoder import ImageEncoder, build_encoder
+from layoutrt.train.networks.image_encoder import ImageEncoder
 from layoutrt.train.networks.registry import AnyGenerator, build_generator
 from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
 
@@ -141,7 +141,7 @@ def load_encoder(path: str | Path) -> tuple[ImageEncoder, LabelSet, dict[str, An
     Raises:
         LayoutRTError: the file is not an encoder's that this version can load.
     """
-    return _load_network(Path(path), "encoder", EncoderConfig, build_encoder)
+    return _load_network(Path(path), "encoder", EncoderConfig, ImageEncoder)
 
 
 def save_segmenter(

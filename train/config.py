@@ -280,6 +280,6 @@ def parse_perceptual(text: str) -> tuple[str, str]:
     if (kind == "none" and not file) or kind == "imagenet" or (kind in ("segmenter", "vgg") and file):
         return kind, file
     raise LayoutRTError(
-        f"--perceptual {text} is not known; choose none, imagenet, segmenter, segmenter:PATH or vgg:PATH, where "
-        "VGG's file holds torchvision's weights of VGG-19"
+        f"--perceptual {text} is not known; choose none, imagenet, segmenter, segmenter:PATH or vgg:PATH, "
+        "where VGG's file holds torchvision's weights of VGG-19"
     )

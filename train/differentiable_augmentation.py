@@ -22,7 +22,7 @@ CUTOUT = 1 / 2
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to the pictures of one step; float32 ``[N]`` and, for places, ``[N, 2]``, all in [0, 1)."""
+    """What is done to the pictures of one step; float32 ``[N]``, places ``[N, 2]``, all in [0, 1)."""
 
     kinds: tuple[str, ...]
     brightness: NDArray[np.float32]
@@ -54,7 +54,7 @@ class Augmentation:
         return self.maps(self._colored(images) if "color" in self.kinds else images)
 
     def maps(self, maps: Tensor) -> Tensor:
-        """What belongs to the pictures, ``[N, C, H, W]``, moved and cut as they are; 0 where nothing is left."""
+        """What belongs to the pictures, ``[N, C, H, W]``, moved and cut alike; 0 where nothing is left."""
         if "translation" in self.kinds:
             maps = self._shifted(maps)
         if "cutout" in self.kinds:

@@ -100,8 +100,7 @@ class Teacher:
         """The ``z`` that it draws with, ``[N, latent]``.
 
         The style of the pictures themselves where it has an encoder, so that a student whose own encoder saw
-        them, or that has no latent, aims at the same look. Else the student's ``z`` where it is of one length,
-        or 0.
+        them, or that has no latent, aims at the same look. Else the student's ``z`` if it is as long, or 0.
 
         Args:
             student: the ``z`` of the student, if it has one.

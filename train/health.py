@@ -10,7 +10,7 @@ FIRST_STEP = 500
 """Before it a latent is still being found, and a discriminator ahead."""
 LIVE_NATS = 0.5
 WON = {"pyramid": 0.05, "segmentation": 0.1}
-"""Mean loss below which a discriminator tells every picture, and the generator learns nothing more from it."""
+"""Mean loss below which a discriminator tells every picture, and a generator learns nothing from it."""
 
 
 class Health:
@@ -34,13 +34,14 @@ class Health:
         found = {}
         if _mean(self.losses) < self.won:
             found["won"] = (
-                f"the discriminator has won (its loss is {_mean(self.losses):.2g}): the generator learns little "
-                "from it now; try --augment color,translation,cutout, a lower --discriminator-width or --r1"
+                f"the discriminator has won (its loss is {_mean(self.losses):.2g}): the generator learns "
+                "little from it now; try --augment color,translation,cutout, a lower "
+                "--discriminator-width or --r1"
             )
         if _mean(self.nats) < LIVE_NATS:
             found["collapsed"] = (
-                f"the latent has collapsed ({_mean(self.nats):.2g} nats for each image): styles will look alike; "
-                "try a lower --kl-weight"
+                f"the latent has collapsed ({_mean(self.nats):.2g} nats for each image): styles will look "
+                "alike; try a lower --kl-weight"
             )
         new = [name for name in found if step >= FIRST_STEP and name not in self.warned]
         self.warned.update(new)

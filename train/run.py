@@ -81,8 +81,8 @@ def train(
         recompute: recompute the generator's blocks in backward instead of keeping them in memory.
 
     Raises:
-        LayoutRTError: data, configuration or checkpoint cannot be used, the run's folder cannot be written, or
-            Ctrl-C or SIGTERM stopped the run, with a checkpoint.
+        LayoutRTError: data, configuration or checkpoint cannot be used, the run's folder cannot be written,
+            or Ctrl-C or SIGTERM stopped the run, with a checkpoint.
     """
     resume = resume or (restarted() and (run / STATE_FILE).exists())
     if (run / STATE_FILE).exists() and not resume:

@@ -35,7 +35,7 @@ from layoutrt.train.distributed import (
     share_statistics,
 )
 from layoutrt.train.networks.discriminator import Judgement
-from layoutrt.train.networks.image_encoder import ImageEncoder, build_encoder
+from layoutrt.train.networks.image_encoder import ImageEncoder
 from layoutrt.train.networks.registry import AnyGenerator, build_generator
 from layoutrt.train.networks.semantics import semantic_tensor
 from layoutrt.train.perceptual import perceptual_loss
@@ -110,7 +110,7 @@ class Trainer:
             if config.discriminator == "segmentation"
             else HingeAdversary()
         )
-        self.encoder = build_encoder(config.encoder_config()) if config.latent else None
+        self.encoder = ImageEncoder(config.encoder_config()) if config.latent else None
         for network in self.networks.values():
             initialise(network, config.init_gain)
         self.perceptual = perceptual_loss(config.perceptual, config.perceptual_file)
@@ -146,6 +146,8 @@ class Trainer:
         if recompute:
             recompute_blocks(self.generator)
         if compile:
+            # Two backward passes go through one graph of the discriminator.
+            torch._functorch.config.donated_buffer = False  # type: ignore[attr-defined]
             # In place: the names in the state dicts stay as they are.
             self.generator.compile()
             self.discriminator.compile()

@@ -125,8 +125,8 @@ def train(
     perceptual: Annotated[
         str,
         typer.Option(
-            help="Network of the perceptual loss: none, imagenet (EfficientNet-Lite0), segmenter (the shipped "
-            "one), segmenter:PATH or vgg:PATH with torchvision's VGG-19.",
+            help="Network of the perceptual loss: none, imagenet (EfficientNet-Lite0), segmenter (the "
+            "shipped one), segmenter:PATH or vgg:PATH with torchvision's VGG-19.",
             metavar="NETWORK",
             rich_help_panel=_LOSSES,
         ),
@@ -234,9 +234,9 @@ def train(
 ) -> None:
     """Train a generator on a folder of images and label maps.
 
-    Defaults are the paper's. Ctrl-C and SIGTERM stop a run with a checkpoint; one that was stopped, or killed,
-    continues exactly with `--resume`. Under
-    `torchrun`, processes share each step, and restarted ones continue by themselves.
+    Defaults are the paper's. Ctrl-C and SIGTERM stop a run with a checkpoint; one that was stopped, or
+    killed, continues exactly with `--resume`. Under `torchrun`, processes share each step, and restarted ones
+    continue by themselves.
 
     Examples:
 

@@ -70,9 +70,9 @@ def test_every_weight_takes_part_in_training(architecture: str) -> None:
     assert [name for name in idle if "bias" not in name] == []
 
 
-def test_the_variants_have_no_latent() -> None:
-    with pytest.raises(LayoutRTError, match="'edge' has latent = 0, not 16"):
-        GeneratorConfig(4, width=6, predictor_kernel=1, architecture="edge", latent=16)
+def test_the_baseline_has_no_latent() -> None:
+    with pytest.raises(LayoutRTError, match="'spade' has latent = 0, not 16"):
+        GeneratorConfig(4, width=6, predictor_kernel=1, architecture="spade", latent=16)
     with pytest.raises(LayoutRTError, match="architecture = gan is out of range"):
         GeneratorConfig(4, architecture="gan")
 

@@ -92,8 +92,8 @@ class EdgeLevel(nn.Module):
 class Style(nn.Module):
     """Scale and shift of the channels that each scale starts from, as one linear map of ``z`` says.
 
-    Features alone depend on ``z``: kernels and gates stay those of the layout, and a layout that was read once
-    serves every style.
+    Features alone depend on ``z``: kernels and gates stay those of the layout, and a layout that was read
+    once serves every style.
     """
 
     def __init__(self, latent: int, channels: list[int]) -> None:

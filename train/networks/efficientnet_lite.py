@@ -33,7 +33,7 @@ NORM_EPS = 1e-3
 
 
 class FoldedConv(nn.Conv2d):
-    """A convolution that took in the norm after it, with TensorFlow's "same" padding, and ReLU6 or nothing."""
+    """A convolution with the norm after it folded in, TensorFlow's "same" padding, and ReLU6 or nothing."""
 
     def __init__(
         self, before: int, after: int, kernel: int, stride: int = 1, groups: int = 1, *, active: bool = True
@@ -79,8 +79,9 @@ class EfficientNetLite0(nn.Module):
         Returns:
             ``[N, C, H/s, W/s]``, C = 16, 24, 40, 112, 320 and s = 2, 4, 8, 16, 32.
         """
-        # TensorFlow's: bytes less 127, over 128.
-        x = self.stem((images * 127.5 + 0.5) / 128)
+        # TensorFlow's: bytes less 127, over 128. Depthwise convolutions are quicker with channels last.
+        x = (images * 127.5 + 0.5) / 128
+        x = self.stem(x.contiguous(memory_format=torch.channels_last))
         found = []
         for index, block in enumerate(self.blocks):
             y = block(x)

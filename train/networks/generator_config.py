@@ -75,7 +75,7 @@ class GeneratorConfig:
 
     @property
     def fixed_size(self) -> bool:
-        """Whether the generator makes one size only: the paper's head turns ``z`` into features of that size."""
+        """Whether the generator makes one size only: the paper's head turns ``z`` into such features."""
         return self.latent > 0 and self.architecture == "cc-fpse"
 
     def check_size(self, height: int, width: int) -> None:

@@ -20,37 +20,34 @@ class ImageEncoder(nn.Module):
     picture. With ``colors`` the last layers also read the picture's colors on a coarse grid.
 
     Args:
-        width, latent, colors: see `EncoderConfig`.
+        config: what it is built from.
     """
 
-    def __init__(self, width: int = 64, latent: int = 256, colors: int = 0) -> None:
+    def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.colors = colors
+        self.config = config
+        width, colors = config.width, config.colors
         channels = [3, width, 2 * width, 4 * width, 8 * width, 8 * width, 8 * width]
         for k in range(1, 7):
             conv = SpectralNormConv2d(channels[k - 1], channels[k], 3, 2, bias=False)
             self.add_module(f"layer{k}", nn.Sequential(conv, nn.InstanceNorm2d(channels[k])))
         features = channels[6] * 16 + 3 * colors * colors
-        self.fc_mu = nn.Linear(features, latent)
-        self.fc_var = nn.Linear(features, latent)
+        self.fc_mu = nn.Linear(features, config.latent)
+        self.fc_var = nn.Linear(features, config.latent)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """``[N, 3, H, W]`` in [-1, 1] -> mean and log-variance, both ``[N, latent]``."""
         x = image
         if x.shape[2:] != INPUT_SIZE:
             x = F.interpolate(x, size=INPUT_SIZE, mode="bilinear", align_corners=False)
-        seen = F.avg_pool2d(x, INPUT_SIZE[0] // self.colors).flatten(1) if self.colors else None
+        colors = self.config.colors
+        seen = F.avg_pool2d(x, INPUT_SIZE[0] // colors).flatten(1) if colors else None
         for k in range(1, 7):
             x = F.leaky_relu(self.get_submodule(f"layer{k}")(x), LEAKY_SLOPE)
         x = x.flatten(1)
         if seen is not None:
             x = torch.cat([x, seen.to(x.dtype)], 1)
         return self.fc_mu(x), self.fc_var(x)
-
-
-def build_encoder(config: EncoderConfig) -> ImageEncoder:
-    """An image encoder with fresh weights."""
-    return ImageEncoder(config.width, config.latent, config.colors)
 
 
 def sample_latent(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:

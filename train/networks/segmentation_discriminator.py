@@ -1,10 +1,12 @@
 """The segmentation discriminator of OASIS (Sushko et al., ICLR 2021, arXiv 2012.04781, sections 3.1 and A.5).
 
-A U-Net that gives every pixel one of N + 1 classes: that of the layout, or "fake". It never sees the layout: to
-tell real pixels by their class it has to understand the picture, and the generator learns from that.
+A U-Net that gives every pixel one of N + 1 classes: that of the layout, or "fake". It never sees the layout:
+to tell real pixels by their class it has to understand the picture, and the generator learns from that.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import torch
 import torch.nn.functional as F
@@ -51,7 +53,7 @@ class SegmentationDiscriminator(nn.Module):
         channels = [3, *(multiple * width for multiple in MULTIPLES)]
         self.down = nn.ModuleList(
             Residual(before, after, first=k == 0)
-            for k, (before, after) in enumerate(zip(channels[:-1], channels[1:], strict=True))
+            for k, (before, after) in enumerate(itertools.pairwise(channels))
         )
         ups = [*channels[-2:0:-1], width]
         sides = [0, *channels[-2:0:-1]]
@@ -69,9 +71,10 @@ class SegmentationDiscriminator(nn.Module):
         Returns:
             The scores as the only one, and the features of the last four scales of the encoder.
         """
+        # Most of its arithmetic is at full size with few channels: twice as fast with channels last on CPUs.
+        x = image.contiguous(memory_format=torch.channels_last)
         kept = []
         sizes = []
-        x = image
         for down in self.down:
             sizes.append(x.shape[2:])
             x = F.avg_pool2d(down(x), 2, ceil_mode=True)
