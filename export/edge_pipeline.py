@@ -22,7 +22,14 @@ from layoutrt.export.folding import fold_normed_conv
 from layoutrt.export.pipeline import GeneratorPipeline
 from layoutrt.layouts import LabelSet
 from layoutrt.train.networks.conditional_block import LEAKY_SLOPE
-from layoutrt.train.networks.edge_generator import LEVELS, EdgeBlock, EdgeGenerator, EdgeLevel, styled
+from layoutrt.train.networks.edge_generator import (
+    LEVELS,
+    EdgeBlock,
+    EdgeGenerator,
+    EdgeLevel,
+    doubled,
+    styled,
+)
 
 
 class FoldedBlock(nn.Module):
@@ -93,7 +100,7 @@ class EdgePipeline(GeneratorPipeline):
             stride = LEVELS[k].stride
             x = self.reduce[k - 1](x) if k else x
             x = styled(x, styles[k]) if styles else x
-            x = F.interpolate(x, scale_factor=2.0, mode="nearest") if k else x
+            x = doubled(x, self.config.upsampling) if k else x
             condition = context[k] if edges is None else torch.cat([nearest(edges, stride), context[k]], 1)
             x = level(x, nearest(labels, stride), condition)
         x = self.shuffle(self.to_full(F.leaky_relu(x, LEAKY_SLOPE)))
@@ -109,6 +116,6 @@ class EdgePipeline(GeneratorPipeline):
         features = [encoded.pop()]
         for lateral, up in zip(self.lateral, self.up, strict=True):
             side = F.leaky_relu(lateral(encoded.pop()), LEAKY_SLOPE)
-            raised = F.interpolate(features[-1], scale_factor=2.0, mode="nearest")
+            raised = doubled(features[-1], self.config.upsampling)
             features.append(F.leaky_relu(up(raised + side), LEAKY_SLOPE))
         return features

@@ -55,6 +55,8 @@ class TrainingConfig:
     hidden: int = 128
     predictor_kernel: int = 3
     pyramid_levels: int = 6
+    upsampling: str = "nearest"
+    """Of the edge generator: ``"nearest"`` or ``"bilinear"``."""
     latent: int = 0
     """Length of ``z``; above 0 an image encoder is trained with the generator."""
     discriminator: str = "pyramid"
@@ -196,6 +198,7 @@ class TrainingConfig:
             image_height=height,
             image_width=width,
             architecture=self.architecture,
+            upsampling=self.upsampling,
         )
 
     @property
@@ -249,6 +252,7 @@ ARCHITECTURE_FIELDS = (
     "hidden",
     "predictor_kernel",
     "pyramid_levels",
+    "upsampling",
     "latent",
     "discriminator",
     "discriminator_width",

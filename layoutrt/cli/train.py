@@ -79,6 +79,12 @@ def train(
     pyramid_levels: Annotated[
         int, typer.Option("--levels", help="Levels of the label pyramid, 6 or 7.", rich_help_panel=_NETWORKS)
     ] = _DEFAULT.pyramid_levels,
+    upsampling: Annotated[
+        str,
+        typer.Option(
+            help="How the edge generator doubles features: nearest or bilinear.", rich_help_panel=_NETWORKS
+        ),
+    ] = _DEFAULT.upsampling,
     latent: Annotated[
         int, typer.Option(help="Length of z; above 0 trains an encoder too.", rich_help_panel=_NETWORKS)
     ] = _DEFAULT.latent,

@@ -113,11 +113,23 @@ def styled(x: Tensor, style: Tensor) -> Tensor:
     return x + x * scale + shift
 
 
+def doubled(x: Tensor, upsampling: str) -> Tensor:
+    """``x [N, C, H, W]`` at twice its height and width.
+
+    Doubled by repetition, a pixel is a square; depthwise convolutions of three pixels leave its edges, which
+    a sky shows. Bilinear doubling leaves none.
+    """
+    if upsampling == "nearest":
+        return F.interpolate(x, scale_factor=2.0, mode="nearest")
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
 class ContextPyramid(nn.Module):
     """Layout features at strides 2 to 32, each aware of those below it (paper, figure 2)."""
 
-    def __init__(self, semantic_channels: int, width: int) -> None:
+    def __init__(self, semantic_channels: int, width: int, upsampling: str) -> None:
         super().__init__()
+        self.upsampling = upsampling
         inputs = [semantic_channels, *[width] * (len(LEVELS) - 1)]
         self.down = nn.ModuleList(normed_conv(channels, width, 3, stride=2) for channels in inputs)
         self.lateral = nn.ModuleList(normed_conv(width, width, 1) for _ in LEVELS[1:])
@@ -132,7 +144,7 @@ class ContextPyramid(nn.Module):
             encoded.append(x)
         features = [encoded.pop()]
         for lateral, up in zip(self.lateral, self.up, strict=True):
-            raised = F.interpolate(features[-1], scale_factor=2.0, mode="nearest")
+            raised = doubled(features[-1], self.upsampling)
             features.append(up(raised + lateral(encoded.pop())))
         return features
 
@@ -152,7 +164,7 @@ class EdgeGenerator(nn.Module):
         self.head = nn.Conv2d(semantic, channels[0], 3, padding=1)
         # Scales are styled before their features are doubled: at a quarter of the cost.
         self.style = Style(config.latent, channels) if config.latent else None
-        self.context = ContextPyramid(semantic, width)
+        self.context = ContextPyramid(semantic, width, config.upsampling)
         self.levels = nn.ModuleList(
             EdgeLevel(count, semantic + width, config.hidden, level.blocks)
             for count, level in zip(channels, LEVELS, strict=True)
@@ -186,7 +198,7 @@ class EdgeGenerator(nn.Module):
         for k, (context, level) in enumerate(zip(self.context(semantics), self.levels, strict=True)):
             x = self.reduce[k - 1](x) if k else x
             x = styled(x, styles[k]) if styles else x
-            x = F.interpolate(x, scale_factor=2.0, mode="nearest") if k else x
+            x = doubled(x, self.config.upsampling) if k else x
             x = level(x, torch.cat([strided[k], context], 1))
         x = F.pixel_shuffle(self.to_full(F.leaky_relu(x, LEAKY_SLOPE)), 2)
         hidden = F.relu(self.full_condition(semantics))

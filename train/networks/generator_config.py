@@ -8,6 +8,7 @@ from typing import Any
 from layoutrt.errors import LayoutRTError
 
 ARCHITECTURES = ("cc-fpse", "edge", "spade")
+UPSAMPLINGS = ("nearest", "bilinear")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class GeneratorConfig:
     architecture: str = "cc-fpse"
     """``"cc-fpse"``, the paper's; ``"edge"``, ours for small budgets; ``"spade"``, the baseline without
     conditional convolutions."""
+    upsampling: str = "nearest"
+    """How features are doubled: ``"nearest"``, as in the paper, or ``"bilinear"``, for the edge generator."""
 
     def __post_init__(self) -> None:
         checks = {
@@ -42,20 +45,24 @@ class GeneratorConfig:
             "predictor_kernel": self.predictor_kernel in (1, 3),
             "pyramid_levels": self.pyramid_levels in (6, 7),
             "latent": self.latent >= 0,
+            "upsampling": self.upsampling in UPSAMPLINGS,
         }
         for field, good in checks.items():
             if not good:
                 raise LayoutRTError(
                     f"generator configuration: {field} = {getattr(self, field)} is out of range"
                 )
-        if self.architecture != "cc-fpse":
-            self._check_variant()
+        self._check_variant()
         self.check_size(self.image_height, self.image_width)
 
     def _check_variant(self) -> None:
-        fixed = {"predictor_kernel": 1, "pyramid_levels": 6}
+        fixed: dict[str, Any] = {}
+        if self.architecture != "cc-fpse":
+            fixed |= {"predictor_kernel": 1, "pyramid_levels": 6}
         if self.architecture == "spade":
-            fixed["latent"] = 0
+            fixed |= {"latent": 0}
+        if self.architecture != "edge":
+            fixed |= {"upsampling": "nearest"}
         for field, value in fixed.items():
             if getattr(self, field) != value:
                 raise LayoutRTError(
