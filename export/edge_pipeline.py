@@ -27,7 +27,7 @@ from layoutrt.train.networks.edge_generator import (
     EdgeBlock,
     EdgeGenerator,
     EdgeLevel,
-    doubled,
+    smooth_kernel,
     styled,
 )
 
@@ -62,6 +62,19 @@ class FoldedLevel(nn.Module):
         return x
 
 
+class Doubled(nn.Module):
+    """`layoutrt.train.networks.edge_generator.doubled` with its filter as a constant."""
+
+    def __init__(self, channels: int, smooth: bool) -> None:
+        super().__init__()
+        self.kernel = nn.Buffer(smooth_kernel(channels)) if smooth else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[N, C, H, W]`` -> ``[N, C, 2H, 2W]``."""
+        x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        return x if self.kernel is None else F.conv2d(x, self.kernel, padding=1, groups=x.shape[1])
+
+
 class EdgePipeline(GeneratorPipeline):
     """The edge generator.
 
@@ -82,6 +95,8 @@ class EdgePipeline(GeneratorPipeline):
         self.lateral, self.up = fold(generator.context.lateral), fold(generator.context.up)
         self.levels = nn.ModuleList(FoldedLevel(level, classes) for level in generator.levels)  # type: ignore[arg-type]
         self.reduce = nn.ModuleList(FoldedConv(conv.weight, conv.bias) for conv in generator.reduce)  # type: ignore[arg-type]
+        smooth = generator.config.upsampling == "smooth"
+        self.doublings = nn.ModuleList(Doubled(conv.out_channels, smooth) for conv in generator.reduce)  # type: ignore[arg-type]
         self.to_full = FoldedConv(generator.to_full.weight, generator.to_full.bias)
         self.shuffle = PixelShuffle(generator.to_full.out_channels // 4, 2)
         self.full_condition = conditioned(generator.full_condition, classes)
@@ -100,7 +115,7 @@ class EdgePipeline(GeneratorPipeline):
             stride = LEVELS[k].stride
             x = self.reduce[k - 1](x) if k else x
             x = styled(x, styles[k]) if styles else x
-            x = doubled(x, self.config.upsampling) if k else x
+            x = self.doublings[k - 1](x) if k else x
             condition = context[k] if edges is None else torch.cat([nearest(edges, stride), context[k]], 1)
             x = level(x, nearest(labels, stride), condition)
         x = self.shuffle(self.to_full(F.leaky_relu(x, LEAKY_SLOPE)))
@@ -116,6 +131,6 @@ class EdgePipeline(GeneratorPipeline):
         features = [encoded.pop()]
         for lateral, up in zip(self.lateral, self.up, strict=True):
             side = F.leaky_relu(lateral(encoded.pop()), LEAKY_SLOPE)
-            raised = doubled(features[-1], self.config.upsampling)
+            raised = F.interpolate(features[-1], scale_factor=2.0, mode="nearest")
             features.append(F.leaky_relu(up(raised + side), LEAKY_SLOPE))
         return features

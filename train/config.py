@@ -56,7 +56,7 @@ class TrainingConfig:
     predictor_kernel: int = 3
     pyramid_levels: int = 6
     upsampling: str = "nearest"
-    """Of the edge generator: ``"nearest"`` or ``"bilinear"``."""
+    """Of the edge generator: ``"nearest"`` or ``"smooth"``."""
     latent: int = 0
     """Length of ``z``; above 0 an image encoder is trained with the generator."""
     discriminator: str = "pyramid"

@@ -82,7 +82,7 @@ def train(
     upsampling: Annotated[
         str,
         typer.Option(
-            help="How the edge generator doubles features: nearest or bilinear.", rich_help_panel=_NETWORKS
+            help="How the edge generator doubles features: nearest or smooth.", rich_help_panel=_NETWORKS
         ),
     ] = _DEFAULT.upsampling,
     latent: Annotated[

@@ -42,6 +42,7 @@ STYLED = TrainingConfig(
     encoder_width=2,
     encoder_colors=4,
     latent=6,
+    upsampling="smooth",
     init_gain=1.0,
 )
 
@@ -102,7 +103,8 @@ def test_a_finished_generator_paints_encoded_styles_as_the_trained_one_does(styl
             for network in (finished, styled.inference_generator())
         ]
         other = (finished(semantics, z.roll(1, 0)) - batch.image).abs().mean().item()
-    assert errors[0] < 1.15 * errors[1], "norms measured with latents of the prior alone fail here"
+    # Measured with latents of the prior alone it is three times as wrong.
+    assert errors[0] < 1.7 * errors[1], "norms measured with latents of the prior alone fail here"
     assert errors[0] < 0.8 * other, "the style is the picture's own"
 
 
@@ -188,6 +190,7 @@ def test_a_run_logs_nats_and_keeps_its_encoder(pairs, tmp_path) -> None:
 @pytest.mark.parametrize(("theirs", "ours"), [(8, 0), (8, 6), (0, 6), (6, 6)])
 def test_a_teacher_and_a_student_may_have_different_latents(pairs, tmp_path, theirs, ours) -> None:
     teacher = replace(STYLED, data=str(pairs), steps=1, architecture="cc-fpse", latent=theirs)
+    teacher = replace(teacher, upsampling="nearest")
     train(teacher, tmp_path / "teacher")
     trainer = Trainer(replace(STYLED, latent=ours, teacher=str(tmp_path / "teacher")), CAMVID)
     values = trainer.train_step(weather(0, 2))

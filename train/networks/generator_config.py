@@ -8,7 +8,7 @@ from typing import Any
 from layoutrt.errors import LayoutRTError
 
 ARCHITECTURES = ("cc-fpse", "edge", "spade")
-UPSAMPLINGS = ("nearest", "bilinear")
+UPSAMPLINGS = ("nearest", "smooth")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class GeneratorConfig:
     """``"cc-fpse"``, the paper's; ``"edge"``, ours for small budgets; ``"spade"``, the baseline without
     conditional convolutions."""
     upsampling: str = "nearest"
-    """How features are doubled: ``"nearest"``, as in the paper, or ``"bilinear"``, for the edge generator."""
+    """How features are doubled: ``"nearest"``, as in the paper, or ``"smooth"``, for the edge generator."""
 
     def __post_init__(self) -> None:
         checks = {
