@@ -62,7 +62,8 @@ def finished_generator(trainer: Trainer, batches: Iterable[Sample]) -> AnyGenera
         z = None
         if encoder is not None:
             drawn = torch.randn(len(batch.labels), trainer.config.latent, generator=noise).to(trainer.device)
-            encoded = sample_latent(*encoder(batch.image), drawn)
+            mean, log_variance = encoder(batch.image)
+            encoded = sample_latent(mean, log_variance, drawn)
             alternating = torch.arange(len(drawn), device=trainer.device)[:, None] % 2 == 0
             z = torch.where(alternating, encoded, drawn)
         generator(trainer.semantics(batch.labels, batch.instances), z)

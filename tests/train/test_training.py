@@ -226,6 +226,7 @@ def test_a_run_with_a_latent_shows_samples_of_its_crops_size(pairs, tmp_path) ->
 
 def test_a_finished_run_measures_its_norms_on_whole_pictures(pairs, tmp_path) -> None:
     config = replace(TINY, data=str(pairs), load_height=64, load_width=96, steps=2, decay_steps=0)
+    config = replace(config, fakes="shared")
     train(config, tmp_path / "run", stop_after=1)
     unfinished = load_generator(tmp_path / "run" / "generator.safetensors")[0]
     finished = load_generator(train(config, tmp_path / "run", resume=True))[0]
