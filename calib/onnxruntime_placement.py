@@ -2,8 +2,9 @@
 
 Standard convolutions stand between `DequantizeLinear` and `QuantizeLinear` nodes, activations in uint8 and
 weights in int8 within -64 to 64 (`weight_rounding.LARGEST_LEVEL` says why), which ONNX Runtime fuses into
-integer convolutions (with a float output it would keep the float one). Element-wise operators between two such tensors are enclosed too, so that a chain stays in
-integers. Our predicted convolutions become their quantised twins, which quantise what they read themselves.
+integer convolutions (with a float output it would keep the float one). Element-wise operators between two
+such tensors are enclosed too, so that a chain stays in integers. Our predicted convolutions become their
+quantised twins, which quantise what they read themselves.
 """
 
 from __future__ import annotations

@@ -64,7 +64,8 @@ def collect_patch_moments(
         LayoutRTError: there are no inputs, or one does not fit the model, or a tensor is not finite.
     """
     layers = list(_layers(model))
-    sizes: dict[str, tuple[int, int]] | None = None
+    if not layers:
+        return {}
     sums: dict[str, list[NDArray[np.float64]]] = {}
     count = 0
     arguments = iter(inputs)
@@ -83,7 +84,9 @@ def collect_patch_moments(
                     raise LayoutRTError(not_finite(layer.node.input[0]))
                 blocks = [_outer(block) for block in _blocks(patches, layer)]
                 before = sums.get(layer.node.name)
-                sums[layer.node.name] = blocks if before is None else [a + b for a, b in zip(before, blocks, strict=True)]
+                sums[layer.node.name] = (
+                    blocks if before is None else [a + b for a, b in zip(before, blocks, strict=True)]
+                )
     return {name: [(block / count).astype(np.float32) for block in blocks] for name, blocks in sums.items()}
 
 
@@ -159,8 +162,6 @@ def _outer(block: NDArray[np.float32]) -> NDArray[np.float64]:
     return (block @ block.T).astype(np.float64)
 
 
-def _chain(
-    first: dict[str, NDArray], others: Iterable[dict[str, NDArray]]
-) -> Iterator[dict[str, NDArray]]:
+def _chain(first: dict[str, NDArray], others: Iterable[dict[str, NDArray]]) -> Iterator[dict[str, NDArray]]:
     yield first
     yield from others

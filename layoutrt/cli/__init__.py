@@ -67,6 +67,15 @@ def _options(version: bool = typer.Option(False, "--version", help="Print the ve
         raise typer.Exit
 
 
+def _heed_quota() -> None:
+    """Give torch's and numpy's threads, which know nothing of CPU quotas, the number that a session has."""
+    from layoutrt.runtime.usable import usable_processors
+
+    threads = usable_processors()
+    if threads < len(os.sched_getaffinity(0)):
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 1 an error the user can put right, 2 wrong usage, 130 Ctrl-C.
 
@@ -77,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # As on stderr: what the terminal's encoding lacks is written as an escape, not refused.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        _heed_quota()
         try:
             app(args=None if arguments is None else list(arguments), prog_name="layoutrt")
         except SystemExit:

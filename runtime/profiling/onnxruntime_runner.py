@@ -7,6 +7,7 @@ side.
 
 from __future__ import annotations
 
+import ctypes
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import temporary_folder
-from layoutrt.native_library import operator_library
+from layoutrt.native_library import load, operator_library
 from layoutrt.onnxruntime_package import import_onnxruntime
 from layoutrt.runtime.profiling.onnxruntime_events import read_events
 from layoutrt.runtime.profiling.runner import ENGINE, Run
@@ -44,6 +45,8 @@ class OnnxRuntimeRunner:
         options.log_severity_level = 3
         # As the native runtime, see docs/decisions.md.
         options.enable_mem_pattern = False
+        if "VNNI" not in load({"lrt_simd": (ctypes.c_char_p, [])}).lrt_simd().decode():
+            options.add_session_config_entry("session.x64quantprecision", "1")
         with_operators = spec.get("operators", True)
         if with_operators:
             options.register_custom_ops_library(str(operator_library()))

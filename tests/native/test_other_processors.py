@@ -1,7 +1,7 @@
 """Other processors, in emulators: kernels are exact, and the shipped models give what they give here.
 
-ONNX Runtime chooses its kernels by processor too, so its answers are asked for as well: on x86-64 with AVX2 and
-no VNNI (Haswell), with neither (Nehalem), and on AArch64.
+ONNX Runtime chooses its kernels by processor too, so its answers are asked for as well: on x86-64 with AVX2
+and no VNNI (Haswell), with neither (Nehalem), and on AArch64.
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ class Quality(NamedTuple):
 def quality(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> Quality:
     difference = one.astype(int) - other
     mean_square = float((difference**2).mean())
-    return Quality(99.0 if mean_square == 0 else 10 * np.log10(255**2 / mean_square), np.abs(difference).max())
+    return Quality(
+        99.0 if mean_square == 0 else 10 * np.log10(255**2 / mean_square), np.abs(difference).max()
+    )
 
 
 CAMVID = label_set("camvid")

@@ -140,6 +140,23 @@ def test_a_session_has_as_many_threads_as_the_quota_is_worth(group: Group, proce
     assert usable.split()[0] == str(threads)
 
 
+def test_torch_has_as_many_threads_as_the_quota_is_worth(group: Group) -> None:
+    if PROCESSORS == 1:
+        pytest.skip("one processor has one thread without a quota too")
+    group.limit(
+        "cpu", {"cpu.max": "100000 100000"}, {"cpu.cfs_period_us": 100_000, "cpu.cfs_quota_us": 100_000}
+    )
+    program = (
+        "import sys\n"
+        "from layoutrt.cli import main\n"
+        "try: main(['--version'])\n"
+        "except SystemExit: import torch; print(torch.get_num_threads())\n"
+    )
+    shell = ["env", "-u", "OMP_NUM_THREADS", sys.executable, "-c", program]
+    done = group.run(*shell)
+    assert done.stdout.split()[-1] == "1", done
+
+
 def test_the_quota_is_found_in_a_namespace_of_control_groups(group: Group, tmp_path: Path) -> None:
     if PROCESSORS == 1:
         pytest.skip("one processor has one thread without a quota too")
