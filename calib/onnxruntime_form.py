@@ -45,6 +45,8 @@ class _Conversion:
                 self._operator(copied)
             elif node.op_type == "DequantizeLinear" and self.types[node.output[0]] == TensorProto.FLOAT16:
                 self._dequantize(copied)
+            elif node.op_type == "QuantizeLinear" and self.types[node.input[0]] == TensorProto.FLOAT16:
+                self._quantize(copied)
             else:
                 self.nodes.append(copied)
         del self.graph.node[:]
@@ -83,6 +85,12 @@ class _Conversion:
             helper.make_node("Cast", [f"{y}_wide"], [y], f"{y}_cast", to=TensorProto.FLOAT16),
         ]
 
+    def _quantize(self, node: onnx.NodeProto) -> None:
+        """Quantize in float32: in FP16, ONNX Runtime 1.23 cuts off where ONNX rounds."""
+        for place in (0, 1):
+            node.input[place] = self._cast(node.input[place], TensorProto.FLOAT)
+        self.nodes.append(node)
+
     def _levels(self, node: onnx.NodeProto, y: str) -> None:
         """Quantise a result, which a plugin does itself."""
         scale = next(attribute for attribute in node.attribute if attribute.name == "y_scale")
@@ -116,6 +124,7 @@ class _Conversion:
         key = (name, element_type)
         if key not in self.casts:
             self.casts[key] = f"{name}_as_{TensorProto.DataType.Name(element_type).lower()}"
+            self.types[self.casts[key]] = element_type
             self.nodes.append(
                 helper.make_node(
                     "Cast", [name], [self.casts[key]], f"{self.casts[key]}_cast", to=element_type

@@ -12,7 +12,9 @@ namespace layoutrt::ort {
 inline void check(const Functions& api, OrtStatus* status) {
   if (status == nullptr) return;
   const std::string message = api.GetErrorMessage(status);
-  const bool argument = api.GetErrorCode(status) == kInvalidArgument;
+  // An output of another shape than the caller gave memory for; up to 1.24 its code is that of any failure.
+  const bool shape = message.find("shape verification failed") != std::string::npos;
+  const bool argument = api.GetErrorCode(status) == kInvalidArgument || shape;
   api.ReleaseStatus(status);
   throw Error(argument ? LRT_INVALID_ARGUMENT : LRT_RUNTIME_ERROR, message);
 }
