@@ -17,8 +17,8 @@ Example:
     >>> synthesizer.render(labels).shape
     (192, 256, 3)
 
-The other subpackages are `layoutrt.train` (needs the extra ``train``), `layoutrt.export`, `layoutrt.calib` and
-`layoutrt.runtime`; what they hold may change between releases.
+The subpackages `layoutrt.train` (needs the extra ``train``), `layoutrt.export`, `layoutrt.calib` and
+`layoutrt.runtime` hold the rest, which may change between releases.
 """
 
 from __future__ import annotations

@@ -63,8 +63,8 @@ class Session:
             ``"ONNX Runtime 1.32.0 CPU, AVX-512 operators, 2 threads"``.
 
     Raises:
-        LayoutRTError: the file is missing or not a model, was made by a newer layoutrt, or for another TensorRT
-            or GPU; an option is wrong; or what runs the file is not installed.
+        LayoutRTError: the file is missing or not a model, was made by a newer layoutrt, or for another
+            TensorRT or GPU; an option is wrong; or what runs the file is not installed.
     """
 
     def __init__(
