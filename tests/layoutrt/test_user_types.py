@@ -50,7 +50,7 @@ MISTAKES = {
     'layoutrt.Synthesizer(model=3, threads="two")': "threads",
     'layoutrt.label_set("camvid").num_clases': "num_clases",
     "layoutrt.Synthesiser": "Synthesiser",
-    "layoutrt.Drive(192, 256)": "label_set",
+    'layoutrt.Drive("camvid", 192, 256)': "LabelSet",
 }
 """Lines that a checker refuses, and a word of what it says."""
 
