@@ -112,6 +112,13 @@ class Pipeline:
     ``Session(model, threads=1)``. The sessions must stay open as long as the pipeline. Any thread may push;
     one thread reads results.
 
+    Example:
+        >>> segmenter, generator = (Session(name, threads=1) for name in ("camvid-seg", "camvid-edge"))
+        >>> frames = [np.zeros((192, 256, 3), np.uint8)] * 4
+        >>> with Pipeline(segmenter, generator, policy=Policy.EVERY_FRAME) as pipeline:
+        ...     [(result.index, result.image.shape) for result in pipeline.run(frames)][-1]
+        (3, (192, 256, 3))
+
     Args:
         segmenter: a model from ``frame`` to ``labels``; None: frames are labels.
         generator: a model from ``labels`` to ``image``, of the same label set.

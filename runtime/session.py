@@ -16,6 +16,7 @@ import numpy as np
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
+from layoutrt.models import resolve_model
 from layoutrt.runtime.engine_manifest import is_engine
 from layoutrt.runtime.native_model import NativeModel, opens_engines
 from layoutrt.runtime.tensors import LoadedModel, Timings, checked
@@ -35,11 +36,18 @@ class Session:
     An engine runs in the native library where that was built with TensorRT, and else through the Python
     packages ``tensorrt`` and ``pycuda``; ``backend`` says which.
 
-    Safe to call from several threads: runs of one session follow each other. A session is of the process that
-    opened it; a child of ``os.fork()`` opens its own.
+    Safe to call from several threads: runs of one session follow each other. A session belongs to the process
+    that opened it; a child of ``os.fork()`` opens its own.
+
+    Example:
+        >>> with Session("camvid-edge", threads=1) as session:
+        ...     image = session.run(labels=np.zeros((1, 192, 256), np.uint8))["image"]
+        >>> image.shape, image.dtype
+        ((1, 192, 256, 3), dtype('uint8'))
 
     Args:
-        model: path of an ``.onnx`` file, or of an ``.engine`` of ``layoutrt build-engine``.
+        model: name of a shipped model, or path of an ``.onnx`` file or of an ``.engine`` that
+            ``layoutrt build-engine`` made.
         threads: threads of one run; None for one per processor. Engines do not use them.
         affinity: processors of those threads, such as ``"0-3,8"``, numbered from 0. The first is left to the
             thread that calls ``run``, which is not moved; the others are for the threads that help it.
@@ -48,15 +56,15 @@ class Session:
     Attributes:
         path: the model file.
         label_set: what labels mean; None where the model names no label set.
-        inputs: what ``run`` takes.
-        outputs: what ``run`` returns.
+        inputs: name, dtype and shape of each array that ``run`` takes.
+        outputs: name, dtype and shape of each array that ``run`` returns.
         metadata: the custom metadata of the model file.
         backend: what runs the model, such as
             ``"ONNX Runtime 1.32.0 CPU, AVX-512 operators, 2 threads"``.
 
     Raises:
-        LayoutRTError: the file is missing or no model, was made by a newer layoutrt, or for another TensorRT
-            or GPU; an option is wrong; or what runs the file is not installed.
+        LayoutRTError: the file is missing or not a model, was made by a newer layoutrt, or for another
+            TensorRT or GPU; an option is wrong; or what runs the file is not installed.
     """
 
     def __init__(
@@ -73,7 +81,7 @@ class Session:
             raise LayoutRTError(f"threads must be at least 1, got {threads}")
         if threads is not None and threads > MAX_THREADS:
             raise LayoutRTError(f"threads must be at most {MAX_THREADS}, got {threads}")
-        self.path = Path(model)
+        self.path = _model_path(model)
         if is_engine(self.path) and not opens_engines():
             from layoutrt.runtime.tensorrt_py import TensorRTModel
 
@@ -289,3 +297,10 @@ class Session:
                 "TensorRT's headers and CUDA and reinstall layoutrt, so that the native library has TensorRT"
             )
         return model
+
+
+def _model_path(model: str | Path) -> Path:
+    """The file of a shipped model, or the path as given: what runs a file says what is wrong with it."""
+    path = Path(model)
+    is_name = path.name == str(model) and not path.suffix
+    return resolve_model(model) if is_name else path

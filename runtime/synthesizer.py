@@ -21,27 +21,33 @@ IGNORED = 255
 
 
 class Synthesizer:
-    """Renders layouts with an exported generator.
+    """Renders layouts with an exported generator, and checks that they fit it.
 
     Args:
         model: name of a shipped model, or path of an ONNX file or an engine.
         threads: threads of one run; None for one per processor.
 
     Attributes:
-        name: of the model, for messages.
-        label_set: what labels mean.
+        name: name of the model, for messages.
+        label_set: the classes of its layouts.
         size: (height, width) in pixels; None where the model takes any size.
-        size_multiple: what height and width are multiples of.
-        trained_size: (height, width) that it was trained at, the size to choose where any is possible.
+        size_multiple: number that height and width must be multiples of.
+        trained_size: (height, width) that it was trained at, the best choice where any size is possible.
         needs_instances: whether ``render`` needs instance ids.
         latent: length of the latent ``z`` that ``render`` needs; 0 for none.
         keeps_layout: whether ``set_layout`` and ``render_latent`` can be used: the model was exported with
             ``--cache-layout``.
-        is_native: whether a session of the model can be part of a native pipeline.
-        backend: what runs the model.
+        is_native: whether the model runs in the native library, as a `Pipeline` needs it.
+        backend: library, instruction set and threads that run the model.
 
     Raises:
-        LayoutRTError: the model cannot be loaded, or is no generator.
+        LayoutRTError: the model cannot be loaded, or is not a generator.
+
+    Example:
+        >>> synthesizer = Synthesizer("camvid-edge")
+        >>> labels = np.full((192, 256), synthesizer.label_set.names.index("road"), np.uint8)
+        >>> synthesizer.render(labels).shape
+        (192, 256, 3)
     """
 
     def __init__(self, model: str | Path, *, threads: int | None = None) -> None:
@@ -77,7 +83,7 @@ class Synthesizer:
         instances: NDArray[np.int32] | None = None,
         z: NDArray[np.float32] | None = None,
     ) -> NDArray[np.uint8]:
-        """Synthesise images.
+        """Synthesize images.
 
         Args:
             labels: uint8 [H,W] or [N,H,W], class indices; 255 is "don't care" where the label set has an
@@ -118,7 +124,8 @@ class Synthesizer:
         """Compute all that depends on the layout, for any number of calls of ``render_latent``.
 
         Args:
-            labels, instances: as of ``render``; as many layouts as the model renders at a time.
+            labels: as in ``render``; as many layouts as the model renders at a time.
+            instances: as in ``render``.
 
         Raises:
             LayoutRTError: an argument does not fit the model, or it was not exported with ``--cache-layout``.
@@ -133,13 +140,13 @@ class Synthesizer:
         self._layout = labels
 
     def render_latent(self, z: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Synthesise images of the layout that was set.
+        """Synthesize images of the layout that was set.
 
         Args:
-            z: as of ``render``.
+            z: as in ``render``.
 
         Returns:
-            As ``render`` of that layout and ``z``.
+            The same images as ``render`` of that layout and ``z``.
 
         Raises:
             LayoutRTError: ``z`` does not fit the model, or no layout was set.
@@ -177,7 +184,7 @@ class Synthesizer:
             )
 
     def fitting_size(self, height: int, width: int) -> tuple[int, int]:
-        """The size to resize a layout to: the model's, or the nearest that it can make."""
+        """Size to resize a layout to, (height, width): the model's, or the nearest that it can make."""
         if self.size:
             return self.size
         step = self.size_multiple

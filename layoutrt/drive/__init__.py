@@ -30,13 +30,19 @@ class Drive:
     Iteration gives frames 0, 1, 2, ... without end.
 
     Args:
-        label_set: CamVid's.
-        height: of a frame in pixels, 16 or more.
-        width: of a frame in pixels, 16 or more.
+        label_set: that of CamVid, ``label_set("camvid")``.
+        height: height of a frame in pixels, 16 or more.
+        width: width of a frame in pixels, 16 or more.
         seed: another seed is another town.
 
     Raises:
-        LayoutRTError: another label set, or a size below 16.
+        LayoutRTError: the label set is another one, or the size is below 16.
+
+    Example:
+        >>> from layoutrt.layouts import label_set
+        >>> drive = Drive(label_set("camvid"), 192, 256, seed=7)
+        >>> drive.frame(0).shape, drive.frame(0).dtype
+        ((192, 256), dtype('uint8'))
     """
 
     def __init__(self, label_set: LabelSet, height: int, width: int, seed: int = 0) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -76,6 +75,8 @@ class Polygon(NamedTuple):
 
 def visible_polygons(camera: Camera, geometry: Geometry, bend: Bend) -> list[Polygon]:
     """Project what the camera sees of ``geometry``, s from NEAR to FAR ahead, farthest first."""
+    import cv2  # a third of the time that importing this package would take
+
     if len(geometry.counts) == 0:
         return []
     ends = np.cumsum(geometry.counts)
@@ -104,6 +105,8 @@ def visible_polygons(camera: Camera, geometry: Geometry, bend: Bend) -> list[Pol
 
 def rasterize(polygons: list[Polygon], layout: NDArray[np.uint8]) -> None:
     """Paint polygons onto ``layout``, uint8 [H,W], in order."""
+    import cv2
+
     for polygon in polygons:
         if polygon.convex:
             cv2.fillConvexPoly(layout, polygon.points, polygon.label, cv2.LINE_8, _FRACTION_BITS)

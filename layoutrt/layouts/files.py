@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,6 +53,8 @@ def write_layout(
     Raises:
         LayoutRTError: ``labels`` is no layout of this label set, or the file cannot be written.
     """
+    import cv2  # a third of the time that importing this package would take
+
     check_layout(labels, label_set)
     image = colorize(labels, label_set)[..., ::-1] if color else label_set.to_file_values(labels)
     data = cv2.imencode(".png", image)[1].tobytes()

@@ -60,6 +60,11 @@ class LabelSet:
 
     Raises:
         LayoutRTError: two classes share a name, a color or a file value, or a number is out of range.
+
+    Example:
+        >>> camvid = label_set("camvid")
+        >>> camvid.num_classes, camvid.names[3], camvid.colors[3]
+        (12, 'road', (128, 64, 128))
     """
 
     name: str

@@ -7,7 +7,6 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple, cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,6 +36,8 @@ def read_png(path: Path) -> Png:
     Raises:
         LayoutRTError: the file is absent, truncated, or no PNG.
     """
+    import cv2  # a third of the time that importing this package would take
+
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from toolchains import ROOT
 
-DOCUMENTS = ["README.md", "train/README.md", *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "train/README.md"]
+DOCUMENTS += [*sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
 COMMENTED = [
     str(path.relative_to(ROOT))
     for pattern in (

@@ -1,7 +1,9 @@
-// Runs models on one input each and writes what comes out: run_model MODEL INPUT OUTPUT [MODEL INPUT OUTPUT]...
+// Runs models on one input each and writes what comes out:
 //
-// INPUT holds the model's first input, one image; "frame" is uint8 [H,W,3], other inputs uint8 [H,W]. HEIGHT and
-// WIDTH come from the environment. OUTPUT gets the bytes of the first output.
+//   run_model MODEL INPUT OUTPUT [MODEL INPUT OUTPUT]...
+//
+// INPUT holds the model's first input, one image; "frame" is uint8 [H,W,3], other inputs uint8 [H,W]. HEIGHT
+// and WIDTH come from the environment. OUTPUT gets the bytes of the first output.
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -27,7 +29,8 @@ int main(int count, char** arguments) try {
     const std::vector<lrt_tensor> outputs =
         session.run({input}, std::vector<lrt_tensor>{layoutrt::output(info.outputs[0].name)});
     std::ofstream(arguments[i + 2], std::ios::binary)
-        .write(static_cast<const char*>(outputs[0].data), static_cast<std::streamsize>(outputs[0].size_bytes));
+        .write(static_cast<const char*>(outputs[0].data),
+               static_cast<std::streamsize>(outputs[0].size_bytes));
     std::printf("%s\n", info.backend);
   }
 } catch (const std::exception& error) {

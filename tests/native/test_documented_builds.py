@@ -54,7 +54,9 @@ SUDO = """#!/bin/sh
 [ "$1" = ldconfig ] && exec /sbin/ldconfig -n "$DESTDIR/usr/local/lib"
 exec "$@"
 """
-README, *OTHERS = native_blocks()
+BLOCKS = native_blocks()
+README = next(block for block in BLOCKS if "cmake --install build " in block.script)
+OTHERS = [block for block in BLOCKS if block is not README]
 # Those that fail last: the failure of one would make the next installation compile anew.
 OTHERS.sort(key=lambda block: "LAYOUTRT_CUDA=ON" in block.script)
 

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper
 from layoutrt import native_library
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
+from layoutrt.models import resolve_model
 from layoutrt.runtime import library
 from layoutrt.runtime.session import Session, TensorInfo
 
@@ -192,6 +193,16 @@ def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
         Session(tmp_path / "absent.onnx")
     with pytest.raises(LayoutRTError, match="is not a file"):
         Session(tmp_path)
+
+
+def test_a_shipped_model_is_opened_by_its_name_and_an_unknown_name_is_answered_with_those_there_are() -> None:
+    with Session("camvid-edge", threads=1) as session:
+        assert session.path == resolve_model("camvid-edge")
+        assert session.label_set == label_set("camvid")
+    with pytest.raises(
+        LayoutRTError, match=r"there is no model 'camvid-egde'.*camvid-edge, camvid-edge-int8"
+    ):
+        Session("camvid-egde")
 
 
 def test_a_file_that_python_may_not_read_is_refused_by_name(

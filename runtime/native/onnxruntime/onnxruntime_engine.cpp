@@ -46,8 +46,8 @@ std::string helper_affinities(int threads, const std::vector<int>& processors) {
   return list;
 }
 
-// Whether ONNX Runtime's integer kernels for this processor add up uint8 x int8 in saturating 16 bits, as those
-// for x86 without VNNI do.
+// Whether ONNX Runtime's integer kernels for this processor add up uint8 x int8 in saturating 16 bits, as
+// those for x86 without VNNI do.
 bool products_may_saturate() { return kernels::kernel_table().dot_format().values != 4; }
 
 void require_file(const char* path) {

@@ -1,0 +1,1 @@
+../../layoutrt/__init__.py
