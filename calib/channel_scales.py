@@ -14,12 +14,7 @@ from typing import NamedTuple
 import onnx
 
 from layoutrt.calib.probes import applied_kernels
-from layoutrt.operators import (
-    conv_to_image,
-    gated_predicted_conv,
-    layout_conv,
-    predicted_conv,
-)
+from layoutrt.operators.torch import conv_to_image, gated_predicted_conv, layout_conv, predicted_conv
 
 _TAPS = 9
 

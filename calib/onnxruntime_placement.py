@@ -21,8 +21,8 @@ from layoutrt.calib.affine import Levels, activation_levels, quantize_rows
 from layoutrt.calib.probes import applied_kernels
 from layoutrt.calib.ranges import Range
 from layoutrt.calib.weight_rounding import round_rows
-from layoutrt.operators import (
-    DOMAIN,
+from layoutrt.operators import DOMAIN
+from layoutrt.operators.torch import (
     gated_predicted_conv,
     predicted_conv,
     quantized_gated_predicted_conv,

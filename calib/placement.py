@@ -18,7 +18,7 @@ from layoutrt.calib.tensorrt_graph import lower
 from layoutrt.calib.tensorrt_placement import place
 from layoutrt.calib.tensorrt_rules import violations
 from layoutrt.calib.weight_layout import to_ohwi
-from layoutrt.operators import gated_predicted_conv, predicted_conv
+from layoutrt.operators.torch import gated_predicted_conv, predicted_conv
 
 WithIslands = tuple[onnx.ModelProto, dict[str, str]]
 """A model in FP16, and its nodes that compute in float32, with the reason."""

@@ -11,7 +11,8 @@ from onnx import TensorProto, helper
 from onnx.external_data_helper import set_external_data
 
 from layoutrt.files import temporary_folder
-from layoutrt.operators import DOMAIN, gated_predicted_conv, predicted_conv
+from layoutrt.operators import DOMAIN
+from layoutrt.operators.torch import gated_predicted_conv, predicted_conv
 from layoutrt.runtime.session import Session
 
 _SMALL_TENSOR_BYTES = 1024

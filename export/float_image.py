@@ -6,7 +6,8 @@ import onnx
 import onnx.inliner
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.operators import DOMAIN, conv_to_image
+from layoutrt.operators import DOMAIN
+from layoutrt.operators.torch import conv_to_image
 
 
 def with_float_image(model: onnx.ModelProto) -> onnx.ModelProto:

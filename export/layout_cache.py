@@ -18,7 +18,8 @@ import onnx
 from onnx import helper
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.operators import DOMAIN, gated_predicted_conv, predicted_conv, spatially_varying_conv
+from layoutrt.operators import DOMAIN
+from layoutrt.operators.torch import gated_predicted_conv, predicted_conv, spatially_varying_conv
 
 LATENT = "z"
 """The input that the render half keeps."""

@@ -24,10 +24,8 @@ from layoutrt.files import check_not_inputs, file_digest
 from layoutrt.graph_cost import Cost, graph_cost
 from layoutrt.layouts import LabelSet
 from layoutrt.onnx_file import save_model
-from layoutrt.operators import (
-    BODY_OPSET,
-    DOMAIN,
-    VERSION,
+from layoutrt.operators import BODY_OPSET, DOMAIN, VERSION
+from layoutrt.operators.torch import (
     conv_to_image,
     gated_predicted_conv,
     layout_conv,

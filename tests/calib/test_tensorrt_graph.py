@@ -95,7 +95,7 @@ def test_plugins_have_the_attributes_by_which_they_are_found(case) -> None:
 
 
 def test_plugin_names_are_those_of_the_operators() -> None:
-    names = {importlib.import_module(f"layoutrt.operators.{module}").NAME for module in MODULES}
+    names = {importlib.import_module(f"layoutrt.operators.torch.{module}").NAME for module in MODULES}
     assert set(plugins.PLUGINS) <= names
 
 

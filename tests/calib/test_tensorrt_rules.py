@@ -17,7 +17,7 @@ from layoutrt.calib.weight_layout import to_ohwi
 from layoutrt.drive import Drive
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
-from layoutrt.operators import predicted_conv
+from layoutrt.operators.torch import predicted_conv
 
 
 @pytest.fixture(scope="module")

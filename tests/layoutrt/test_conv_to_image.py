@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from layoutrt.operators import BODY_OPSET, DOMAIN, conv_to_image
+from layoutrt.operators import BODY_OPSET, DOMAIN
+from layoutrt.operators.torch import conv_to_image
 from layoutrt.runtime.library import operator_library
 
 NAMES = ("x", "weight", "bias", "y")

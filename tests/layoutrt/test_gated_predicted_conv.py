@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from layoutrt.operators import BODY_OPSET, DOMAIN, gated_predicted_conv, predicted_conv
+from layoutrt.operators import BODY_OPSET, DOMAIN
+from layoutrt.operators.torch import gated_predicted_conv, predicted_conv
 from layoutrt.runtime.library import operator_library
 
 NAMES = [parameter.name for parameter in gated_predicted_conv.SCHEMA.inputs]

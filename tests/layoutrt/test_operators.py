@@ -14,8 +14,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from layoutrt.operators import BODY_OPSET, DOMAIN, layout_conv, predicted_conv, spatially_varying_conv
-from layoutrt.operators.layout_conv import table_from_weight, weight_from_table
+from layoutrt.operators import BODY_OPSET, DOMAIN
+from layoutrt.operators.torch import layout_conv, predicted_conv, spatially_varying_conv
+from layoutrt.operators.torch.layout_conv import table_from_weight, weight_from_table
 from layoutrt.runtime.library import operator_library
 from layoutrt.runtime.session import Session
 

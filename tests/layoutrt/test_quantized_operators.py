@@ -12,13 +12,8 @@ import torch
 from onnx import helper, numpy_helper
 from torch import Tensor
 
-from layoutrt.operators import (
-    BODY_OPSET,
-    DOMAIN,
-    predicted_conv,
-    quantized_gated_predicted_conv,
-    quantized_predicted_conv,
-)
+from layoutrt.operators import BODY_OPSET, DOMAIN
+from layoutrt.operators.torch import predicted_conv, quantized_gated_predicted_conv, quantized_predicted_conv
 from layoutrt.runtime.library import operator_library
 
 SHAPES = [(1, 1, 1, 1), (1, 3, 7, 1), (2, 5, 6, 8), (3, 17, 5, 11), (1, 2, 3, 70)]

@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from onnx.defs import OpSchema
 from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION, cuda, native, triton
+from layoutrt.operators import DOMAIN, VERSION
 from layoutrt.operators.onnx_text import FLOATING_POINT, parse_function
+from layoutrt.operators.torch.backends import cuda, native, triton
 
 NAME = "LayoutConv"
 
@@ -79,7 +80,7 @@ def layout_conv(labels: Tensor, table: Tensor, bias: Tensor, stride: int = 1) ->
     k = kernel_size(table)
     bias = bias.to(table.dtype)
     if triton.serves(table) and not cuda.preferred(NAME, table.dtype, table):
-        from layoutrt.operators.triton import layout_conv as kernels
+        from layoutrt.operators.torch.backends.triton import layout_conv as kernels
 
         return kernels.forward(labels, table, bias, stride)
     if k in cuda.KERNEL_SIZES and labels.dtype == torch.uint8 and labels.numel() and cuda.serves(table):
@@ -109,7 +110,7 @@ def _(labels: Tensor, table: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
 @torch.library.custom_op("layoutrt::layout_conv_backward", mutates_args=())
 def _backward(grad: Tensor, labels: Tensor, table: Tensor, stride: int) -> tuple[Tensor, Tensor]:
     if triton.serves(grad, table):
-        from layoutrt.operators.triton import layout_conv as kernels
+        from layoutrt.operators.torch.backends.triton import layout_conv as kernels
 
         return kernels.backward(grad, labels, table, stride)
     grad = grad.to(table.dtype)

@@ -18,9 +18,10 @@ import torch.nn.functional as F
 from onnx.defs import OpSchema
 from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION, gated_predicted_conv, quantized_predicted_conv
+from layoutrt.operators import DOMAIN, VERSION
 from layoutrt.operators.onnx_text import parse_function
-from layoutrt.operators.quantized_predicted_conv import quantize
+from layoutrt.operators.torch import gated_predicted_conv, quantized_predicted_conv
+from layoutrt.operators.torch.quantized_predicted_conv import quantize
 
 NAME = "QuantizedGatedPredictedConv"
 

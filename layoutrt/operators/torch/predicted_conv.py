@@ -16,9 +16,11 @@ import torch.nn.functional as F
 from onnx.defs import OpSchema
 from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION, cuda, native, precision
-from layoutrt.operators import spatially_varying_conv as svc
+from layoutrt.operators import DOMAIN, VERSION
 from layoutrt.operators.onnx_text import AFFINE_PARAMETERS, FLOATING_POINT, parse_function
+from layoutrt.operators.torch import precision
+from layoutrt.operators.torch import spatially_varying_conv as svc
+from layoutrt.operators.torch.backends import cuda, native
 
 NAME = "PredictedConv"
 
@@ -58,7 +60,7 @@ def predicted_conv(
 ) -> Tensor:
     """The operator for training: the predicted kernels never exist whole, forward or backward.
 
-    Arguments and result are those of `reference`; `layoutrt.operators.precision` says how types may differ.
+    Arguments and result are those of `reference`; `precision` says how types may differ.
     On CPU the native library predicts and applies the kernels of a few pixels at a time (``k = 3``; ``p = 1``
     or 3 forward, 1 backward), and so does the CUDA library forward. Elsewhere a few channels at a time are
     predicted by a convolution of torch and applied by `spatially_varying_conv`. The gradient predicts them

@@ -15,8 +15,10 @@ import torch.nn.functional as F
 from onnx.defs import OpSchema
 from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION, cuda, native, precision, triton
+from layoutrt.operators import DOMAIN, VERSION
 from layoutrt.operators.onnx_text import AFFINE_PARAMETERS, FLOATING_POINT, parse_function
+from layoutrt.operators.torch import precision
+from layoutrt.operators.torch.backends import cuda, native, triton
 
 NAME = "SpatiallyVaryingConv"
 
@@ -66,7 +68,7 @@ def spatially_varying_conv(
 ) -> Tensor:
     """The operator for training: ``x`` is never unfolded, forward or backward.
 
-    Arguments and result are those of `reference`; `layoutrt.operators.precision` says how types may differ.
+    Arguments and result are those of `reference`; `precision` says how types may differ.
     On CPU it is computed by the native library, on CUDA by Triton or by the CUDA library, as
     `cuda.PREFERRED` says; where those are missing or do not have the type (float64), by one fused
     multiply-add of torch per tap.
@@ -79,7 +81,7 @@ def forward(x: Tensor, w: Tensor, scale: Tensor | None, shift: Tensor | None) ->
     k = kernel_size(x, w)
     result = precision.result_dtype(x, w)
     if triton.serves(x, w) and not cuda.preferred(NAME, result, x, w):
-        from layoutrt.operators.triton import spatially_varying_conv as kernels
+        from layoutrt.operators.torch.backends.triton import spatially_varying_conv as kernels
 
         return kernels.forward(x, w, k, scale, shift, result)
     dtype = precision.compute_dtype(x, w)
@@ -119,7 +121,7 @@ def gradients(
     """Gradients of the operator for ``x``, ``w``, ``scale`` and ``shift``, each of its argument's type."""
     k = kernel_size(x, w)
     if triton.serves(grad, x, w):
-        from layoutrt.operators.triton import spatially_varying_conv as kernels
+        from layoutrt.operators.torch.backends.triton import spatially_varying_conv as kernels
 
         return kernels.backward(grad, x, w, k, scale, shift)
     dtype = precision.compute_dtype(x, w)

@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from onnx.defs import OpSchema
 from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION, predicted_conv
+from layoutrt.operators import DOMAIN, VERSION
 from layoutrt.operators.onnx_text import FLOATING_POINT, parse_function
+from layoutrt.operators.torch import predicted_conv
 
 NAME = "GatedPredictedConv"
 

@@ -17,8 +17,9 @@ import torch
 from onnx.defs import OpSchema
 from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION, predicted_conv
+from layoutrt.operators import DOMAIN, VERSION
 from layoutrt.operators.onnx_text import AFFINE_PARAMETERS, parse_function
+from layoutrt.operators.torch import predicted_conv
 
 NAME = "QuantizedPredictedConv"
 
