@@ -1,25 +1,15 @@
-"""``LayoutConv``: the convolution of a one-hot layout, as table look-ups.
-
-``LayoutConv(labels, table, bias)`` equals ``Conv(OneHot(labels), weight, bias)`` with zero padding ``k//2``,
-where ``table[l, t, c] = weight[c, l, t//k, t%k]``; a label >= L contributes nothing. The one-hot tensor never
-exists: at 256x256 with 184 classes it would take 48 MB.
-"""
+"""`layoutrt.operators.layout_conv` in torch: the convolution of a one-hot layout, as table look-ups."""
 
 from __future__ import annotations
 
 import math
 
-import onnx
 import torch
 import torch.nn.functional as F
-from onnx.defs import OpSchema
 from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION
-from layoutrt.operators.onnx_text import FLOATING_POINT, parse_function
+from layoutrt.operators.layout_conv import LAYOUT_CONV
 from layoutrt.operators.torch.backends import cuda, native, triton
-
-NAME = "LayoutConv"
 
 
 def kernel_size(table: Tensor) -> int:
@@ -30,7 +20,9 @@ def kernel_size(table: Tensor) -> int:
     """
     k = math.isqrt(table.shape[1])
     if k * k != table.shape[1] or k % 2 == 0:
-        raise ValueError(f"{NAME}: table must be [L, k*k, C] for an odd k; got {list(table.shape)}")
+        raise ValueError(
+            f"{LAYOUT_CONV.name}: table must be [L, k*k, C] for an odd k; got {list(table.shape)}"
+        )
     return k
 
 
@@ -79,7 +71,7 @@ def layout_conv(labels: Tensor, table: Tensor, bias: Tensor, stride: int = 1) ->
     """
     k = kernel_size(table)
     bias = bias.to(table.dtype)
-    if triton.serves(table) and not cuda.preferred(NAME, table.dtype, table):
+    if triton.serves(table) and not cuda.preferred(LAYOUT_CONV.name, table.dtype, table):
         from layoutrt.operators.torch.backends.triton import layout_conv as kernels
 
         return kernels.forward(labels, table, bias, stride)
@@ -142,43 +134,3 @@ def _autograd(ctx, grad):  # type: ignore[no-untyped-def]
 
 
 layout_conv.register_autograd(_autograd, setup_context=_setup_context)
-
-
-SCHEMA = OpSchema(
-    NAME,
-    DOMAIN,
-    VERSION,
-    doc=__doc__,
-    inputs=[
-        OpSchema.FormalParameter("labels", "tensor(uint8)", "Class indices, [N, H, W]."),
-        OpSchema.FormalParameter("table", "T", "[L, k*k, C]: a row of channels for each label and tap."),
-        OpSchema.FormalParameter("bias", "T", "[C]."),
-    ],
-    outputs=[OpSchema.FormalParameter("y", "T", "[N, C, ceil(H/s), ceil(W/s)].")],
-    type_constraints=[FLOATING_POINT],
-    attributes=[
-        OpSchema.Attribute("strides", OpSchema.AttrType.INTS, "[s, s] with s = 1 or 2.", required=True)
-    ],
-)
-
-
-def function_body(k: int = 3) -> onnx.FunctionProto:
-    """The operator as an ONNX function of standard operators, for files with kernel size ``k``."""
-    p = k // 2
-    return parse_function(
-        NAME,
-        ["labels", "table", "bias"],
-        "y",
-        [
-            "index = Cast <to = 7> (labels)",
-            "depth = Shape <start = 0, end = 1> (table)",
-            "off_on_int = Constant <value_ints = [0, 1]> ()",
-            "off_on = CastLike(off_on_int, table)",
-            "one_hot = OneHot <axis = 1> (index, depth, off_on)",
-            "by_channel = Transpose <perm = [2, 0, 1]> (table)",
-            f"kernel_shape = Constant <value_ints = [0, 0, {k}, {k}]> ()",
-            "weight = Reshape(by_channel, kernel_shape)",
-            f"y = Conv <pads = [{p}, {p}, {p}, {p}], strides: ints = @strides> (one_hot, weight, bias)",
-        ],
-        attributes=["strides"],
-    )

@@ -1,28 +1,17 @@
-"""``PredictedConv``: predict a kernel for every pixel and apply it, without storing the kernels.
-
-``PredictedConv(x, h, weight, bias, scale, shift)`` equals
-``SpatiallyVaryingConv(x, Conv(h, weight, bias), scale, shift)``, the convolution padded with ``p//2`` zeros.
-The predicted kernels of one layer of the paper's generator take 151 MB at 256x256 in float32; native kernels
-compute a strip of them in registers, use it and drop it.
-"""
+"""`layoutrt.operators.predicted_conv` in torch: predict a kernel for every pixel and apply it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import onnx
 import torch
 import torch.nn.functional as F
-from onnx.defs import OpSchema
 from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION
-from layoutrt.operators.onnx_text import AFFINE_PARAMETERS, FLOATING_POINT, parse_function
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
 from layoutrt.operators.torch import precision
 from layoutrt.operators.torch import spatially_varying_conv as svc
 from layoutrt.operators.torch.backends import cuda, native
-
-NAME = "PredictedConv"
 
 
 def reference(
@@ -114,7 +103,7 @@ def _has_native(x: Tensor, h: Tensor, weight: Tensor, predictor_sizes: tuple[int
 
 def _on_cuda(x: Tensor, h: Tensor, weight: Tensor) -> bool:
     served = weight.shape[0] == 9 * x.shape[1] and weight.shape[-1] in cuda.PREDICTOR_SIZES
-    return served and cuda.preferred(NAME, precision.result_dtype(x, h), x, h, weight)
+    return served and cuda.preferred(PREDICTED_CONV.name, precision.result_dtype(x, h), x, h, weight)
 
 
 def _predict(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -242,35 +231,3 @@ def _autograd(ctx, grad):  # type: ignore[no-untyped-def]
 
 
 predicted_conv.register_autograd(_autograd, setup_context=_setup_context)
-
-
-SCHEMA = OpSchema(
-    NAME,
-    DOMAIN,
-    VERSION,
-    doc=__doc__,
-    inputs=[
-        OpSchema.FormalParameter("x", "T", "Input, [N, C, H, W]."),
-        OpSchema.FormalParameter("h", "T", "Features that the kernels are predicted from, [N, J, H, W]."),
-        OpSchema.FormalParameter("weight", "T", "Weight of the predictor, [C*k*k, J, p, p]."),
-        OpSchema.FormalParameter("bias", "T", "Bias of the predictor, [C*k*k]."),
-        *AFFINE_PARAMETERS,
-    ],
-    outputs=[OpSchema.FormalParameter("y", "T", "Output, [N, C, H, W].")],
-    type_constraints=[FLOATING_POINT],
-)
-
-
-def function_body(k: int = 3, p: int = 3, with_affine: bool = True) -> onnx.FunctionProto:
-    """The operator as an ONNX function of standard operators, for files with these kernel sizes."""
-    pad = p // 2
-    inputs = ["x", "h", "weight", "bias"] + (["scale", "shift"] if with_affine else [])
-    return parse_function(
-        NAME,
-        inputs,
-        "y",
-        [
-            f"w = Conv <pads = [{pad}, {pad}, {pad}, {pad}]> (h, weight, bias)",
-            *svc.body_nodes(k, with_affine),
-        ],
-    )

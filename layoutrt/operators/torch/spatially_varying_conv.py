@@ -1,26 +1,16 @@
-"""``SpatiallyVaryingConv``: a depthwise convolution with a different kernel at every pixel.
-
-``y[n,c,i,j] = sum_t w[n, c*k*k + t, i, j] * x^[n, c, i + t//k - k//2, j + t%k - k//2]``, where ``x^`` is
-``scale[c] * x + shift[c]`` inside the image (``x`` itself without them) and 0 outside. This is the
-conditional convolution of CC-FPSE (arXiv 1910.06809, section 3.1) with the norm before it folded in.
-"""
+"""`layoutrt.operators.spatially_varying_conv` in torch: a depthwise convolution by pixel."""
 
 from __future__ import annotations
 
 import math
 
-import onnx
 import torch
 import torch.nn.functional as F
-from onnx.defs import OpSchema
 from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION
-from layoutrt.operators.onnx_text import AFFINE_PARAMETERS, FLOATING_POINT, parse_function
+from layoutrt.operators.spatially_varying_conv import SPATIALLY_VARYING_CONV
 from layoutrt.operators.torch import precision
 from layoutrt.operators.torch.backends import cuda, native, triton
-
-NAME = "SpatiallyVaryingConv"
 
 
 def kernel_size(x: Tensor, w: Tensor) -> int:
@@ -33,7 +23,8 @@ def kernel_size(x: Tensor, w: Tensor) -> int:
     k = math.isqrt(taps)
     if rest or k * k != taps or k % 2 == 0 or w.shape[0] != x.shape[0] or w.shape[2:] != x.shape[2:]:
         raise ValueError(
-            f"{NAME}: w must be [N, C*k*k, H, W] for x {list(x.shape)} and an odd k; got {list(w.shape)}"
+            f"{SPATIALLY_VARYING_CONV.name}: w must be [N, C*k*k, H, W] for x {list(x.shape)} and an odd k; "
+            f"got {list(w.shape)}"
         )
     return k
 
@@ -80,7 +71,7 @@ def forward(x: Tensor, w: Tensor, scale: Tensor | None, shift: Tensor | None) ->
     """`spatially_varying_conv` without its place in torch's dispatcher, for operators made of it."""
     k = kernel_size(x, w)
     result = precision.result_dtype(x, w)
-    if triton.serves(x, w) and not cuda.preferred(NAME, result, x, w):
+    if triton.serves(x, w) and not cuda.preferred(SPATIALLY_VARYING_CONV.name, result, x, w):
         from layoutrt.operators.torch.backends.triton import spatially_varying_conv as kernels
 
         return kernels.forward(x, w, k, scale, shift, result)
@@ -202,63 +193,3 @@ def _autograd(ctx, grad):  # type: ignore[no-untyped-def]
 
 
 spatially_varying_conv.register_autograd(_autograd, setup_context=_setup_context)
-
-
-SCHEMA = OpSchema(
-    NAME,
-    DOMAIN,
-    VERSION,
-    doc=__doc__,
-    inputs=[
-        OpSchema.FormalParameter("x", "T", "Input, [N, C, H, W]."),
-        OpSchema.FormalParameter("w", "T", "A kernel for every pixel and channel, [N, C*k*k, H, W]."),
-        *AFFINE_PARAMETERS,
-    ],
-    outputs=[OpSchema.FormalParameter("y", "T", "Output, [N, C, H, W].")],
-    type_constraints=[FLOATING_POINT],
-)
-
-
-def body_nodes(k: int, with_affine: bool) -> list[str]:
-    """Standard-operator nodes that compute ``y`` from ``x``, ``w`` (and ``scale``, ``shift``)."""
-    p = k // 2
-    nodes = ["axes = Constant <value_ints = [1, 2]> ()"]
-    if with_affine:
-        nodes += [
-            "scale_c11 = Unsqueeze(scale, axes)",
-            "shift_c11 = Unsqueeze(shift, axes)",
-            "scaled = Mul(x, scale_c11)",
-            "source = Add(scaled, shift_c11)",
-        ]
-    else:
-        nodes += ["source = Identity(x)"]
-    nodes += [
-        f"pads = Constant <value_ints = [0, 0, {p}, {p}, 0, 0, {p}, {p}]> ()",
-        "padded = Pad(source, pads)",
-        "channels = Shape <start = 0, end = 2> (x)",
-        "size = Shape <start = 2, end = 4> (x)",
-        f"tap_count = Constant <value_ints = [{k * k}]> ()",
-        "kernel_shape = Concat <axis = 0> (channels, tap_count, size)",
-        "kernels = Reshape(w, kernel_shape)",
-        "spatial = Constant <value_ints = [2, 3]> ()",
-    ]
-    for t in range(k * k):
-        nodes += [
-            f"start_{t} = Constant <value_ints = [{t // k}, {t % k}]> ()",
-            f"end_{t} = Add(start_{t}, size)",
-            f"window_{t} = Slice(padded, start_{t}, end_{t}, spatial)",
-            f"index_{t} = Constant <value_int = {t}> ()",
-            f"kernel_{t} = Gather <axis = 2> (kernels, index_{t})",
-            f"product_{t} = Mul(window_{t}, kernel_{t})",
-        ]
-    nodes += [f"y = Sum({', '.join(f'product_{t}' for t in range(k * k))})"]
-    return nodes
-
-
-def function_body(k: int = 3, with_affine: bool = True) -> onnx.FunctionProto:
-    """The operator as an ONNX function of standard operators, for files with kernel size ``k``.
-
-    A file carries one body per operator, so all its nodes have ``scale`` and ``shift`` or none has.
-    """
-    inputs = ["x", "w", "scale", "shift"] if with_affine else ["x", "w"]
-    return parse_function(NAME, inputs, "y", body_nodes(k, with_affine))
