@@ -40,7 +40,7 @@ _SCHEMA = OpSchema(
 )
 
 
-def _body(with_y: bool) -> onnx.FunctionProto:
+def _body(with_y: bool = True) -> onnx.FunctionProto:
     """The operator as an ONNX function of standard operators.
 
     Args:
