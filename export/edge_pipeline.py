@@ -22,7 +22,14 @@ from layoutrt.export.folding import fold_normed_conv
 from layoutrt.export.pipeline import GeneratorPipeline
 from layoutrt.layouts import LabelSet
 from layoutrt.train.networks.conditional_block import LEAKY_SLOPE
-from layoutrt.train.networks.edge_generator import LEVELS, EdgeBlock, EdgeGenerator, EdgeLevel
+from layoutrt.train.networks.edge_generator import (
+    LEVELS,
+    EdgeBlock,
+    EdgeGenerator,
+    EdgeLevel,
+    smooth_kernel,
+    styled,
+)
 
 
 class FoldedBlock(nn.Module):
@@ -55,6 +62,19 @@ class FoldedLevel(nn.Module):
         return x
 
 
+class Doubled(nn.Module):
+    """`layoutrt.train.networks.edge_generator.doubled` with its filter as a constant."""
+
+    def __init__(self, channels: int, smooth: bool) -> None:
+        super().__init__()
+        self.kernel = nn.Buffer(smooth_kernel(channels)) if smooth else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[N, C, H, W]`` -> ``[N, C, 2H, 2W]``."""
+        x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        return x if self.kernel is None else F.conv2d(x, self.kernel, padding=1, groups=x.shape[1])
+
+
 class EdgePipeline(GeneratorPipeline):
     """The edge generator.
 
@@ -67,6 +87,7 @@ class EdgePipeline(GeneratorPipeline):
         super().__init__(generator.config, label_set)
         classes = generator.config.num_classes
         self.head = conditioned(generator.head, classes)
+        self.style = generator.style
         first, *down = generator.context.down
         self.enter = Conditioned(*fold_normed_conv(first), classes, stride=2)  # type: ignore[arg-type]
         self.down = nn.ModuleList(FoldedConv(*fold_normed_conv(conv), 2) for conv in down)  # type: ignore[arg-type]
@@ -74,6 +95,8 @@ class EdgePipeline(GeneratorPipeline):
         self.lateral, self.up = fold(generator.context.lateral), fold(generator.context.up)
         self.levels = nn.ModuleList(FoldedLevel(level, classes) for level in generator.levels)  # type: ignore[arg-type]
         self.reduce = nn.ModuleList(FoldedConv(conv.weight, conv.bias) for conv in generator.reduce)  # type: ignore[arg-type]
+        smooth = generator.config.upsampling == "smooth"
+        self.doublings = nn.ModuleList(Doubled(conv.out_channels, smooth) for conv in generator.reduce)  # type: ignore[arg-type]
         self.to_full = FoldedConv(generator.to_full.weight, generator.to_full.bias)
         self.shuffle = PixelShuffle(generator.to_full.out_channels // 4, 2)
         self.full_condition = conditioned(generator.full_condition, classes)
@@ -87,10 +110,12 @@ class EdgePipeline(GeneratorPipeline):
         sampled = lambda stride: None if edges is None else nearest(edges, stride)  # noqa: E731
         x = self.head(nearest(labels, LEVELS[0].stride), sampled(LEVELS[0].stride))
         context = self.context(labels, edges)
+        styles = self.style(z) if self.style is not None and z is not None else None
         for k, level in enumerate(self.levels):
             stride = LEVELS[k].stride
-            if k:
-                x = F.interpolate(self.reduce[k - 1](x), scale_factor=2.0, mode="nearest")
+            x = self.reduce[k - 1](x) if k else x
+            x = styled(x, styles[k]) if styles else x
+            x = self.doublings[k - 1](x) if k else x
             condition = context[k] if edges is None else torch.cat([nearest(edges, stride), context[k]], 1)
             x = level(x, nearest(labels, stride), condition)
         x = self.shuffle(self.to_full(F.leaky_relu(x, LEAKY_SLOPE)))

@@ -68,7 +68,7 @@ class CheckpointRenderer:
         self.generator, self.label_set, _ = load_generator(path)
         config = self.generator.config
         self.trained_size = (config.image_height, config.image_width)
-        self.size = self.trained_size if config.latent else None
+        self.size = self.trained_size if config.fixed_size else None
         self.size_multiple = config.size_multiple
         self.needs_instances, self.latent = config.instance_edges, config.latent
         self.backend = f"torch {torch.__version__} CPU, {torch.get_num_threads()} threads"

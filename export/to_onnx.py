@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from layoutrt import __version__
 from layoutrt.errors import LayoutRTError, require
-from layoutrt.export.layout_cache import Halves, render_path, require_latent, split_model
+from layoutrt.export.encoder_pipeline import EncoderPipeline
+from layoutrt.export.layout_cache import LATENT, Halves, render_path, require_latent, split_model
 from layoutrt.export.pipelines import inference_pipeline
 from layoutrt.export.segmenter_pipeline import SegmenterPipeline
 from layoutrt.files import check_not_inputs, file_digest
@@ -30,10 +31,11 @@ from layoutrt.operators.gated_predicted_conv import ALPHA, GATED_PREDICTED_CONV
 from layoutrt.operators.layout_conv import LAYOUT_CONV
 from layoutrt.operators.predicted_conv import PREDICTED_CONV
 from layoutrt.operators.spatially_varying_conv import SPATIALLY_VARYING_CONV
-from layoutrt.train.checkpoint import checkpoint_kind, load_generator, load_segmenter
+from layoutrt.train.checkpoint import checkpoint_kind, load_encoder, load_generator, load_segmenter
+from layoutrt.train.networks.encoder_config import EncoderConfig
 from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.registry import AnyGenerator
-from layoutrt.train.networks.segmenter import Segmenter
+from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
 
 FORMAT = 1
 """Version of the file contract: inputs, outputs and metadata keys."""
@@ -78,7 +80,7 @@ def export_onnx(
     cache_layout: bool = False,
     compare: bool = True,
 ) -> ExportReport:
-    """Export a generator or a segmenter.
+    """Export a generator, a segmenter or an image encoder.
 
     Args:
         checkpoint: its safetensors file.
@@ -95,7 +97,10 @@ def export_onnx(
         LayoutRTError: the checkpoint cannot be read, or cannot make that size.
     """
     check_not_inputs([out], [checkpoint])
-    segmenter = checkpoint_kind(checkpoint) == "segmenter"
+    kind = checkpoint_kind(checkpoint)
+    if kind == "encoder":
+        return _export_encoder(checkpoint, out, size=size, dynamic=dynamic, batch=batch)
+    segmenter = kind == "segmenter"
     network, labels, provenance = (load_segmenter if segmenter else load_generator)(checkpoint)
     config = network.config
     if cache_layout:
@@ -110,20 +115,7 @@ def export_onnx(
         _check_latent(checkpoint, network.config, size, dynamic)
         model = generator_model(network, labels, size=size, dynamic=dynamic, batch=batch)
         straight = graph_cost(straight_model(network, size), size) if compare else None
-    set_metadata(
-        model,
-        {
-            "layoutrt.format": str(FORMAT),
-            "layoutrt.version": __version__,
-            "layoutrt.kind": "segmenter" if segmenter else "generator",
-            "layoutrt.label_set": labels.to_json(),
-            "layoutrt.config": json.dumps(config.to_dict()),
-            "layoutrt.provenance": json.dumps(provenance),
-            "layoutrt.checkpoint_sha256": file_digest(checkpoint),
-            "layoutrt.precision": "fp32",
-            "layoutrt.size": f"{size[0]}x{size[1]}",
-        },
-    )
+    _describe(model, checkpoint, "segmenter" if segmenter else "generator", labels, config, provenance, size)
     cost = graph_cost(model, size)
     if not cache_layout:
         save_model(model, out)
@@ -134,6 +126,50 @@ def export_onnx(
     save_model(halves.render, render_path(out))
     save_model(halves.layout, out)
     return ExportReport(Path(out), size, cost, straight, report)
+
+
+def _export_encoder(
+    checkpoint: str | Path, out: str | Path, *, size: tuple[int, int] | None, dynamic: bool, batch: int
+) -> ExportReport:
+    encoder, labels, provenance = load_encoder(checkpoint)
+    config = encoder.config
+    size = size or (config.image_height, config.image_width)
+    if dynamic:
+        raise LayoutRTError(
+            f"{checkpoint} is an image encoder, which resizes pictures itself: its graph has one size; "
+            "leave --size dynamic out and resize pictures to that of the generator"
+        )
+    example = {"image": torch.zeros((batch, *size, 3), dtype=torch.uint8)}
+    model = _to_model(EncoderPipeline(encoder).eval(), example, ["mean", "log_variance"])
+    onnx.checker.check_model(model)
+    _describe(model, checkpoint, "encoder", labels, config, provenance, size)
+    save_model(model, out)
+    return ExportReport(Path(out), size, graph_cost(model, size), None)
+
+
+def _describe(
+    model: onnx.ModelProto,
+    checkpoint: str | Path,
+    kind: str,
+    labels: LabelSet,
+    config: GeneratorConfig | SegmenterConfig | EncoderConfig,
+    provenance: dict[str, Any],
+    size: tuple[int, int],
+) -> None:
+    set_metadata(
+        model,
+        {
+            "layoutrt.format": str(FORMAT),
+            "layoutrt.version": __version__,
+            "layoutrt.kind": kind,
+            "layoutrt.label_set": labels.to_json(),
+            "layoutrt.config": json.dumps(config.to_dict()),
+            "layoutrt.provenance": json.dumps(provenance),
+            "layoutrt.checkpoint_sha256": file_digest(checkpoint),
+            "layoutrt.precision": "fp32",
+            "layoutrt.size": f"{size[0]}x{size[1]}",
+        },
+    )
 
 
 def _halves_report(halves: Halves, out: str | Path, size: tuple[int, int]) -> HalvesReport:
@@ -157,7 +193,7 @@ def _check_weights(checkpoint: str | Path, network: nn.Module) -> None:
 def _check_latent(
     checkpoint: str | Path, config: GeneratorConfig, size: tuple[int, int], dynamic: bool
 ) -> None:
-    if config.latent and (dynamic or size != (config.image_height, config.image_width)):
+    if config.fixed_size and (dynamic or size != (config.image_height, config.image_width)):
         raise LayoutRTError(
             f"{checkpoint} has a latent and makes one size only; export it with "
             f"--size {config.image_height}x{config.image_width}"
@@ -169,7 +205,7 @@ def segmenter_model(
 ) -> onnx.ModelProto:
     """The segmenter's pipeline as an ONNX model of standard operators; see `generator_model`."""
     example = {"frame": torch.zeros((batch, *size, 3), dtype=torch.uint8)}
-    model = _to_model(SegmenterPipeline(segmenter, labels).eval(), example, "labels")
+    model = _to_model(SegmenterPipeline(segmenter, labels).eval(), example, ["labels"])
     if dynamic:
         _open_dims(model)
     onnx.checker.check_model(model)
@@ -195,7 +231,7 @@ def generator_model(
         example["instances"] = torch.zeros(shape, dtype=torch.int32)
     if config.latent:
         example["z"] = torch.zeros(batch, config.latent)
-    model = _to_model(inference_pipeline(generator, labels).eval(), example, "image")
+    model = _to_model(inference_pipeline(generator, labels).eval(), example, ["image"])
     if dynamic:
         _open_dims(model)
     p = config.predictor_kernel
@@ -214,7 +250,7 @@ def straight_model(generator: AnyGenerator, size: tuple[int, int]) -> onnx.Model
     example = {"semantics": torch.zeros(1, config.semantic_channels, *size)}
     if config.latent:
         example["z"] = torch.zeros(1, config.latent)
-    model = _to_model(generator.eval(), example, "image")
+    model = _to_model(generator.eval(), example, ["image"])
     p = config.predictor_kernel
     model.functions.extend(
         [
@@ -231,7 +267,7 @@ def set_metadata(model: onnx.ModelProto, values: dict[str, str]) -> None:
     model.producer_name, model.producer_version = "layoutrt", __version__
 
 
-def _to_model(module: nn.Module, example: dict[str, Tensor], output: str) -> onnx.ModelProto:
+def _to_model(module: nn.Module, example: dict[str, Tensor], outputs: list[str]) -> onnx.ModelProto:
     require("onnxscript", extra="train", purpose="export")
     # The exporter warns of operators of packages that we do not use, and of its own internals.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -244,7 +280,7 @@ def _to_model(module: nn.Module, example: dict[str, Tensor], output: str) -> onn
             verbose=False,
             opset_version=BODY_OPSET,
             input_names=list(example),
-            output_names=[output],
+            output_names=outputs,
             custom_translation_table=_translations(),
         )
     assert program is not None
@@ -294,6 +330,7 @@ def _open_dims(model: onnx.ModelProto) -> None:
     it with symbolic sizes gives the same nodes and takes several times as long.
     """
     for value in (*model.graph.input, *model.graph.output):
-        for dim, name in zip(value.type.tensor_type.shape.dim, ("N", "H", "W"), strict=False):
+        names = ("N",) if value.name == LATENT else ("N", "H", "W")
+        for dim, name in zip(value.type.tensor_type.shape.dim, names, strict=False):
             dim.dim_param = name
     del model.graph.value_info[:]

@@ -18,13 +18,15 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.files import replacing
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_checkpoint
+from layoutrt.train.networks.encoder_config import EncoderConfig
 from layoutrt.train.networks.generator_config import GeneratorConfig
+from layoutrt.train.networks.image_encoder import ImageEncoder
 from layoutrt.train.networks.registry import AnyGenerator, build_generator
 from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
 
 FORMAT = 1
 
-Config = TypeVar("Config", GeneratorConfig, SegmenterConfig)
+Config = TypeVar("Config", GeneratorConfig, SegmenterConfig, EncoderConfig)
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -122,6 +124,26 @@ def load_generator(path: str | Path) -> tuple[AnyGenerator, LabelSet, dict[str, 
     return _load_network(Path(path), "generator", GeneratorConfig, build_generator)
 
 
+def save_encoder(
+    path: str | Path,
+    state: dict[str, Tensor],
+    config: EncoderConfig,
+    labels: LabelSet,
+    provenance: dict[str, Any],
+) -> None:
+    """Write an image encoder; the arguments are those of `save_generator`."""
+    save_tensors(Path(path), state, "encoder", _network_metadata(config, labels, provenance))
+
+
+def load_encoder(path: str | Path) -> tuple[ImageEncoder, LabelSet, dict[str, Any]]:
+    """An image encoder in evaluation mode, the label set of its generator, and its provenance.
+
+    Raises:
+        LayoutRTError: the file is not an encoder's that this version can load.
+    """
+    return _load_network(Path(path), "encoder", EncoderConfig, ImageEncoder)
+
+
 def save_segmenter(
     path: str | Path,
     state: dict[str, Tensor],
@@ -146,7 +168,7 @@ def load_segmenter(path: str | Path) -> tuple[Segmenter, LabelSet, dict[str, Any
 
 
 def _network_metadata(
-    config: GeneratorConfig | SegmenterConfig, labels: LabelSet, provenance: dict[str, Any]
+    config: GeneratorConfig | SegmenterConfig | EncoderConfig, labels: LabelSet, provenance: dict[str, Any]
 ) -> dict[str, Any]:
     return {
         "config": config.to_dict(),

@@ -8,21 +8,29 @@ from pathlib import Path
 from typing import Any
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.train.networks.encoder_config import EncoderConfig
 from layoutrt.train.networks.generator_config import GeneratorConfig
 
-PERCEPTUAL = ("none", "segmenter", "vgg")
+PERCEPTUAL = ("none", "imagenet", "segmenter", "vgg")
+DISCRIMINATORS = ("pyramid", "segmentation")
+FAKES = ("anew", "shared")
+AUGMENTATIONS = ("color", "translation", "cutout")
+"""Kinds of DiffAugment."""
 PRECISIONS = ("float32", "bf16", "fp16")
 PATHS = ("data", "perceptual_file", "teacher")
 """Fields that say where something lies; folders move, so they may differ when a run is resumed."""
 NAMED = (*PATHS, "label_set")
 """Fields of which a path's last part says what they are: a label set may be a file, too."""
+EARLIER = {"fakes": "shared"}
+"""What runs did that were stored before a field existed, where that is not its default."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """Defaults are the paper's recipe (section 4.1) where it states one.
 
-    A field that a stored configuration lacks had its default then: new fields keep old runs as they were.
+    A field that a stored configuration lacks had its default then, or the value in `EARLIER`: new fields keep
+    old runs as they were.
     """
 
     data: str
@@ -47,18 +55,36 @@ class TrainingConfig:
     hidden: int = 128
     predictor_kernel: int = 3
     pyramid_levels: int = 6
+    upsampling: str = "nearest"
+    """Of the edge generator: ``"nearest"`` or ``"smooth"``."""
     latent: int = 0
     """Length of ``z``; above 0 an image encoder is trained with the generator."""
+    discriminator: str = "pyramid"
+    """``"pyramid"``, the paper's, or ``"segmentation"``, that of OASIS."""
     discriminator_width: int = 64
     encoder_width: int = 64
+    encoder_colors: int = 0
+    """Side of the grid of mean colors that the encoder reads besides its features; 0 in the paper."""
     learning_rate: float = 2e-4
     """Base rate; the generator takes half, the discriminator double (two time scales)."""
     feature_weight: float = 10.0
     kl_weight: float = 0.05
+    """For the mean of the images' divergences, as published."""
+    labelmix_weight: float = 10.0
+    """Of LabelMix' consistency, with the segmentation discriminator."""
+    r1_weight: float = 0.0
+    """Of the penalty on the discriminator's gradients at real images."""
+    augment: str = ""
+    """What DiffAugment does to the discriminator's pictures: ``"color,translation,cutout"`` or some of it."""
+    fakes: str = "anew"
+    """Which images the discriminator learns from: ``"anew"``, made after the generator's update as published,
+    or ``"shared"``, those of the generator's step."""
+    clip_gradients: float = 0.0
+    """Largest norm of an update's gradients; 0 for any."""
     perceptual: str = "none"
-    """Network of the perceptual loss: ``"none"``, ``"segmenter"`` or ``"vgg"``."""
+    """Network of the perceptual loss: ``"none"``, ``"imagenet"``, ``"segmenter"`` or ``"vgg"``."""
     perceptual_file: str = ""
-    """Its weights: a path, or the name of a shipped segmenter."""
+    """Its weights: a path, the name of a shipped segmenter, or nothing for ImageNet's installed package."""
     perceptual_sha256: str = ""
     """Of that file; the trainer fills it in."""
     perceptual_weight: float = 10.0
@@ -81,6 +107,8 @@ class TrainingConfig:
     ema_decay: float = 0.999
     """Of the averaged generator that is written out; 0 writes the last one."""
     enlarge: float = 1.15
+    flip: bool = True
+    """Whether half of the samples are mirrored."""
     init_gain: float = 0.02
     """Of Xavier initialisation. The published value suits long runs; short ones learn sooner from 1."""
     seed: int = 0
@@ -93,12 +121,19 @@ class TrainingConfig:
             "processes": self.processes >= 1,
             "pyramid_levels": self.pyramid_levels in (6, 7),
             "perceptual": self.perceptual in PERCEPTUAL,
+            "discriminator": self.discriminator in DISCRIMINATORS,
+            "fakes": self.fakes in FAKES,
+            "augment": set(self.augmentations) <= set(AUGMENTATIONS),
+            "encoder_colors": self.encoder_colors in (0, 1, 2, 4, 8, 16),
             "precision": self.precision in PRECISIONS,
             **{
                 name: 0 <= getattr(self, name) < math.inf
                 for name in (
                     "feature_weight",
                     "kl_weight",
+                    "labelmix_weight",
+                    "r1_weight",
+                    "clip_gradients",
                     "perceptual_weight",
                     "distill_output",
                     "distill_features",
@@ -144,13 +179,14 @@ class TrainingConfig:
     def generator_config(self, num_classes: int) -> GeneratorConfig:
         """What the generator of this run is built from.
 
-        Crops are seen at the scale of the whole picture, so that is the size the generator is made for. One
-        with a latent makes nothing but its crops' size.
+        Crops are seen at the scale of the whole picture, so that is the size the generator is made for. The
+        paper's with a latent makes nothing but its crops' size.
 
         Raises:
             LayoutRTError: the options do not fit each other.
         """
-        height, width = (self.height, self.width) if self.latent else self.load_size
+        fixed = self.latent > 0 and self.architecture == "cc-fpse"
+        height, width = (self.height, self.width) if fixed else self.load_size
         return GeneratorConfig(
             num_classes=num_classes,
             instance_edges=self.instances,
@@ -162,7 +198,22 @@ class TrainingConfig:
             image_height=height,
             image_width=width,
             architecture=self.architecture,
+            upsampling=self.upsampling,
         )
+
+    @property
+    def augmentations(self) -> tuple[str, ...]:
+        """The kinds in ``augment``."""
+        return tuple(part.strip() for part in self.augment.split(",") if part.strip())
+
+    def encoder_config(self) -> EncoderConfig:
+        """What the image encoder of this run is built from."""
+        return EncoderConfig(self.encoder_width, self.latent, self.encoder_colors, self.height, self.width)
+
+    @staticmethod
+    def stored(values: dict[str, Any]) -> TrainingConfig:
+        """The configuration that a run was stored with, by this version or an earlier one."""
+        return TrainingConfig(**{**EARLIER, **values})
 
     def provenance(self) -> dict[str, Any]:
         """Plain values for a checkpoint that is given away: paths are reduced to their last part."""
@@ -176,7 +227,7 @@ class TrainingConfig:
             names: the fields to compare; all but ``PATHS`` by default.
         """
         mine = self.to_dict()
-        stored = {field.name: field.default for field in fields(self)} | other
+        stored = {field.name: field.default for field in fields(self)} | EARLIER | other
         return [
             f"{key}: {stored[key]} -> {mine[key]}"
             for key in names or mine
@@ -201,9 +252,12 @@ ARCHITECTURE_FIELDS = (
     "hidden",
     "predictor_kernel",
     "pyramid_levels",
+    "upsampling",
     "latent",
+    "discriminator",
     "discriminator_width",
     "encoder_width",
+    "encoder_colors",
 )
 """Fields that say which tensors the networks have, besides the label set."""
 
@@ -219,7 +273,7 @@ def default_predictor_kernel(architecture: str) -> int:
 
 
 def parse_perceptual(text: str) -> tuple[str, str]:
-    """Kind and file of ``none``, ``segmenter``, ``segmenter:PATH`` or ``vgg:PATH``.
+    """Kind and file of ``none``, ``imagenet[:PATH]``, ``segmenter[:PATH]`` or ``vgg:PATH``.
 
     Raises:
         LayoutRTError: the text is of another form.
@@ -227,9 +281,9 @@ def parse_perceptual(text: str) -> tuple[str, str]:
     kind, _, file = text.partition(":")
     if kind == "segmenter":
         file = file or "camvid-seg"
-    if (kind == "none" and not file) or (kind in ("segmenter", "vgg") and file):
+    if (kind == "none" and not file) or kind == "imagenet" or (kind in ("segmenter", "vgg") and file):
         return kind, file
     raise LayoutRTError(
-        f"--perceptual {text} is not known; choose none, segmenter, segmenter:PATH or vgg:PATH, where VGG's "
-        "file holds torchvision's weights of VGG-19"
+        f"--perceptual {text} is not known; choose none, imagenet, segmenter, segmenter:PATH or vgg:PATH, "
+        "where VGG's file holds torchvision's weights of VGG-19"
     )

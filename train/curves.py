@@ -30,16 +30,20 @@ COLOURS = (
 )
 """BGR, one for each curve."""
 
+MEASURES = ("nats",)
+"""What ``losses.jsonl`` holds besides losses."""
+
 Image = NDArray[np.uint8]
 
 
 def plot_curves(run: Path, png: Path) -> None:
-    """Draw every loss over the steps, from ``losses.jsonl``.
+    """Draw every weighted loss over the steps, from ``losses.jsonl``.
 
     Raises:
         LayoutRTError: no losses there, or the picture cannot be written.
     """
     steps, curves = read_losses(run / LOSSES_FILE)
+    curves = {name: values for name, values in curves.items() if name not in MEASURES}
     image = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     averaged = {name: _averaged(values) for name, values in curves.items()}
     drawn = np.concatenate(list(averaged.values()))
@@ -70,8 +74,19 @@ def read_losses(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.f
     if not lines:
         raise LayoutRTError(f"{path} holds no losses; give the folder of a training run")
     records = [json.loads(line) for line in lines]
-    columns = {name: np.array([record[name] for record in records], np.float64) for name in records[0]}
+    # A loss that is computed now and then, as R1, keeps its value until the next.
+    names = {name: None for record in records for name in record}
+    columns = {name: _held([record.get(name) for record in records]) for name in names}
     return columns.pop("step"), columns
+
+
+def _held(values: list[float | None]) -> NDArray[np.float64]:
+    held = []
+    last = next(value for value in values if value is not None)
+    for value in values:
+        last = last if value is None else value
+        held.append(last)
+    return np.array(held, np.float64)
 
 
 def _averaged(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,13 +17,15 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.files import file_digest
 from layoutrt.layouts import LabelSet
 from layoutrt.train import losses
-from layoutrt.train.checkpoint import load_generator, load_tensors
+from layoutrt.train.adversaries import build_discriminator
+from layoutrt.train.checkpoint import load_encoder, load_generator, load_tensors
 from layoutrt.train.config import TrainingConfig
-from layoutrt.train.networks.discriminator import Discriminator
+from layoutrt.train.datasets.sample import Sample
 from layoutrt.train.networks.generator_config import GeneratorConfig
+from layoutrt.train.networks.image_encoder import ImageEncoder
 from layoutrt.train.networks.registry import AnyGenerator
 from layoutrt.train.networks.semantics import semantic_tensor
-from layoutrt.train.run_files import GENERATOR_FILE, STATE_FILE
+from layoutrt.train.run_files import ENCODER_FILE, GENERATOR_FILE, STATE_FILE
 from layoutrt.train.synthesis import Synthesised, captured
 
 
@@ -35,6 +37,7 @@ class Teacher:
 
     Attributes:
         generator: in evaluation mode, without gradients.
+        encoder: likewise, of a run with a latent; or None.
         discriminator: likewise, or None.
         labels: the label set.
         sha256, discriminator_sha256: of the two files; the second may be empty.
@@ -49,13 +52,21 @@ class Teacher:
         self.generator, self.labels, _ = load_generator(file)
         self.generator.requires_grad_(False)
         self.sha256 = file_digest(file)
-        self.discriminator: Discriminator | None = None
+        self.encoder: ImageEncoder | None = None
+        encoder = file.with_name(ENCODER_FILE)
+        if self.generator.config.latent and encoder.is_file():
+            self.encoder = load_encoder(encoder)[0]
+            self.encoder.requires_grad_(False)
+        self.discriminator: nn.Module | None = None
         self.discriminator_sha256 = ""
         state = path / STATE_FILE
         if path.is_dir() and state.is_file():
             tensors, metadata = load_tensors(state, "training")
-            self.discriminator = Discriminator(
-                self.generator.config.semantic_channels, metadata["config"]["discriminator_width"]
+            self.discriminator = build_discriminator(
+                metadata["config"].get("discriminator", "pyramid"),
+                self.labels.num_classes,
+                self.generator.config.semantic_channels,
+                metadata["config"]["discriminator_width"],
             )
             prefix = "discriminator."
             self.discriminator.load_state_dict(
@@ -76,19 +87,33 @@ class Teacher:
                 f"the teacher {self.path} draws the labels of '{self.labels.name}' and the student those of "
                 f"'{labels.name}'; choose a teacher of the same label set"
             )
-        if config.latent != student.latent:
-            raise LayoutRTError(
-                f"the teacher {self.path} has a latent of {config.latent} and the student one of "
-                f"{student.latent}; train the student with --latent {config.latent}"
-            )
         made = (config.image_height, config.image_width)
         multiple = config.size_multiple
-        if any(side % multiple for side in size) or (config.latent and size != made):
-            needed = f"{made[0]}x{made[1]}" if config.latent else f"multiples of {multiple}"
+        if any(side % multiple for side in size) or (config.fixed_size and size != made):
+            needed = f"{made[0]}x{made[1]}" if config.fixed_size else f"multiples of {multiple}"
             raise LayoutRTError(
                 f"the teacher {self.path} cannot draw samples of {size[0]}x{size[1]}; "
                 f"choose a --size that fits it: {needed}"
             )
+
+    def latent(self, student: Tensor | None, images: Tensor) -> Tensor | None:
+        """The ``z`` that it draws with, ``[N, latent]``.
+
+        The style of the pictures themselves where it has an encoder, so that a student whose own encoder saw
+        them, or that has no latent, aims at the same look. Else the student's ``z`` if it is as long, or 0.
+
+        Args:
+            student: the ``z`` of the student, if it has one.
+            images: ``[N, 3, H, W]``, the pictures of the batch.
+        """
+        length = self.generator.config.latent
+        if not length:
+            return None
+        if self.encoder is not None:
+            return self.encoder(images)[0]
+        if student is not None and student.shape[1] == length:
+            return student
+        return images.new_zeros(len(images), length)
 
 
 class Distillation:
@@ -116,24 +141,25 @@ class Distillation:
         self.teacher.generator.to(device)
         if self.adapters is not None:
             self.adapters.to(device)
+        if self.teacher.encoder:
+            self.teacher.encoder.to(device)
         if self.teacher.discriminator:
             self.teacher.discriminator.to(device)
 
-    def terms(self, student: Synthesised, labels: Tensor, instances: Tensor) -> dict[str, Tensor]:
+    def terms(self, student: Synthesised, batch: Sample) -> dict[str, Tensor]:
         """Weighted losses by name.
 
         Args:
             student: what the student made of the batch.
-            labels: uint8 ``[N, H, W]``.
-            instances: int32 ``[N, H, W]``.
+            batch: layouts and pictures.
         """
         config, teacher = self.config, self.teacher
         expected = teacher.generator.config
         semantics = semantic_tensor(
-            labels, expected.num_classes, instances if expected.instance_edges else None
+            batch.labels, expected.num_classes, batch.instances if expected.instance_edges else None
         )
         with torch.no_grad(), captured(teacher.generator, self.strides) as features:
-            image = teacher.generator(semantics, student.z)
+            image = teacher.generator(semantics, teacher.latent(student.z, batch.image))
         terms = {}
         if config.distill_output:
             terms["distill_output"] = losses.absolute_difference(student.image, image) * config.distill_output
@@ -158,7 +184,7 @@ def channels(generator: AnyGenerator, strides: tuple[str, ...]) -> dict[str, int
     """Channels of the features at the generator's distillation points, seen in a run on nothing."""
     config, training = generator.config, generator.training
     multiple = config.size_multiple
-    size = (config.image_height, config.image_width) if config.latent else (multiple, multiple)
+    size = (config.image_height, config.image_width) if config.fixed_size else (multiple, multiple)
     z = torch.zeros(1, config.latent) if config.latent else None
     # In evaluation mode nothing of the generator changes.
     generator.eval()

@@ -101,6 +101,23 @@ def share_gradients(network: Network) -> nn.Module:
     return DistributedDataParallel(network, device_ids=devices)
 
 
+def average_gradients(network: nn.Module) -> None:
+    """Average the gradients of ``network`` over the processes, where its forward is called more than once."""
+    if not dist.is_initialized():
+        return
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    flat = mean_over_processes(torch.cat([gradient.flatten() for gradient in gradients]))
+    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+def any_process(this: bool, device: torch.device) -> bool:
+    """Whether ``this`` is true in any of the processes."""
+    if not dist.is_initialized():
+        return this
+    return mean_over_processes(torch.tensor(float(this), device=device)).item() > 0
+
+
 def mean_over_processes(values: Tensor) -> Tensor:
     """The mean of every process's ``values``."""
     if dist.is_initialized():

@@ -40,6 +40,9 @@ def relative_square_difference(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
-    """Divergence of ``N(mu, exp(logvar))`` from the standard normal, summed over batch and latent."""
+    """Divergence of ``N(mu, exp(logvar))`` from the standard normal in nats: the mean over the batch.
+
+    Published training has one image in the batch of each GPU and averages over GPUs, which is the same.
+    """
     mu, logvar = mu.float(), logvar.float()
-    return -0.5 * torch.sum(1 + logvar - mu.square() - logvar.exp())
+    return -0.5 * torch.sum(1 + logvar - mu.square() - logvar.exp()) / len(mu)

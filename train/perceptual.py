@@ -1,4 +1,4 @@
-"""The perceptual loss: distance of a trained network's features (paper, section 4.1; VGG-19 as published)."""
+"""The perceptual loss: distance of a trained network's features (paper, section 4.1, with VGG-19)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from layoutrt.files import file_digest
 from layoutrt.models import resolve_checkpoint
 from layoutrt.train.checkpoint import load_segmenter
 from layoutrt.train.losses import absolute_difference
+from layoutrt.train.networks.efficientnet_lite import efficientnet_lite0
 from layoutrt.train.networks.vgg import vgg19_features
 
 VGG_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 SEGMENTER_WEIGHTS = (1 / 8, 1 / 4, 1 / 2, 1.0)
 """Growing with depth, as VGG's do."""
+IMAGENET_WEIGHTS = (0.2, 0.2, 0.2, 0.2, 0.2)
+"""Of differences that are relative to the features' size, which varies from depth to depth."""
 
 
 class PerceptualLoss:
@@ -26,6 +29,7 @@ class PerceptualLoss:
         features: image to features, shallow to deep.
         weights: one for each feature.
         sha256: of the network's file.
+        relative: whether differences are divided by the mean absolute value of the real image's features.
     """
 
     def __init__(
@@ -34,18 +38,22 @@ class PerceptualLoss:
         features: Callable[[Tensor], list[Tensor]],
         weights: tuple[float, ...],
         sha256: str,
+        relative: bool = False,
     ) -> None:
         self.network = network.eval().requires_grad_(False)
         self.features = features
         self.weights = weights
         self.sha256 = sha256
+        self.relative = relative
 
     def __call__(self, fake: Tensor, real: Tensor) -> Tensor:
         """Distance of ``fake`` from ``real``, both float ``[N, 3, H, W]`` in [-1, 1]."""
         with torch.no_grad():
             target = self.features(real)
-        pairs = zip(self.weights, self.features(fake), target, strict=True)
-        terms = [weight * absolute_difference(ours, theirs) for weight, ours, theirs in pairs]
+        terms = []
+        for weight, ours, theirs in zip(self.weights, self.features(fake), target, strict=True):
+            size = theirs.float().abs().mean().clamp(min=1e-8) if self.relative else 1.0
+            terms.append(weight * absolute_difference(ours, theirs) / size)
         return sum(terms[1:], terms[0])
 
 
@@ -57,6 +65,9 @@ def perceptual_loss(kind: str, file: str) -> PerceptualLoss | None:
     """
     if kind == "none":
         return None
+    if kind == "imagenet":
+        network, path = efficientnet_lite0(file)
+        return PerceptualLoss(network, network, IMAGENET_WEIGHTS, file_digest(path), relative=True)
     if kind == "vgg":
         vgg = vgg19_features(file)
         return PerceptualLoss(vgg, vgg, VGG_WEIGHTS, file_digest(file))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.data import default_collate
 
 from layoutrt.errors import LayoutRTError
@@ -23,13 +22,27 @@ from layoutrt.train.datasets import (
     load_batches,
     open_dataset,
 )
-from layoutrt.train.distributed import joined, restarted
+from layoutrt.train.distributed import any_process, joined, restarted
+from layoutrt.train.finishing import finished_generator, sample_images
+from layoutrt.train.health import Health
+from layoutrt.train.interruption import Interruption
 from layoutrt.train.memory import keep_freed_memory
+from layoutrt.train.progress import RunProgress
 from layoutrt.train.run_files import GENERATOR_FILE, STATE_FILE
 from layoutrt.train.run_log import RunLog
+from layoutrt.train.snapshots import keep_snapshot
 from layoutrt.train.trainer import Trainer
 from layoutrt.train.training_state import resume as resume_run
 from layoutrt.train.training_state import save_inference_generator, save_run, start_from
+
+
+@dataclass(frozen=True)
+class Saving:
+    """When checkpoints are written, and how many are kept."""
+
+    every: int
+    minutes: float
+    keep: int
 
 
 def train(
@@ -40,6 +53,8 @@ def train(
     init: Path | None = None,
     workers: int = 0,
     checkpoint_every: int = 500,
+    checkpoint_minutes: float = 5.0,
+    keep: int = 0,
     sample_every: int = 500,
     device: str = "cpu",
     stop_after: int | None = None,
@@ -58,13 +73,16 @@ def train(
         init: another run whose networks to start from.
         workers: data-loading processes.
         checkpoint_every, sample_every: in steps.
+        checkpoint_minutes: write one also after so much time, should the steps take longer.
+        keep: how many of the checkpoints of every ``checkpoint_every`` steps are kept beside the last.
         device: ``"cpu"`` or ``"cuda"``.
         stop_after: leave early, with a checkpoint, once this many steps are done.
         compile: compile the networks.
         recompute: recompute the generator's blocks in backward instead of keeping them in memory.
 
     Raises:
-        LayoutRTError: data, configuration or checkpoint cannot be used, or the run's folder not be written.
+        LayoutRTError: data, configuration or checkpoint cannot be used, the run's folder cannot be written,
+            or Ctrl-C or SIGTERM stopped the run, with a checkpoint.
     """
     resume = resume or (restarted() and (run / STATE_FILE).exists())
     if (run / STATE_FILE).exists() and not resume:
@@ -83,6 +101,7 @@ def train(
         load_size=config.load_size,
         seed=config.seed,
         enlarge=(1.0, config.enlarge),
+        flip=config.flip,
     )
     with joined(device) as (processes, own_device):
         config = replace(config, processes=processes.count)
@@ -101,12 +120,12 @@ def train(
             trainer,
             batches,
             run,
+            Saving(checkpoint_every, checkpoint_minutes, keep),
             last=min(config.steps, stop_after or config.steps),
-            checkpoint_every=checkpoint_every,
             sample_every=sample_every,
         )
         if processes.first and trainer.step == config.steps:
-            generator = trainer.finished_generator(_whole_pictures(training, trainer))
+            generator = finished_generator(trainer, _whole_pictures(training, trainer))
             save_inference_generator(trainer, run, generator)
     return run / GENERATOR_FILE
 
@@ -115,47 +134,59 @@ def _run_steps(
     trainer: Trainer,
     batches: Iterator[Sample],
     run: Path,
+    saving: Saving,
     *,
     last: int,
-    checkpoint_every: int,
     sample_every: int,
 ) -> None:
-    """Train to step ``last``; the first process shows progress, logs and saves."""
-    columns = (
-        TextColumn("step"),
-        MofNCompleteColumn(),
-        BarColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[losses]}"),
-    )
-    first = trainer.processes.first
+    """Train to step ``last``; the first process shows progress, logs and saves.
+
+    Raises:
+        LayoutRTError: a signal stopped the run; its checkpoint is written.
+    """
+    config, first = trainer.config, trainer.processes.first
+    health = Health(config.discriminator)
     with ExitStack() as stack:
         samples = _validation_samples(trainer) if first else None
         log = stack.enter_context(RunLog(run, trainer.step)) if first else None
-        progress = stack.enter_context(Progress(*columns, disable=not first))
-        if trainer.teacher and not trainer.teacher.discriminator and first:
-            progress.console.print(
-                f"the teacher {trainer.teacher.path} has no discriminator: distilling images and features",
-                soft_wrap=True,
-                markup=False,
+        together = config.batch_size * trainer.processes.count
+        progress = stack.enter_context(RunProgress(config.steps, trainer.step, together, shown=first))
+        if trainer.teacher and not trainer.teacher.discriminator:
+            progress.say(
+                f"the teacher {trainer.teacher.path} has no discriminator: distilling images and features"
             )
-        task = progress.add_task("", total=trainer.config.steps, completed=trainer.step, losses="")
-        while trainer.step < last:
+        interruption = stack.enter_context(Interruption())
+        saved = time.monotonic()
+        stopped = False
+        while trainer.step < last and not stopped:
             started = time.perf_counter()
             values = trainer.train_step(next(batches))
             seconds = time.perf_counter() - started
-            generator = sum(values.values()) - values["discriminator"]
-            text = f"generator {generator:.3f}  discriminator {values['discriminator']:.3f}"
-            progress.update(task, completed=trainer.step, losses=text)
+            stopped = any_process(bool(interruption.name), trainer.device)
+            against = ("discriminator", "labelmix", "r1")
+            generator = sum(value for name, value in values.items() if name not in against)
+            shown = {"generator": generator, "discriminator": values["discriminator"]} | trainer.measures
+            progress.update(trainer.step, shown)
             if log is None or samples is None:
                 continue
-            log.write_losses(trainer.step, values, seconds)
-            if trainer.step % sample_every == 0 or trainer.step == last:
-                fake = trainer.sample(samples.labels, samples.instances)
-                log.write_samples(trainer.step, samples, fake, trainer.labels)
-            if trainer.step % checkpoint_every == 0 or trainer.step == last:
+            log.write_losses(trainer.step, values, seconds, trainer.measures)
+            for warning in health.warnings(trainer.step, values, trainer.measures):
+                progress.say(f"warning: {warning}")
+            done = stopped or trainer.step == last
+            if trainer.step % sample_every == 0 or done:
+                log.write_samples(trainer.step, samples, sample_images(trainer, samples), trainer.labels)
+            regular = trainer.step % saving.every == 0
+            if regular or done or time.monotonic() - saved > saving.minutes * 60:
                 log.write_curves()
                 save_run(trainer, run)
+                saved = time.monotonic()
+                if saving.keep and (regular or trainer.step == config.steps):
+                    keep_snapshot(run, trainer.step, saving.keep)
+    if stopped and trainer.step < config.steps:
+        raise LayoutRTError(
+            f"stopped by {interruption.name or 'a signal'} at step {trainer.step} of {config.steps}, with a "
+            f"checkpoint; continue with: layoutrt train --out {run} --resume"
+        )
 
 
 def _whole_pictures(training: PairDataset, trainer: Trainer) -> Iterator[Sample]:

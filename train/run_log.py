@@ -53,18 +53,22 @@ class RunLog:
                 self._losses.close()
                 self._board.close()
 
-    def write_losses(self, step: int, values: dict[str, float], seconds: float) -> None:
-        """Log the losses by name and how long the step took."""
+    def write_losses(
+        self, step: int, values: dict[str, float], seconds: float, measures: dict[str, float] | None = None
+    ) -> None:
+        """Log the losses by name, what else was measured, and how long the step took."""
+        values = values | (measures or {})
         with self._writing():
             self._losses.write(json.dumps({"step": step} | values) + "\n")
             self._losses.flush()
             for name, value in (values | {"seconds_per_step": seconds}).items():
                 self._board.add_scalar(f"train/{name}", value, step)
 
-    def write_samples(self, step: int, samples: Sample, fake: Tensor, labels: LabelSet) -> None:
-        """Grid of layout, real and synthesised image (float32 ``[N, 3, H, W]`` in [-1, 1])."""
+    def write_samples(self, step: int, samples: Sample, fakes: list[Tensor], labels: LabelSet) -> None:
+        """Grid of layouts, real and synthesised images (each float32 ``[N, 3, H, W]`` in [-1, 1])."""
         layouts = np.stack([colorize(layout.numpy(), labels) for layout in samples.labels])
-        columns = [np.concatenate(list(part), 0) for part in (layouts, _bytes(samples.image), _bytes(fake))]
+        parts = (layouts, _bytes(samples.image), *map(_bytes, fakes))
+        columns = [np.concatenate(list(part), 0) for part in parts]
         grid = np.concatenate(columns, 1)
         with self._writing():
             self._board.add_image("samples", grid, step, dataformats="HWC")

@@ -84,11 +84,11 @@ def captured(generator: AnyGenerator, strides: tuple[str, ...]) -> Iterator[dict
             handle.remove()
 
 
-def step_noise(seed: int, step: int, count: int, length: int) -> Tensor:
+def step_noise(seed: int, step: int, count: int, length: int, again: bool = False) -> Tensor:
     """Standard normal noise of one step, float32 ``[count, length]``.
 
     A function of seed and step, so that a resumed run sees the same; the processes of a run draw all of their
-    common batch and take their part.
+    common batch and take their part. ``again`` is another draw for the same step.
     """
-    random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(step,)))
+    random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(step, 1) if again else (step,)))
     return torch.from_numpy(random.standard_normal((count, length), np.float32))

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.train import losses
-from layoutrt.train.averaging import averaged_copy, refresh_statistics, update_average
+from layoutrt.train.adversaries import (
+    Adversary,
+    ClassAdversary,
+    HingeAdversary,
+    build_discriminator,
+    gradient_penalty,
+    label_mask,
+    mix,
+)
+from layoutrt.train.averaging import averaged_copy, update_average
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.datasets.sample import Sample
+from layoutrt.train.differentiable_augmentation import Augmentation
 from layoutrt.train.distillation import Distillation, Teacher
-from layoutrt.train.distributed import Processes, mean_over_processes, share_gradients, share_statistics
-from layoutrt.train.networks.discriminator import Discriminator
+from layoutrt.train.distributed import (
+    Processes,
+    average_gradients,
+    mean_over_processes,
+    share_gradients,
+    share_statistics,
+)
+from layoutrt.train.networks.discriminator import Judgement
 from layoutrt.train.networks.image_encoder import ImageEncoder
 from layoutrt.train.networks.registry import AnyGenerator, build_generator
 from layoutrt.train.networks.semantics import semantic_tensor
 from layoutrt.train.perceptual import perceptual_loss
 from layoutrt.train.precision import autocast, loss_scaler
 from layoutrt.train.recomputation import recompute_blocks
-from layoutrt.train.synthesis import Synthesis, step_noise
+from layoutrt.train.synthesis import Synthesis, Synthesised, step_noise
+
+R1_EVERY = 16
+"""Steps between two penalties, each weighing as much more (Karras et al., arXiv 1912.04958, appendix B)."""
 
 
 def initialise(network: nn.Module, gain: float) -> None:
@@ -35,6 +54,14 @@ def initialise(network: nn.Module, gain: float) -> None:
             nn.init.xavier_normal_(parameter, gain=gain)
         elif name.endswith("bias"):
             nn.init.zeros_(parameter)
+
+
+class Seen(NamedTuple):
+    """What the discriminator looks at in a step: all of it augmented alike."""
+
+    real: Tensor
+    fake: Tensor
+    semantics: Tensor
 
 
 class Trainer:
@@ -68,12 +95,22 @@ class Trainer:
         self.device = torch.device(device)
         self.processes = processes
         self.step = 0
+        self.measures: dict[str, float] = {}
+        """Of the last step, besides its losses: ``nats`` of the latent for each image."""
         self.generator_config = config.generator_config(labels.num_classes)
         self.generator: AnyGenerator = build_generator(self.generator_config)
-        self.discriminator = Discriminator(
-            self.generator_config.semantic_channels, config.discriminator_width
+        self.discriminator = build_discriminator(
+            config.discriminator,
+            labels.num_classes,
+            self.generator_config.semantic_channels,
+            config.discriminator_width,
         )
-        self.encoder = ImageEncoder(config.encoder_width, config.latent) if config.latent else None
+        self.adversary: Adversary = (
+            ClassAdversary(labels.num_classes, labels.dont_care)
+            if config.discriminator == "segmentation"
+            else HingeAdversary()
+        )
+        self.encoder = ImageEncoder(config.encoder_config()) if config.latent else None
         for network in self.networks.values():
             initialise(network, config.init_gain)
         self.perceptual = perceptual_loss(config.perceptual, config.perceptual_file)
@@ -94,6 +131,7 @@ class Trainer:
         for network in self.networks.values():
             network.to(self.device).train()
         self.average = averaged_copy(self.generator)
+        self.encoder_average = averaged_copy(self.encoder) if self.encoder else None
         self._prepare(compile, recompute)
 
     def _prepare(self, compile: bool, recompute: bool) -> None:
@@ -108,18 +146,20 @@ class Trainer:
         if recompute:
             recompute_blocks(self.generator)
         if compile:
+            # Two backward passes go through one graph of the discriminator.
+            torch._functorch.config.donated_buffer = False  # type: ignore[attr-defined]
             # In place: the names in the state dicts stay as they are.
             self.generator.compile()
             self.discriminator.compile()
         adapters = self.distillation.adapters if self.distillation else None
-        synthesis = Synthesis(self.generator, self.encoder, adapters)
+        self.synthesis = Synthesis(self.generator, self.encoder, adapters)
         rate, betas = self.config.learning_rate, (0.0, 0.9)
-        self.generator_optimizer = torch.optim.Adam(synthesis.parameters(), rate / 2, betas)
+        self.generator_optimizer = torch.optim.Adam(self.synthesis.parameters(), rate / 2, betas)
         self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), rate * 2, betas)
         self.generator_scaler = loss_scaler(self.config.precision, self.device)
         self.discriminator_scaler = loss_scaler(self.config.precision, self.device)
-        share = share_gradients if self.processes.count > 1 else lambda network: network
-        self._synthesise, self._judge = share(synthesis), share(self.discriminator)
+        # The discriminator is called several times in a step; `average_gradients` shares its gradients.
+        self._synthesise = share_gradients(self.synthesis) if self.processes.count > 1 else self.synthesis
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -127,8 +167,17 @@ class Trainer:
         networks: dict[str, nn.Module] = {"generator": self.generator, "discriminator": self.discriminator}
         return networks | ({"encoder": self.encoder} if self.encoder else {})
 
+    @property
+    def averages(self) -> dict[str, nn.Module]:
+        """The averaged networks by name."""
+        averages: dict[str, nn.Module] = {"average": self.average}
+        return averages | ({"encoder_average": self.encoder_average} if self.encoder_average else {})
+
     def train_step(self, batch: Sample) -> dict[str, float]:
-        """One update of the generator, then one of the discriminator on the same synthesised images.
+        """One update of the generator, then one of the discriminator.
+
+        The discriminator gets images that the updated generator makes anew, as in the published training, or
+        those of the generator's step (``fakes = "shared"``), whose judgement then serves both updates.
 
         Args:
             batch: of this process.
@@ -144,12 +193,14 @@ class Trainer:
             optimizer.param_groups[0]["lr"] = self.config.learning_rate * share * factor
         batch = Sample(*(part.to(self.device) for part in batch))
         semantics = self.semantics(batch.labels, batch.instances)
-        fake, values = self._generator_step(batch, semantics)
-        values |= self._discriminator_step(batch.image, fake, semantics)
+        step = self._shared_step if self.config.fakes == "shared" else self._step_of_new_fakes
+        values = step(batch, semantics, self._augmentation(len(batch.image)))
         if self.config.ema_decay:
             # Young runs average over what there is: the first weights are noise.
             decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
             update_average(self.average, self.generator, decay)
+            if self.encoder and self.encoder_average:
+                update_average(self.encoder_average, self.encoder, decay)
         self.step += 1
         return values
 
@@ -158,46 +209,92 @@ class Trainer:
         config = self.generator_config
         return semantic_tensor(labels, config.num_classes, instances if config.instance_edges else None)
 
-    def _generator_step(self, batch: Sample, semantics: Tensor) -> tuple[Tensor, dict[str, float]]:
-        config = self.config
-        self.discriminator.requires_grad_(False)
-        with autocast(config.precision, self.device):
-            made = self._synthesise(batch.image, semantics, self._noise(len(batch.image)))
-            judged = self.discriminator(made.image, semantics)
-            with torch.no_grad():
-                real = self.discriminator(batch.image, semantics)
-            terms = {}
-            if made.posterior:
-                # A sum over the batch of all processes, whose gradients are averaged.
-                weight = config.kl_weight * self.processes.count
-                terms["kl"] = losses.kl_divergence(*made.posterior) * weight
-            terms["gan"] = losses.hinge_generator(judged.scores)
-            matched = losses.feature_matching(judged.features, real.features)
-            terms["features"] = matched * config.feature_weight
-            if self.perceptual:
-                terms["perceptual"] = self.perceptual(made.image, batch.image) * config.perceptual_weight
-            if self.distillation:
-                terms |= self.distillation.terms(made, batch.labels, batch.instances)
-        values = self._update("generator", terms, self.generator_optimizer, self.generator_scaler)
-        self.discriminator.requires_grad_(True)
-        return made.image.detach(), values
-
-    def _discriminator_step(self, images: Tensor, fake: Tensor, semantics: Tensor) -> dict[str, float]:
-        with autocast(self.config.precision, self.device):
-            judged = self._judge(torch.cat([images, fake]), torch.cat([semantics, semantics]))
-            halves = [score.chunk(2) for score in judged.scores]
-            loss = losses.hinge_discriminator([real for real, _ in halves], [fake for _, fake in halves])
-        terms = {"discriminator": loss}
-        return self._update("discriminator", terms, self.discriminator_optimizer, self.discriminator_scaler)
-
-    def _update(
-        self,
-        name: str,
-        terms: dict[str, Tensor],
-        optimizer: torch.optim.Optimizer,
-        scaler: torch.amp.GradScaler,
+    def _step_of_new_fakes(
+        self, batch: Sample, semantics: Tensor, augmentation: Augmentation | None
     ) -> dict[str, float]:
-        """One step of an optimiser on the sum of ``terms``; their values, means over the processes."""
+        self.discriminator.requires_grad_(False)
+        with autocast(self.config.precision, self.device):
+            made = self._synthesise(batch.image, semantics, self._noise(len(batch.image)))
+            seen = _seen(batch.image, made.image, semantics, augmentation)
+            judged = self.discriminator(seen.fake, seen.semantics)
+            with torch.no_grad():
+                real = self.discriminator(seen.real, seen.semantics)
+            terms = self._generator_terms(batch, made, judged, real, seen)
+        values = self._update("generator", terms)
+        self.discriminator.requires_grad_(True)
+        with autocast(self.config.precision, self.device):
+            with torch.no_grad():
+                noise = self._noise(len(batch.image), again=True)
+                made = self.synthesis(batch.image, semantics, noise)
+                seen = _seen(batch.image, made.image, semantics, augmentation)
+            both = torch.cat([seen.real, seen.fake])
+            real, fake = _halves(self.discriminator(both, torch.cat([seen.semantics, seen.semantics])))
+            terms = self._discriminator_terms(seen, real, fake)
+        return values | self._update("discriminator", terms)
+
+    def _shared_step(
+        self, batch: Sample, semantics: Tensor, augmentation: Augmentation | None
+    ) -> dict[str, float]:
+        with autocast(self.config.precision, self.device):
+            made = self._synthesise(batch.image, semantics, self._noise(len(batch.image)))
+            seen = _seen(batch.image, made.image, semantics, augmentation)
+            fake = self.discriminator(seen.fake, seen.semantics)
+            real = self.discriminator(seen.real, seen.semantics)
+            terms = self._generator_terms(batch, made, fake, real, seen)
+        values = self._update("generator", terms, retain=True)
+        with autocast(self.config.precision, self.device):
+            terms = self._discriminator_terms(seen, real, fake)
+        return values | self._update("discriminator", terms)
+
+    def _generator_terms(
+        self, batch: Sample, made: Synthesised, fake: Judgement, real: Judgement, seen: Seen
+    ) -> dict[str, Tensor]:
+        config = self.config
+        terms = {}
+        if made.posterior:
+            nats = losses.kl_divergence(*made.posterior)
+            self.measures["nats"] = mean_over_processes(nats.detach()).item()
+            terms["kl"] = nats * config.kl_weight
+        terms["gan"] = self.adversary.generator(fake, seen.semantics)
+        if config.feature_weight:
+            matched = losses.feature_matching(fake.features, real.features)
+            terms["features"] = matched * config.feature_weight
+        if self.perceptual:
+            terms["perceptual"] = self.perceptual(made.image, batch.image) * config.perceptual_weight
+        if self.distillation:
+            terms |= self.distillation.terms(made, batch)
+        return terms
+
+    def _discriminator_terms(self, seen: Seen, real: Judgement, fake: Judgement) -> dict[str, Tensor]:
+        config = self.config
+        terms = {"discriminator": self.adversary.discriminator(real, fake, seen.semantics)}
+        if config.discriminator == "segmentation" and config.labelmix_weight:
+            classes = self.labels.num_classes
+            mask = label_mask(seen.semantics, classes, self._uniform(len(seen.real), classes))
+            mixed = self.discriminator(mix(mask, seen.real, seen.fake.detach()), seen.semantics)
+            expected = mix(mask, real.scores[0].float(), fake.scores[0].float())
+            difference = (mixed.scores[0].float() - expected).square().mean()
+            terms["labelmix"] = difference * config.labelmix_weight
+        if config.r1_weight and self.step % R1_EVERY == 0:
+            # Gradients of gradients, in float32.
+            with torch.autocast(self.device.type, enabled=False):
+                images = seen.real.detach().float().requires_grad_()
+                realness = self.adversary.realness(self.discriminator(images, seen.semantics))
+                penalty = gradient_penalty(realness, images)
+            terms["r1"] = penalty * config.r1_weight * R1_EVERY
+        return terms
+
+    def _update(self, name: str, terms: dict[str, Tensor], *, retain: bool = False) -> dict[str, float]:
+        """One step of an optimiser on the sum of ``terms``; their values, means over the processes.
+
+        Args:
+            name: ``"generator"`` or ``"discriminator"``.
+            terms: losses by name.
+            retain: keep the graph for the other optimiser, whose parameters get no gradients from this.
+        """
+        generator = name == "generator"
+        optimizer = self.generator_optimizer if generator else self.discriminator_optimizer
+        scaler = self.generator_scaler if generator else self.discriminator_scaler
         parts = torch.stack(list(terms.values()))
         # All processes look at the mean: they stop together.
         values = mean_over_processes(parts.detach())
@@ -208,32 +305,35 @@ class Trainer:
                 "resume from it with a lower --learning-rate"
             )
         optimizer.zero_grad()
-        scaler.scale(parts.sum()).backward()
+        parameters = optimizer.param_groups[0]["params"]
+        scaler.scale(parts.sum()).backward(inputs=parameters, retain_graph=retain)
+        if not generator:
+            average_gradients(self.discriminator)
+        if self.config.clip_gradients:
+            scaler.unscale_(optimizer)
+            torch.nn.utils.clip_grad_norm_(parameters, self.config.clip_gradients)
         scaler.step(optimizer)
         scaler.update()
         return dict(zip(terms, values.tolist(), strict=True))
 
-    def _noise(self, count: int) -> Tensor | None:
+    def _noise(self, count: int, again: bool = False) -> Tensor | None:
         if not self.config.latent:
             return None
-        everyone = step_noise(self.config.seed, self.step, count * self.processes.count, self.config.latent)
+        together = count * self.processes.count
+        everyone = step_noise(self.config.seed, self.step, together, self.config.latent, again)
         return everyone[self.processes.rank * count :][:count].to(self.device)
 
-    @torch.no_grad()
-    def sample(self, labels: Tensor, instances: Tensor) -> Tensor:
-        """Images of the averaged generator at z = 0.
+    def _augmentation(self, count: int) -> Augmentation | None:
+        if not self.config.augmentations:
+            return None
+        together = count * self.processes.count
+        everyone = Augmentation.draw(self.config.augmentations, self.config.seed, self.step, together)
+        return everyone.part(self.processes.rank * count, count)
 
-        Args:
-            labels: uint8 ``[N, H, W]``.
-            instances: int32 ``[N, H, W]``.
-
-        Returns:
-            float32 ``[N, 3, H, W]`` in [-1, 1], on the CPU.
-        """
-        latent = self.config.latent
-        z = torch.zeros(len(labels), latent, device=self.device) if latent else None
-        semantics = self.semantics(labels.to(self.device), instances.to(self.device))
-        return self.inference_generator()(semantics, z).cpu()
+    def _uniform(self, count: int, length: int) -> Tensor:
+        seeds = np.random.SeedSequence(self.config.seed, spawn_key=(self.step, 3))
+        together = np.random.default_rng(seeds).random((count * self.processes.count, length), np.float32)
+        return torch.from_numpy(together[self.processes.rank * count :][:count]).to(self.device)
 
     def inference_generator(self) -> AnyGenerator:
         """The generator that is written out and sampled: the average, or the last weights without one."""
@@ -241,19 +341,22 @@ class Trainer:
             self.average.load_state_dict(self.generator.state_dict())
         return self.average
 
-    def finished_generator(self, batches: Iterable[Sample]) -> AnyGenerator:
-        """A copy of the inference generator with its norms measured on whole pictures.
+    def inference_encoder(self) -> ImageEncoder | None:
+        """The encoder that is written out beside it, where there is a latent."""
+        if self.encoder and self.encoder_average and not self.config.ema_decay:
+            self.encoder_average.load_state_dict(self.encoder.state_dict())
+        return self.encoder_average
 
-        Args:
-            batches: whose layouts have the size that the generator is made for.
-        """
-        generator = copy.deepcopy(self.inference_generator())
-        noise = torch.Generator().manual_seed(self.config.seed)
 
-        def synthesise(batch: Sample) -> None:
-            latent = self.config.latent
-            z = torch.randn(len(batch.labels), latent, generator=noise).to(self.device) if latent else None
-            generator(self.semantics(batch.labels.to(self.device), batch.instances.to(self.device)), z)
+def _seen(real: Tensor, fake: Tensor, semantics: Tensor, augmentation: Augmentation | None) -> Seen:
+    if augmentation is None:
+        return Seen(real, fake, semantics)
+    return Seen(augmentation.images(real), augmentation.images(fake), augmentation.maps(semantics))
 
-        refresh_statistics(generator, batches, synthesise)
-        return generator
+
+def _halves(judged: Judgement) -> tuple[Judgement, Judgement]:
+    """What was said of the real and of the synthesised half of a batch."""
+    scores = [score.chunk(2) for score in judged.scores]
+    features = [feature.chunk(2) for feature in judged.features]
+    first, second = (Judgement([part[k] for part in scores], [part[k] for part in features]) for k in (0, 1))
+    return first, second

@@ -12,13 +12,14 @@ from layoutrt.train.checkpoint import (
     load_optimizer,
     load_tensors,
     optimizer_tensors,
+    save_encoder,
     save_generator,
     save_tensors,
 )
 from layoutrt.train.config import ARCHITECTURE_FIELDS
 from layoutrt.train.networks.registry import AnyGenerator
 from layoutrt.train.precision import load_scaler, scaler_tensors
-from layoutrt.train.run_files import GENERATOR_FILE, STATE_FILE
+from layoutrt.train.run_files import ENCODER_FILE, GENERATOR_FILE, STATE_FILE
 from layoutrt.train.trainer import Trainer
 
 
@@ -50,6 +51,7 @@ def save_run(trainer: Trainer, run: Path) -> None:
     }
     try:
         save_tensors(run / STATE_FILE, tensors, "training", metadata)
+        save_inference_encoder(trainer, run)
         save_inference_generator(trainer, run, trainer.inference_generator())
     except LayoutRTError as error:
         kept = "; the checkpoint that was there is kept" if (run / STATE_FILE).exists() else ""
@@ -62,6 +64,20 @@ def save_inference_generator(trainer: Trainer, run: Path, generator: AnyGenerato
         run / GENERATOR_FILE,
         generator.state_dict(),
         trainer.generator_config,
+        trainer.labels,
+        {"training": trainer.config.provenance(), "step": trainer.step},
+    )
+
+
+def save_inference_encoder(trainer: Trainer, run: Path) -> None:
+    """Write the image encoder of a generator with a latent; nothing without one."""
+    encoder = trainer.inference_encoder()
+    if encoder is None:
+        return
+    save_encoder(
+        run / ENCODER_FILE,
+        encoder.state_dict(),
+        trainer.config.encoder_config(),
         trainer.labels,
         {"training": trainer.config.provenance(), "step": trainer.step},
     )
@@ -100,7 +116,8 @@ def start_from(trainer: Trainer, run: Path) -> None:
     tensors, metadata = load_tensors(run / STATE_FILE, "training")
     config = metadata["config"]
     # Without a latent there is no encoder, whatever its width would be.
-    names = tuple(name for name in ARCHITECTURE_FIELDS if name != "encoder_width" or trainer.config.latent)
+    encoders = ("encoder_width", "encoder_colors")
+    names = tuple(name for name in ARCHITECTURE_FIELDS if name not in encoders or trainer.config.latent)
     differences = trainer.config.differences(config, names)
     if differences:
         raise LayoutRTError(
@@ -108,7 +125,7 @@ def start_from(trainer: Trainer, run: Path) -> None:
             "with the same options, or give its options to this one"
         )
     try:
-        _load_networks(tensors, {**trainer.networks, "average": trainer.average})
+        _load_networks(tensors, {**trainer.networks, **trainer.averages})
     except RuntimeError as error:
         what = "; ".join(trainer.config.differences(config, ("label_set", "height", "width")))
         detail = what or str(error).splitlines()[1].strip()
@@ -119,7 +136,7 @@ def start_from(trainer: Trainer, run: Path) -> None:
 
 def _saved_networks(trainer: Trainer) -> dict[str, nn.Module]:
     adapters = trainer.distillation.adapters if trainer.distillation else None
-    networks = {**trainer.networks, "average": trainer.average}
+    networks = {**trainer.networks, **trainer.averages}
     return networks | ({"adapters": adapters} if adapters is not None else {})
 
 
@@ -140,6 +157,9 @@ def _scalers(trainer: Trainer) -> dict[str, torch.amp.GradScaler]:
 def _load_networks(tensors: dict[str, Tensor], networks: dict[str, nn.Module]) -> None:
     for name, network in networks.items():
         prefix = f"{name}."
+        if name == "encoder_average" and not any(key.startswith(prefix) for key in tensors):
+            # A run of before encoders were averaged: its average starts from the encoder.
+            prefix = "encoder."
         network.load_state_dict(
             {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
         )

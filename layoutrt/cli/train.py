@@ -51,6 +51,9 @@ def train(
     enlarge: Annotated[
         float, typer.Option(help="Largest random enlargement before cropping.", rich_help_panel=_DATA)
     ] = _DEFAULT.enlarge,
+    flip: Annotated[
+        bool, typer.Option(help="Mirror half of the samples.", rich_help_panel=_DATA)
+    ] = _DEFAULT.flip,
     instances: Annotated[
         bool,
         typer.Option(
@@ -76,13 +79,30 @@ def train(
     pyramid_levels: Annotated[
         int, typer.Option("--levels", help="Levels of the label pyramid, 6 or 7.", rich_help_panel=_NETWORKS)
     ] = _DEFAULT.pyramid_levels,
+    upsampling: Annotated[
+        str,
+        typer.Option(
+            help="How the edge generator doubles features: nearest or smooth.", rich_help_panel=_NETWORKS
+        ),
+    ] = _DEFAULT.upsampling,
     latent: Annotated[
         int, typer.Option(help="Length of z; above 0 trains an encoder too.", rich_help_panel=_NETWORKS)
     ] = _DEFAULT.latent,
+    discriminator: Annotated[
+        str,
+        typer.Option(help="pyramid (the paper's) or segmentation (OASIS').", rich_help_panel=_NETWORKS),
+    ] = _DEFAULT.discriminator,
     discriminator_width: Annotated[
         int, typer.Option(rich_help_panel=_NETWORKS)
     ] = _DEFAULT.discriminator_width,
     encoder_width: Annotated[int, typer.Option(rich_help_panel=_NETWORKS)] = _DEFAULT.encoder_width,
+    encoder_colors: Annotated[
+        int,
+        typer.Option(
+            help="Side of a grid of mean colors that the encoder reads too, such as 8; 0 as in the paper.",
+            rich_help_panel=_NETWORKS,
+        ),
+    ] = _DEFAULT.encoder_colors,
     init_gain: Annotated[
         float, typer.Option(help="Of Xavier initialisation.", rich_help_panel=_NETWORKS)
     ] = _DEFAULT.init_gain,
@@ -111,8 +131,8 @@ def train(
     perceptual: Annotated[
         str,
         typer.Option(
-            help="Network of the perceptual loss: none, segmenter (the shipped one), segmenter:PATH or "
-            "vgg:PATH with torchvision's VGG-19.",
+            help="Network of the perceptual loss: none, imagenet (EfficientNet-Lite0), segmenter (the "
+            "shipped one), segmenter:PATH or vgg:PATH with torchvision's VGG-19.",
             metavar="NETWORK",
             rich_help_panel=_LOSSES,
         ),
@@ -121,8 +141,38 @@ def train(
         float, typer.Option(help="Of the perceptual loss.", rich_help_panel=_LOSSES)
     ] = _DEFAULT.perceptual_weight,
     kl_weight: Annotated[
-        float, typer.Option(help="Of the latent's divergence.", rich_help_panel=_LOSSES)
+        float, typer.Option(help="Of the latent's divergence for each image.", rich_help_panel=_LOSSES)
     ] = _DEFAULT.kl_weight,
+    labelmix_weight: Annotated[
+        float,
+        typer.Option(
+            "--labelmix", help="Of LabelMix, with the segmentation discriminator.", rich_help_panel=_LOSSES
+        ),
+    ] = _DEFAULT.labelmix_weight,
+    r1_weight: Annotated[
+        float,
+        typer.Option(
+            "--r1", help="Of the discriminator's gradient penalty at real images.", rich_help_panel=_LOSSES
+        ),
+    ] = _DEFAULT.r1_weight,
+    augment: Annotated[
+        str,
+        typer.Option(
+            help="DiffAugment of what the discriminator sees: color,translation,cutout or some of it.",
+            rich_help_panel=_LOSSES,
+        ),
+    ] = _DEFAULT.augment,
+    fakes: Annotated[
+        str,
+        typer.Option(
+            help="Images for the discriminator: anew (as published), or shared with the generator's step, "
+            "which is quicker.",
+            rich_help_panel=_LOSSES,
+        ),
+    ] = _DEFAULT.fakes,
+    clip_gradients: Annotated[
+        float, typer.Option(help="Largest norm of gradients; 0 for any.", rich_help_panel=_LOSSES)
+    ] = _DEFAULT.clip_gradients,
     ema_decay: Annotated[
         float, typer.Option("--ema", help="Of the averaged generator; 0 for none.", rich_help_panel=_LOSSES)
     ] = _DEFAULT.ema_decay,
@@ -159,6 +209,17 @@ def train(
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load data.", rich_help_panel=_RUN)] = 0,
     checkpoint_every: Annotated[int, typer.Option(min=1, help="In steps.", rich_help_panel=_RUN)] = 500,
+    checkpoint_minutes: Annotated[
+        float, typer.Option(min=0.0, help="One also after so many minutes.", rich_help_panel=_RUN)
+    ] = 5.0,
+    keep: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Checkpoints of every --checkpoint-every steps to keep besides the last.",
+            rich_help_panel=_RUN,
+        ),
+    ] = 0,
     sample_every: Annotated[int, typer.Option(min=1, help="In steps.", rich_help_panel=_RUN)] = 500,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_RUN)] = "auto",
     compile: Annotated[
@@ -179,8 +240,9 @@ def train(
 ) -> None:
     """Train a generator on a folder of images and label maps.
 
-    Defaults are the paper's. A run that was stopped, or killed, continues exactly with `--resume`. Under
-    `torchrun`, processes share each step, and restarted ones continue by themselves.
+    Defaults are the paper's. Ctrl-C and SIGTERM stop a run with a checkpoint; one that was stopped, or
+    killed, continues exactly with `--resume`. Under `torchrun`, processes share each step, and restarted ones
+    continue by themselves.
 
     Examples:
 
@@ -218,6 +280,8 @@ def train(
         init=init,
         workers=workers,
         checkpoint_every=checkpoint_every,
+        checkpoint_minutes=checkpoint_minutes,
+        keep=keep,
         sample_every=sample_every,
         device=torch_device(device),
         stop_after=stop_after,
@@ -269,4 +333,4 @@ def _run_configuration(run: Path) -> TrainingConfig:
     unknown = sorted(set(stored) - {field.name for field in fields(TrainingConfig)})
     if unknown:
         raise LayoutRTError(f"{run} has unknown options {', '.join(unknown)}; upgrade layoutrt to resume it")
-    return TrainingConfig(**stored)
+    return TrainingConfig.stored(stored)

@@ -21,7 +21,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-LABEL_SETS = ("camvid", "cityscapes", "ade20k", "coco-stuff")
+LABEL_SETS = ("camvid", "cityscapes", "ade20k", "coco-stuff", "facades")
 """Names of the label sets that ship with the package."""
 
 OUTSIDE = 255

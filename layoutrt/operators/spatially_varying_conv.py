@@ -43,7 +43,8 @@ def body_nodes(k: int, with_affine: bool) -> list[str]:
     else:
         nodes += ["source = Identity(x)"]
     nodes += [
-        f"pads = Constant <value_ints = [0, 0, {p}, {p}, 0, 0, {p}, {p}]> ()",
+        # As a tensor: of a list, ONNX Runtime up to 1.24 does not infer that it has one dimension.
+        f"pads = Constant <value = int64[8] {{0, 0, {p}, {p}, 0, 0, {p}, {p}}}> ()",
         "padded = Pad(source, pads)",
         "channels = Shape <start = 0, end = 2> (x)",
         "size = Shape <start = 2, end = 4> (x)",

@@ -104,6 +104,8 @@ def test_a_budget_judges_what_is_placed_for_the_target(
         judged.append(damage_of([]))
         return []
 
+    # Nobody looks at the ranking here, which takes as long as all else.
+    monkeypatch.setattr("layoutrt.calib.calibrate.rank_layers", lambda *_, **__: [])
     monkeypatch.setattr("layoutrt.calib.calibrate.layers_to_keep", keep_none)
     out, budget = tmp_path / "int8.onnx", Budget("psnr", 30)
     done = calibrate(tiny_model, str(layouts), out, target=target, budget=budget, threads=1)

@@ -49,6 +49,7 @@ def test_a_missing_nvcc_ends_a_build_that_must_have_one(tmp_path: Path) -> None:
     assert "LAYOUTRT_CUDA is ON and there is no nvcc; install CUDA" in output
 
 
+@pytest.mark.slow
 def test_nvcc_is_found_off_the_path_and_must_be_new_enough(tmp_path: Path) -> None:
     if not Path(NVCC).is_file():
         pytest.skip(f"there is no {NVCC}")

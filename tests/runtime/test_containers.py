@@ -238,7 +238,10 @@ def test_what_needs_one_says_so_in_a_sentence(
     expect_sentence(done, "temporary folder", "TMPDIR")
 
 
-@pytest.mark.parametrize("size", ["4k", "64k", "256k"])
+@pytest.mark.parametrize(
+    "size",
+    [pytest.param("4k", marks=pytest.mark.slow), "64k", pytest.param("256k", marks=pytest.mark.slow)],
+)
 def test_training_with_little_shared_memory_says_what_to_do(
     mounted: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, size: str
 ) -> None:

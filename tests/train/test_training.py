@@ -220,12 +220,13 @@ def test_a_run_with_a_latent_shows_samples_of_its_crops_size(pairs, tmp_path) ->
     config = replace(TINY, data=str(pairs), latent=8, load_height=36, load_width=72, steps=1, decay_steps=0)
     generator = load_generator(train(config, tmp_path / "run"))[0]
     assert (generator.config.image_height, generator.config.image_width) == (32, 64)
-    # The layout, the real and the synthesised image of two validation pairs.
-    assert cv2.imread(str(tmp_path / "run" / "samples.png")).shape == (2 * 32, 3 * 64, 3)
+    # Layout, real image, that in the encoded style, at z = 0 and at three others, of two validation pairs.
+    assert cv2.imread(str(tmp_path / "run" / "samples.png")).shape == (2 * 32, 7 * 64, 3)
 
 
 def test_a_finished_run_measures_its_norms_on_whole_pictures(pairs, tmp_path) -> None:
     config = replace(TINY, data=str(pairs), load_height=64, load_width=96, steps=2, decay_steps=0)
+    config = replace(config, fakes="shared")
     train(config, tmp_path / "run", stop_after=1)
     unfinished = load_generator(tmp_path / "run" / "generator.safetensors")[0]
     finished = load_generator(train(config, tmp_path / "run", resume=True))[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -159,3 +160,6 @@ def _start_worker(_: int) -> None:
     # Workers are the parallelism; threads of OpenCV inside each would compete with them. Their random states,
     # which torch sets apart by itself, are not used: a sample's is a function of seed, epoch and index.
     cv2.setNumThreads(0)
+    # Ctrl-C reaches every process of the terminal; the first one says when loading ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -8,6 +8,7 @@ from typing import Any
 from layoutrt.errors import LayoutRTError
 
 ARCHITECTURES = ("cc-fpse", "edge", "spade")
+UPSAMPLINGS = ("nearest", "smooth")
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class GeneratorConfig:
     latent: int = 0
     """Length of ``z``, or 0 for a generator whose head reads the layout instead."""
     image_height: int = 256
-    """Training size; with a latent, the only size."""
+    """Training size; the only one of the paper's generator with a latent."""
     image_width: int = 256
     architecture: str = "cc-fpse"
     """``"cc-fpse"``, the paper's; ``"edge"``, ours for small budgets; ``"spade"``, the baseline without
     conditional convolutions."""
+    upsampling: str = "nearest"
+    """How features are doubled: ``"nearest"``, as in the paper, or ``"smooth"``, for the edge generator."""
 
     def __post_init__(self) -> None:
         checks = {
@@ -42,18 +45,24 @@ class GeneratorConfig:
             "predictor_kernel": self.predictor_kernel in (1, 3),
             "pyramid_levels": self.pyramid_levels in (6, 7),
             "latent": self.latent >= 0,
+            "upsampling": self.upsampling in UPSAMPLINGS,
         }
         for field, good in checks.items():
             if not good:
                 raise LayoutRTError(
                     f"generator configuration: {field} = {getattr(self, field)} is out of range"
                 )
-        if self.architecture != "cc-fpse":
-            self._check_variant()
+        self._check_variant()
         self.check_size(self.image_height, self.image_width)
 
     def _check_variant(self) -> None:
-        fixed = {"predictor_kernel": 1, "pyramid_levels": 6, "latent": 0}
+        fixed: dict[str, Any] = {}
+        if self.architecture != "cc-fpse":
+            fixed |= {"predictor_kernel": 1, "pyramid_levels": 6}
+        if self.architecture == "spade":
+            fixed |= {"latent": 0}
+        if self.architecture != "edge":
+            fixed |= {"upsampling": "nearest"}
         for field, value in fixed.items():
             if getattr(self, field) != value:
                 raise LayoutRTError(
@@ -70,6 +79,11 @@ class GeneratorConfig:
     def size_multiple(self) -> int:
         """What heights and widths must be divisible by."""
         return 2 ** (self.pyramid_levels - 1)
+
+    @property
+    def fixed_size(self) -> bool:
+        """Whether the generator makes one size only: the paper's head turns ``z`` into such features."""
+        return self.latent > 0 and self.architecture == "cc-fpse"
 
     def check_size(self, height: int, width: int) -> None:
         """Refuse a size the generator cannot produce."""
