@@ -94,7 +94,7 @@ def test_verify_of_onnx_files_needs_no_torch(without_torch, calibrated, tmp_path
         "verify", "camvid-edge", calibrated, "--data", "drive:2", "--json", out, "--min-psnr", "20"
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(out.read_text())["frames"]
+    assert json.loads(out.read_text())["image"]
 
 
 def test_verify_of_a_checkpoint_says_that_it_needs_torch(without_torch, tmp_path):
