@@ -16,9 +16,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.calib.element_types import element_types
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
-from layoutrt.calib.plugins import PREDICTED_CONV, SPATIALLY_VARYING_CONV
 from layoutrt.calib.ranges import collect_ranges
 from layoutrt.operators import DOMAIN
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
+from layoutrt.operators.spatially_varying_conv import SPATIALLY_VARYING_CONV
 
 
 def collect_accumulations(
@@ -143,7 +144,7 @@ class _Probes:
     def _applied(self, node: onnx.NodeProto, x: str, w: str) -> str:
         inputs = [self.magnitude(x), self.magnitude(w)]
         # Computes in float32 whatever the node itself does.
-        return self.add(SPATIALLY_VARYING_CONV, inputs, f"{node.output[0]}_sum", DOMAIN)
+        return self.add(SPATIALLY_VARYING_CONV.name, inputs, f"{node.output[0]}_sum", DOMAIN)
 
 
 _SUMS: dict[str, Callable[[_Probes, onnx.NodeProto], list[str]]] = {
@@ -155,6 +156,6 @@ _SUMS: dict[str, Callable[[_Probes, onnx.NodeProto], list[str]]] = {
     "ReduceSum": _Probes.reduction,
     "GlobalAveragePool": _Probes.global_average,
     "InstanceNormalization": _Probes.instance_norm,
-    PREDICTED_CONV: _Probes.predicted_conv,
-    SPATIALLY_VARYING_CONV: _Probes.spatially_varying_conv,
+    PREDICTED_CONV.name: _Probes.predicted_conv,
+    SPATIALLY_VARYING_CONV.name: _Probes.spatially_varying_conv,
 }

@@ -14,12 +14,10 @@ from typing import NamedTuple
 import onnx
 
 from layoutrt.calib.probes import applied_kernels
-from layoutrt.operators import (
-    conv_to_image,
-    gated_predicted_conv,
-    layout_conv,
-    predicted_conv,
-)
+from layoutrt.operators.conv_to_image import CONV_TO_IMAGE
+from layoutrt.operators.gated_predicted_conv import GATED_PREDICTED_CONV
+from layoutrt.operators.layout_conv import LAYOUT_CONV
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
 
 _TAPS = 9
 
@@ -218,8 +216,8 @@ _RULES: dict[str, Callable[[_Grouping, onnx.NodeProto], None]] = {
     "ReduceMean": _Grouping.reduce_mean,
     "Add": _Grouping.add,
     "Mul": _Grouping.mul,
-    layout_conv.NAME: _Grouping.layout_conv,
-    predicted_conv.NAME: _Grouping.predicted_conv,
-    gated_predicted_conv.NAME: _Grouping.gated_predicted_conv,
-    conv_to_image.NAME: _Grouping.conv_to_image,
+    LAYOUT_CONV.name: _Grouping.layout_conv,
+    PREDICTED_CONV.name: _Grouping.predicted_conv,
+    GATED_PREDICTED_CONV.name: _Grouping.gated_predicted_conv,
+    CONV_TO_IMAGE.name: _Grouping.conv_to_image,
 }

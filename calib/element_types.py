@@ -8,7 +8,7 @@ from __future__ import annotations
 import onnx
 from onnx import TensorProto, helper
 
-from layoutrt.calib.plugins import LAYOUT_CONV, QUANTIZED_PREDICTED_CONV
+from layoutrt.operators import operator_of
 
 _FIXED = {
     "ArgMax": TensorProto.INT64,
@@ -20,9 +20,8 @@ _FIXED = {
     "Not": TensorProto.BOOL,
     "And": TensorProto.BOOL,
     "Or": TensorProto.BOOL,
-    "ConvToImage": TensorProto.UINT8,
 }
-_TYPED_BY_INPUT = {"DequantizeLinear": 1, "Where": 1, "CastLike": 1, "OneHot": 2, LAYOUT_CONV: 1}
+_TYPED_BY_INPUT = {"DequantizeLinear": 1, "Where": 1, "CastLike": 1, "OneHot": 2}
 """Operators whose result has the type of another input than the first."""
 
 
@@ -42,9 +41,11 @@ def element_types(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def _type(node: onnx.NodeProto, types: dict[str, int]) -> int:
-    attributes = {attribute.name: attribute for attribute in node.attribute}
+    operator = operator_of(node)
+    if operator:
+        return operator.element_type(node, types)
     if node.op_type == "Cast":
-        return attributes["to"].i
+        return next(attribute.i for attribute in node.attribute if attribute.name == "to")
     if node.op_type == "Constant":
         value = helper.get_attribute_value(node.attribute[0])
         if isinstance(value, TensorProto):
@@ -52,8 +53,6 @@ def _type(node: onnx.NodeProto, types: dict[str, int]) -> int:
         return TensorProto.FLOAT if node.attribute[0].name.startswith("value_float") else TensorProto.INT64
     if node.op_type == "QuantizeLinear":
         return types[node.input[2]] if len(node.input) > 2 else TensorProto.UINT8
-    if node.op_type == QUANTIZED_PREDICTED_CONV and "y_scale" in attributes:
-        return TensorProto.INT8
     if node.op_type in _FIXED:
         return _FIXED[node.op_type]
     return types[node.input[_TYPED_BY_INPUT.get(node.op_type, 0)]]

@@ -11,7 +11,7 @@ import onnx
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_model
-from layoutrt.operators import DOMAIN, MODULES
+from layoutrt.operators import operator_of
 
 _CONTROL_FLOW = ("If", "Loop", "Scan")
 
@@ -83,10 +83,9 @@ def _check(path: Path, metadata: dict[str, str]) -> None:
 
 
 def _check_operators(path: Path, proto: onnx.ModelProto) -> None:
-    ours = {"".join(word.title() for word in module.split("_")) for module in MODULES}
     for node in proto.graph.node:
-        foreign = node.domain not in ("", "ai.onnx", DOMAIN)
-        if foreign or node.op_type in _CONTROL_FLOW or (node.domain == DOMAIN and node.op_type not in ours):
+        foreign = node.domain not in ("", "ai.onnx") and operator_of(node) is None
+        if foreign or node.op_type in _CONTROL_FLOW:
             name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
             raise LayoutRTError(
                 f"{path} has the operator {name} (node '{node.name}'), for which calibration has no rule; "

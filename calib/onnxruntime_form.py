@@ -53,11 +53,12 @@ class _Conversion:
         self.graph.node.extend(self.nodes)
 
     def _operator(self, node: onnx.NodeProto) -> None:
+        plugin = plugins.plugin_of(node)
         plugins.unmark(node)
         for place, name in enumerate(node.input):
-            if node.op_type == plugins.LAYOUT_CONV and place == 0:
+            if plugin and plugin.takes_indices(place):
                 node.input[place] = self._cast(name, TensorProto.UINT8)
-            elif node.op_type == plugins.QUANTIZED_PREDICTED_CONV and place == 1:
+            elif plugin and plugin.takes_levels(place):
                 node.input[place] = self._features(name)
             elif self.types.get(name) == TensorProto.FLOAT16:
                 node.input[place] = self._cast(name, TensorProto.FLOAT)

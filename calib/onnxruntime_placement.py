@@ -21,13 +21,9 @@ from layoutrt.calib.affine import Levels, activation_levels, quantize_rows
 from layoutrt.calib.probes import applied_kernels
 from layoutrt.calib.ranges import Range
 from layoutrt.calib.weight_rounding import round_rows
-from layoutrt.operators import (
-    DOMAIN,
-    gated_predicted_conv,
-    predicted_conv,
-    quantized_gated_predicted_conv,
-    quantized_predicted_conv,
-)
+from layoutrt.operators import DOMAIN, operators
+from layoutrt.operators.gated_predicted_conv import GATED_PREDICTED_CONV
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
 
 Rounded = tuple[NDArray[np.int8], NDArray[np.float32]]
 """Weights as integers, and the scale of each row."""
@@ -50,9 +46,9 @@ def tensors_to_measure(model: onnx.ModelProto, keep: Collection[str] = ()) -> li
             continue
         if node.op_type == "Conv" or node.op_type in _ELEMENTWISE:
             names += [node.input[0], node.output[0]]
-        elif node.op_type == predicted_conv.NAME:
+        elif node.op_type == PREDICTED_CONV.name:
             names.append(node.input[1])
-        elif node.op_type == gated_predicted_conv.NAME:
+        elif node.op_type == GATED_PREDICTED_CONV.name:
             names += [node.input[1], node.input[8], applied_kernels(node), node.input[11]]
     constants = {tensor.name for tensor in model.graph.initializer}
     return [name for name in dict.fromkeys(names) if name not in constants]
@@ -95,9 +91,9 @@ class _Placement:
                 self._conv(node)
             elif _in_integers(node) and all(name in self.levels for name in self._tensors(node)):
                 self._enclose(node)
-            elif node.op_type == predicted_conv.NAME:
+            elif node.op_type == PREDICTED_CONV.name:
                 self._predicted_conv(node)
-            elif node.op_type == gated_predicted_conv.NAME:
+            elif node.op_type == GATED_PREDICTED_CONV.name:
                 self._gated_predicted_conv(node)
             else:
                 self.nodes.append(self._reading(node))
@@ -168,7 +164,7 @@ class _Placement:
     def _predicted_conv(self, node: onnx.NodeProto) -> None:
         weight, scales = quantize_rows(numpy_helper.to_array(self.weights[node.input[2]]), _TAPS)
         h = activation_levels(self.ranges[node.input[1]])
-        twin = self._twin(node, quantized_predicted_conv.NAME, {2: weight})
+        twin = self._twin(node, PREDICTED_CONV.quantized, {2: weight})
         _attributes(twin, h_scale=h.scale, h_zero_point=h.zero_point, weight_scale=scales.tolist())
 
     def _gated_predicted_conv(self, node: onnx.NodeProto) -> None:
@@ -178,7 +174,7 @@ class _Placement:
         gate, gate_scale = quantize_rows(arrays[9], 1)
         h, gate_h = (activation_levels(self.ranges[node.input[place]]) for place in (1, 8))
         applied = activation_levels(self.ranges[applied_kernels(node)])
-        twin = self._twin(node, quantized_gated_predicted_conv.NAME, {2: weight, 6: mix, 9: gate})
+        twin = self._twin(node, GATED_PREDICTED_CONV.quantized, {2: weight, 6: mix, 9: gate})
         _attributes(
             twin,
             h_scale=h.scale,
@@ -225,9 +221,11 @@ class _Placement:
         # Types of tensors that have other names now; runtimes infer them.
         del graph.value_info[:]
         used = {node.op_type for node in graph.node if node.domain == DOMAIN}
-        for operator in (quantized_predicted_conv, quantized_gated_predicted_conv):
-            if operator.NAME in used and self.model.functions:
-                self.model.functions.append(operator.function_body())
+        carried = {function.name for function in self.model.functions}
+        if carried:
+            used |= {name for operator in used for name in operators()[operator].calls}
+            new = [operator for name, operator in operators().items() if name in used - carried]
+            self.model.functions.extend(operator.body() for operator in new)
 
 
 def _in_integers(node: onnx.NodeProto) -> bool:

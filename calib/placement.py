@@ -18,12 +18,10 @@ from layoutrt.calib.tensorrt_graph import lower
 from layoutrt.calib.tensorrt_placement import place
 from layoutrt.calib.tensorrt_rules import violations
 from layoutrt.calib.weight_layout import to_ohwi
-from layoutrt.operators import gated_predicted_conv, predicted_conv
+from layoutrt.operators import operator_of
 
 WithIslands = tuple[onnx.ModelProto, dict[str, str]]
 """A model in FP16, and its nodes that compute in float32, with the reason."""
-
-_LAYERS = ("Conv", predicted_conv.NAME, gated_predicted_conv.NAME)
 
 
 def quantizable_layers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
@@ -32,8 +30,16 @@ def quantizable_layers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     return {
         node.name: node
         for node in model.graph.node
-        if node.op_type in _LAYERS and node.input[1 if node.op_type == "Conv" else 2] in weights
+        if (place := _weight(node)) is not None and node.input[place] in weights
     }
+
+
+def _weight(node: onnx.NodeProto) -> int | None:
+    """Place of the weight of a node that has an 8-bit form."""
+    operator = operator_of(node)
+    if operator:
+        return operator.weights[0] if operator.quantized else None
+    return 1 if node.op_type == "Conv" else None
 
 
 def int8_for_onnxruntime(model: EqualizedModel, keep: Collection[str] = ()) -> onnx.ModelProto:

@@ -10,17 +10,16 @@ from __future__ import annotations
 import onnx
 from onnx import helper
 
-from layoutrt.operators import DOMAIN
-
-LAYOUT_CONV = "LayoutConv"
-PREDICTED_CONV = "PredictedConv"
-QUANTIZED_PREDICTED_CONV = "QuantizedPredictedConv"
-SPATIALLY_VARYING_CONV = "SpatiallyVaryingConv"
-
-PLUGINS = (LAYOUT_CONV, PREDICTED_CONV, QUANTIZED_PREDICTED_CONV, SPATIALLY_VARYING_CONV)
-"""Operators that have a plugin; the names are those of `layoutrt.operators`, whose modules need torch."""
+from layoutrt.operators import DOMAIN, operator_of
+from layoutrt.operators.operator import Plugin
 
 ATTRIBUTES = {"plugin_version": "1", "plugin_namespace": DOMAIN}
+
+
+def plugin_of(node: onnx.NodeProto) -> Plugin | None:
+    """What the plugin of a node takes; None for a node that has none."""
+    operator = operator_of(node)
+    return operator.plugin if operator else None
 
 
 def mark(node: onnx.NodeProto) -> None:

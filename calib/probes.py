@@ -11,7 +11,9 @@ from onnx import TensorProto, helper
 from onnx.external_data_helper import set_external_data
 
 from layoutrt.files import temporary_folder
-from layoutrt.operators import DOMAIN, gated_predicted_conv, predicted_conv
+from layoutrt.operators import DOMAIN
+from layoutrt.operators.gated_predicted_conv import GATED_PREDICTED_CONV
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
 from layoutrt.runtime.session import Session
 
 _SMALL_TENSOR_BYTES = 1024
@@ -27,9 +29,9 @@ def applied_kernels_nodes(model: onnx.ModelProto, tensors: Iterable[str]) -> lis
     """Nodes that compute those of the tensors that are `applied_kernels` of a node."""
     wanted = set(tensors)
     return [
-        helper.make_node(predicted_conv.NAME, node.input[:6], [applied_kernels(node)], domain=DOMAIN)
+        helper.make_node(PREDICTED_CONV.name, node.input[:6], [applied_kernels(node)], domain=DOMAIN)
         for node in model.graph.node
-        if node.op_type == gated_predicted_conv.NAME and applied_kernels(node) in wanted
+        if node.op_type == GATED_PREDICTED_CONV.name and applied_kernels(node) in wanted
     ]
 
 

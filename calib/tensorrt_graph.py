@@ -21,6 +21,8 @@ from layoutrt.calib import plugins, tensorrt_parts
 from layoutrt.calib.element_types import element_types
 from layoutrt.errors import LayoutRTError
 from layoutrt.operators import DOMAIN
+from layoutrt.operators.conv_to_image import CONV_TO_IMAGE
+from layoutrt.operators.gated_predicted_conv import GATED_PREDICTED_CONV
 
 FIRST_OPSET = 19
 """From here on Q/DQ nodes have FP16 scales."""
@@ -108,9 +110,9 @@ class _Lowering:
         reads_bytes = any(self.types.get(name) == TensorProto.UINT8 for name in node.input)
         if node.op_type == "Constant":
             self._constant(node)
-        elif node.op_type == "GatedPredictedConv":
+        elif node.op_type == GATED_PREDICTED_CONV.name:
             self._gated_predicted_conv(node)
-        elif node.op_type == "ConvToImage":
+        elif node.op_type == CONV_TO_IMAGE.name:
             self._conv_to_image(node)
         elif node.domain == DOMAIN:
             self._plugin(node)
@@ -122,10 +124,11 @@ class _Lowering:
             self.nodes.append(node)
 
     def _indices(self) -> set[str]:
-        """uint8 tensors that lead to a `LayoutConv` without a conversion: class indices."""
+        """uint8 tensors that lead to a plugin that takes indices without a conversion."""
         found: set[str] = set()
         for node in reversed(self.graph.node):
-            if node.op_type == plugins.LAYOUT_CONV or found & set(node.output):
+            plugin = plugins.plugin_of(node)
+            if (plugin and plugin.takes_indices(0)) or found & set(node.output):
                 found |= {name for name in node.input if self.types.get(name) == TensorProto.UINT8}
         return found
 
@@ -187,11 +190,12 @@ class _Lowering:
             self._cast(self._wide(name, TensorProto.FLOAT), name, TensorProto.UINT8)
 
     def _plugin(self, node: onnx.NodeProto) -> None:
-        if node.op_type not in plugins.PLUGINS:
+        plugin = plugins.plugin_of(node)
+        if plugin is None:
             raise LayoutRTError(
                 f"node {node.name} is a {node.op_type}, for which there is no plugin; export again"
             )
-        if node.op_type == plugins.LAYOUT_CONV and node.input[0] in self.wide:
+        if plugin.takes_indices(0) and node.input[0] in self.wide:
             node.input[0] = self._wide(node.input[0], TensorProto.INT32)
         plugins.mark(node)
         self.nodes.append(node)

@@ -14,12 +14,11 @@ from onnx import TensorProto, helper, numpy_helper
 from layoutrt.calib import plugins
 from layoutrt.calib.probes import applied_kernels
 from layoutrt.operators import DOMAIN
+from layoutrt.operators.gated_predicted_conv import ALPHA
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
 
 IMAGE_CONV = "image_conv"
 """Part of `ConvToImage` that is its convolution."""
-
-_ALPHA = 0.2
-"""Slope of the leaky ReLU where a node names none."""
 
 
 def origin(node: onnx.NodeProto) -> str:
@@ -38,11 +37,11 @@ def gated_predicted_conv(node: onnx.NodeProto, *, adds: bool) -> list[onnx.NodeP
     """
     (y,) = node.output
     *predictor, mix, mix_bias, gate_h, gate, gate_bias, residual = node.input
-    alpha = next((attribute.f for attribute in node.attribute if attribute.name == "alpha"), _ALPHA)
+    alpha = next((attribute.f for attribute in node.attribute if attribute.name == "alpha"), ALPHA)
     applied, active = applied_kernels(node), f"{y}_active" if adds else y
     pointwise = {"kernel_shape": [1, 1], "pads": [0, 0, 0, 0], "strides": [1, 1]}
     parts = [
-        _part(node, "predicted_conv", plugins.PREDICTED_CONV, predictor, applied, domain=DOMAIN),
+        _part(node, "predicted_conv", PREDICTED_CONV.name, predictor, applied, domain=DOMAIN),
         _part(node, "mix", "Conv", [applied, mix, mix_bias], f"{y}_mixed", **pointwise),
         _part(node, "gate_conv", "Conv", [gate_h, gate, gate_bias], f"{y}_gate_logit", **pointwise),
         _part(node, "gate", "Sigmoid", [f"{y}_gate_logit"], f"{y}_gate"),

@@ -27,12 +27,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from layoutrt.calib import plugins
+from layoutrt.calib.plugins import plugin_of
 from layoutrt.calib.ranges import Range
 from layoutrt.calib.symmetric import activation_scale, quantize_channels
 from layoutrt.calib.tensorrt_graph import drop_unread
 from layoutrt.calib.tensorrt_parts import IMAGE_CONV, origin
 from layoutrt.errors import LayoutRTError
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
 
 FLOAT_NODES = "layoutrt.float_nodes"
 """Metadata of a placed file: a JSON list of the `Conv` and `PredictedConv` nodes that stay in float."""
@@ -95,7 +96,7 @@ class _Sites:
 
     def is_quantized(self, node: onnx.NodeProto) -> bool:
         """Whether a convolution computes in 8 bits."""
-        if node.op_type not in ("Conv", plugins.PREDICTED_CONV) or {node.name, origin(node)} & set(self.keep):
+        if node.op_type not in ("Conv", PREDICTED_CONV.name) or {node.name, origin(node)} & set(self.keep):
             return False
         weight = node.input[1 if node.op_type == "Conv" else 2]
         is_image = node.name.endswith(f"/{IMAGE_CONV}")
@@ -154,7 +155,7 @@ class _Placement:
             if residual:
                 node.input[list(node.input).index(residual)] = self._pair(residual)
             if not self.sites.is_quantized(node):
-                floats += [node.name] if node.op_type in ("Conv", plugins.PREDICTED_CONV) else []
+                floats += [node.name] if node.op_type in ("Conv", PREDICTED_CONV.name) else []
             elif node.op_type == "Conv":
                 node.input[0], node.input[1] = self._pair(node.input[0]), self._weight(node.input[1])
             else:
@@ -217,7 +218,7 @@ class _Placement:
             "h_zero_point": _ZERO_POINT,
             "weight_scale": scales.tolist(),
         }
-        node.op_type = plugins.QUANTIZED_PREDICTED_CONV
+        node.op_type = PREDICTED_CONV.quantized
         # Half the traffic of FP16; and what makes h writes one tensor, which convolutions read too.
         node.input[1] = self._quantized(node.input[1])
         (y,) = node.output
@@ -257,7 +258,7 @@ def _check(lowered: onnx.ModelProto) -> None:
             raise LayoutRTError(
                 f"node {node.name} is a {node.op_type}: give the float model, not a quantised one"
             )
-        if node.domain not in ("", "ai.onnx") and node.op_type not in plugins.PLUGINS:
+        if node.domain not in ("", "ai.onnx") and plugin_of(node) is None:
             raise LayoutRTError(
                 f"node {node.name} is a {node.op_type}, which has no plugin; lower the graph first"
             )

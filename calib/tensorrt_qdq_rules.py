@@ -9,6 +9,8 @@ import onnx
 from onnx import TensorProto
 
 from layoutrt.calib.graph_view import GraphView
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
+from layoutrt.operators.quantized_predicted_conv import QUANTIZED_PREDICTED_CONV
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 _FUSED = ("Relu", "LeakyRelu", "Sigmoid", "Tanh", "Add", "Mul")
@@ -84,7 +86,7 @@ def _step(graph: GraphView, name: str) -> np.float32 | None:
     if maker.op_type == _QUANTIZE:
         return np.float32(graph.array(maker.input[1]))
     scales = [attribute.f for attribute in maker.attribute if attribute.name == "y_scale"]
-    return np.float32(scales[0]) if maker.op_type == "QuantizedPredictedConv" and scales else None
+    return np.float32(scales[0]) if maker.op_type == QUANTIZED_PREDICTED_CONV.name and scales else None
 
 
 def _levels(graph: GraphView, node: onnx.NodeProto, step: np.float32) -> Iterator[str]:
@@ -92,7 +94,7 @@ def _levels(graph: GraphView, node: onnx.NodeProto, step: np.float32) -> Iterato
     for reader in graph.readers[node.output[0]]:
         if reader.op_type == _DEQUANTIZE and np.float32(graph.array(reader.input[1])) != step:
             yield f"node {reader.name} has another scale than {node.name}, whose levels it reads"
-        elif reader.op_type not in (_DEQUANTIZE, "QuantizedPredictedConv"):
+        elif reader.op_type not in (_DEQUANTIZE, QUANTIZED_PREDICTED_CONV.name):
             yield f"node {reader.name} reads the levels of {node.name} and is no DequantizeLinear"
 
 
@@ -131,9 +133,9 @@ def plugins_in_8_bits(graph: GraphView, float_nodes: Collection[str]) -> Iterato
             continue
         if any(graph.made_by(name, _DEQUANTIZE) for name in node.input):
             yield f"node {node.name} is a plugin and reads a DequantizeLinear, which is never fused with it"
-        if node.op_type == "PredictedConv" and node.name not in float_nodes:
-            yield f"node {node.name} is a PredictedConv in float and not listed as float"
-        if node.op_type == "QuantizedPredictedConv":
+        if node.op_type == PREDICTED_CONV.name and node.name not in float_nodes:
+            yield f"node {node.name} is a {node.op_type} in float and not listed as float"
+        if node.op_type == QUANTIZED_PREDICTED_CONV.name:
             values = {attribute.name: attribute for attribute in node.attribute}
             if values["h_zero_point"].i != 128:
                 yield f"node {node.name} has levels that are not symmetric"

@@ -22,6 +22,7 @@ from onnx import TensorProto
 
 from layoutrt.calib import tensorrt_qdq_rules as qdq
 from layoutrt.calib.graph_view import GraphView
+from layoutrt.calib.plugins import plugin_of
 
 _BYTE = TensorProto.UINT8
 _FLOATS: set[int] = {TensorProto.FLOAT, TensorProto.FLOAT16}
@@ -40,14 +41,6 @@ OPERATORS: dict[str, set[int]] = {
     "QuantizeLinear": _FLOATS,
 }
 """Operators that our graphs use, and the types of their first input beside uint8, which has its own rule."""
-
-PLUGINS: dict[str, list[set[int]]] = {
-    "LayoutConv": [{TensorProto.INT32}, _FLOATS],
-    "PredictedConv": [_FLOATS, _FLOATS, _FLOATS],
-    "QuantizedPredictedConv": [_FLOATS, _FLOATS | {TensorProto.INT8}, {TensorProto.INT8}],
-    "SpatiallyVaryingConv": [_FLOATS, _FLOATS],
-}
-"""Our operators that have a plugin, and the types of their first inputs."""
 
 _PLUGIN_ATTRIBUTES = {"plugin_version": b"1", "plugin_namespace": b"layoutrt"}
 _OPSETS = range(19, 21)
@@ -86,10 +79,11 @@ def _file(model: onnx.ModelProto) -> Iterator[str]:
 
 def _operators(graph: GraphView) -> Iterator[str]:
     for node in graph.nodes:
-        if node.op_type not in (PLUGINS if node.domain else OPERATORS):
+        plugin = plugin_of(node)
+        if plugin is None and (node.domain or node.op_type not in OPERATORS):
             yield f"node {node.name} is a {node.op_type}, which is not among what TensorRT is given"
             continue
-        kinds = PLUGINS[node.op_type] if node.domain else [OPERATORS[node.op_type]]
+        kinds = plugin.inputs if plugin else (OPERATORS[node.op_type],)
         for name, allowed in zip(node.input, kinds, strict=False):
             kind = graph.types[name]
             if kind not in allowed and kind != _BYTE:
@@ -124,7 +118,8 @@ def _plugins(graph: GraphView) -> Iterator[str]:
         attributes = {a.name: a.s for a in node.attribute if a.name in _PLUGIN_ATTRIBUTES}
         if attributes != _PLUGIN_ATTRIBUTES:
             yield f"node {node.name} lacks plugin_version 1 or plugin_namespace layoutrt"
-        if node.op_type.endswith("PredictedConv"):
+        plugin = plugin_of(node)
+        if plugin and plugin.ohwi_weight:
             yield from _predictor(node, graph)
 
 

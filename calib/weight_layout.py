@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from layoutrt.calib.plugins import PREDICTED_CONV, QUANTIZED_PREDICTED_CONV
+from layoutrt.calib.plugins import plugin_of
 from layoutrt.calib.tensorrt_graph import drop_unread
 from layoutrt.errors import LayoutRTError
 
@@ -29,7 +29,7 @@ def is_ohwi(node: onnx.NodeProto) -> bool:
 
 
 def to_ohwi(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Put the weights of all `PredictedConv` and `QuantizedPredictedConv` nodes into the plugins' order.
+    """Put the weights of all nodes whose plugin wants it (`Plugin.ohwi_weight`) into the plugins' order.
 
     Args:
         model: of `tensorrt_graph.lower` and what follows it; not changed.
@@ -55,7 +55,8 @@ def from_ohwi(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _predictors(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    return [node for node in model.graph.node if node.op_type in (PREDICTED_CONV, QUANTIZED_PREDICTED_CONV)]
+    plugins = ((node, plugin_of(node)) for node in model.graph.node)
+    return [node for node, plugin in plugins if plugin and plugin.ohwi_weight]
 
 
 def _reordered(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from layoutrt.export.segmenter_pipeline import never_predict_dont_care
-from layoutrt.operators.conv_to_image import to_bytes
+from layoutrt.operators.torch.conv_to_image import to_bytes
 from layoutrt.runtime.profiling.runner import MODEL_STAGES, Run
 from layoutrt.runtime.profiling.session_runner import read_samples
 from layoutrt.train.checkpoint import load_generator, load_segmenter

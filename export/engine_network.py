@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.tensorrt_library import PLUGINS
+from layoutrt.operators import plugin_names
 from layoutrt.runtime.tensorrt_log import created
 
 _TOLD = 5
@@ -73,7 +73,7 @@ def _name(trt: Any, code: Any) -> str:
 
 def _remedy(trt: Any, error: Any) -> str:
     code, operator = error.code(), error.node_operator()
-    if operator in PLUGINS:
+    if operator in plugin_names():
         return "its plugin is the operator library's: reinstall layoutrt with this TensorRT's headers at hand"
     if code == trt.ErrorCode.MEM_ALLOC_FAILED:
         return "memory ran out: close other programs"

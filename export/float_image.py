@@ -6,7 +6,8 @@ import onnx
 import onnx.inliner
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.operators import DOMAIN, conv_to_image
+from layoutrt.operators import DOMAIN
+from layoutrt.operators.conv_to_image import CONV_TO_IMAGE
 
 
 def with_float_image(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -21,7 +22,7 @@ def with_float_image(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         LayoutRTError: the graph has no such image.
     """
-    parts = onnx.inliner.inline_selected_functions(model, [(DOMAIN, conv_to_image.NAME)])
+    parts = onnx.inliner.inline_selected_functions(model, [(DOMAIN, CONV_TO_IMAGE.name)])
     graph = parts.graph
     last = [place for place, node in enumerate(graph.node) if node.op_type == "Tanh"]
     if len(last) != 1:

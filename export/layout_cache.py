@@ -18,7 +18,10 @@ import onnx
 from onnx import helper
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.operators import DOMAIN, gated_predicted_conv, predicted_conv, spatially_varying_conv
+from layoutrt.operators import DOMAIN
+from layoutrt.operators.gated_predicted_conv import ALPHA, GATED_PREDICTED_CONV
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
+from layoutrt.operators.spatially_varying_conv import SPATIALLY_VARYING_CONV
 
 LATENT = "z"
 """The input that the render half keeps."""
@@ -117,7 +120,7 @@ def _divide(
             fixed.append(node)
             continue
         dependent.update(node.output)
-        if node.domain == DOMAIN and node.op_type == predicted_conv.NAME and touched == {node.input[0]}:
+        if node.domain == DOMAIN and node.op_type == PREDICTED_CONV.name and touched == {node.input[0]}:
             x, hidden, weight, bias, *affine = node.input
             (y,) = node.output
             kernels = f"{y}_kernels"
@@ -132,7 +135,7 @@ def _divide(
                 kernels, made.elem_type, [batch, channels, height, width]
             )
             node = helper.make_node(
-                spatially_varying_conv.NAME, [x, kernels, *affine], [y], node.name, domain=DOMAIN
+                SPATIALLY_VARYING_CONV.name, [x, kernels, *affine], [y], node.name, domain=DOMAIN
             )
         varying.append(node)
     return varying, fixed
@@ -145,26 +148,26 @@ def _unfused(graph: onnx.GraphProto, types: dict[str, onnx.ValueInfoProto]) -> l
     """
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
-        if node.domain != DOMAIN or node.op_type != gated_predicted_conv.NAME:
+        if node.domain != DOMAIN or node.op_type != GATED_PREDICTED_CONV.name:
             nodes.append(node)
             continue
         *predicted, mix, mix_bias, gate_h, gate_weight, gate_bias, residual = node.input
         (y,) = node.output
         names = {part: f"{y}_{part}" for part in ("d", "mixed", "logit", "gate", "product", "active")}
         steps = [
-            (predicted_conv.NAME, predicted, "d"),
+            (PREDICTED_CONV.name, predicted, "d"),
             ("Conv", [names["d"], mix, mix_bias], "mixed"),
             ("Conv", [gate_h, gate_weight, gate_bias], "logit"),
             ("Sigmoid", [names["logit"]], "gate"),
             ("Mul", [names["mixed"], names["gate"]], "product"),
         ]
         for operator, inputs, part in steps:
-            domain = DOMAIN if operator == predicted_conv.NAME else ""
+            domain = DOMAIN if operator == PREDICTED_CONV.name else ""
             nodes.append(
                 helper.make_node(operator, inputs, [names[part]], f"{node.name}_{part}", domain=domain)
             )
         attributes = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
-        alpha = attributes.get("alpha", gated_predicted_conv.ALPHA)
+        alpha = attributes.get("alpha", ALPHA)
         nodes += [
             helper.make_node(
                 "LeakyRelu", [names["product"]], [names["active"]], f"{node.name}_active", alpha=alpha
@@ -229,7 +232,7 @@ def _model(
     operators = {node.op_type for node in nodes if node.domain == DOMAIN}
     bodies = {function.name: function for function in whole.functions}
     if bodies:
-        bodies.setdefault(spatially_varying_conv.NAME, spatially_varying_conv.function_body())
+        bodies.setdefault(SPATIALLY_VARYING_CONV.name, SPATIALLY_VARYING_CONV.body())
     model.functions.extend(body for name, body in bodies.items() if name in operators)
     model.producer_name, model.producer_version = whole.producer_name, whole.producer_version
     return model

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from layoutrt.export.folded_layers import LastConv
 from layoutrt.layouts import LabelSet
-from layoutrt.operators.conv_to_image import conv_to_image, float_image
+from layoutrt.operators.torch.conv_to_image import conv_to_image, float_image
 from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.semantics import instance_edges
 

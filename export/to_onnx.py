@@ -25,16 +25,12 @@ from layoutrt.files import check_not_inputs, file_digest
 from layoutrt.graph_cost import Cost, graph_cost
 from layoutrt.layouts import LabelSet
 from layoutrt.onnx_file import save_model
-from layoutrt.operators import (
-    BODY_OPSET,
-    DOMAIN,
-    VERSION,
-    conv_to_image,
-    gated_predicted_conv,
-    layout_conv,
-    predicted_conv,
-    spatially_varying_conv,
-)
+from layoutrt.operators import BODY_OPSET, DOMAIN, VERSION
+from layoutrt.operators.conv_to_image import CONV_TO_IMAGE
+from layoutrt.operators.gated_predicted_conv import ALPHA, GATED_PREDICTED_CONV
+from layoutrt.operators.layout_conv import LAYOUT_CONV
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
+from layoutrt.operators.spatially_varying_conv import SPATIALLY_VARYING_CONV
 from layoutrt.train.checkpoint import checkpoint_kind, load_encoder, load_generator, load_segmenter
 from layoutrt.train.networks.encoder_config import EncoderConfig
 from layoutrt.train.networks.generator_config import GeneratorConfig
@@ -239,11 +235,11 @@ def generator_model(
     if dynamic:
         _open_dims(model)
     p = config.predictor_kernel
-    model.functions.extend([layout_conv.function_body(3), predicted_conv.function_body(3, p)])
-    (last,) = (node for node in model.graph.node if node.op_type == conv_to_image.NAME)
-    model.functions.append(conv_to_image.function_body(with_y=len(last.input) == 4))
-    if any(node.op_type == gated_predicted_conv.NAME for node in model.graph.node):
-        model.functions.append(gated_predicted_conv.function_body())
+    model.functions.extend([LAYOUT_CONV.body(3), PREDICTED_CONV.body(3, p)])
+    (last,) = (node for node in model.graph.node if node.op_type == CONV_TO_IMAGE.name)
+    model.functions.append(CONV_TO_IMAGE.body(with_y=len(last.input) == 4))
+    if any(node.op_type == GATED_PREDICTED_CONV.name for node in model.graph.node):
+        model.functions.append(GATED_PREDICTED_CONV.body())
     onnx.checker.check_model(model)
     return model
 
@@ -258,8 +254,8 @@ def straight_model(generator: AnyGenerator, size: tuple[int, int]) -> onnx.Model
     p = config.predictor_kernel
     model.functions.extend(
         [
-            spatially_varying_conv.function_body(3, with_affine=False),
-            predicted_conv.function_body(3, p, with_affine=False),
+            SPATIALLY_VARYING_CONV.body(3, with_affine=False),
+            PREDICTED_CONV.body(3, p, with_affine=False),
         ]
     )
     return onnx.inliner.inline_local_functions(model)
@@ -302,11 +298,11 @@ def _translations() -> dict[Any, Callable[..., Any]]:
     from onnxscript.values import Op, Opset
 
     domain = Opset(DOMAIN, VERSION)
-    image = Op(domain, conv_to_image.NAME, conv_to_image.SCHEMA)
-    layout = Op(domain, layout_conv.NAME, layout_conv.SCHEMA)
-    gated = Op(domain, gated_predicted_conv.NAME, gated_predicted_conv.SCHEMA)
-    predicted = Op(domain, predicted_conv.NAME, predicted_conv.SCHEMA)
-    varying = Op(domain, spatially_varying_conv.NAME, spatially_varying_conv.SCHEMA)
+    image = Op(domain, CONV_TO_IMAGE.name, CONV_TO_IMAGE.schema)
+    layout = Op(domain, LAYOUT_CONV.name, LAYOUT_CONV.schema)
+    gated = Op(domain, GATED_PREDICTED_CONV.name, GATED_PREDICTED_CONV.schema)
+    predicted = Op(domain, PREDICTED_CONV.name, PREDICTED_CONV.schema)
+    varying = Op(domain, SPATIALLY_VARYING_CONV.name, SPATIALLY_VARYING_CONV.schema)
     ops = torch.ops.layoutrt
     return {
         ops.conv_to_image.default: image,
@@ -316,7 +312,7 @@ def _translations() -> dict[Any, Callable[..., Any]]:
         ops.gated_predicted_conv.default: lambda *arguments: gated(
             # The exporter leaves out an argument that has its default.
             *arguments[:12],
-            alpha=arguments[12] if len(arguments) > 12 else gated_predicted_conv.ALPHA,
+            alpha=arguments[12] if len(arguments) > 12 else ALPHA,
         ),
         ops.predicted_conv.default: lambda x, h, weight, bias, scale=None, shift=None: predicted(
             x, h, weight, bias, scale, shift

@@ -9,18 +9,7 @@ import onnx
 import onnx.inliner
 
 from layoutrt.graph_shapes import Tensors, tensor_types
-from layoutrt.operators import DOMAIN
-
-OURS = (
-    "ConvToImage",
-    "GatedPredictedConv",
-    "LayoutConv",
-    "PredictedConv",
-    "QuantizedGatedPredictedConv",
-    "QuantizedPredictedConv",
-    "SpatiallyVaryingConv",
-)
-"""Operators that count as one node."""
+from layoutrt.operators import operator_of, operators
 
 
 @dataclass(frozen=True)
@@ -69,7 +58,7 @@ def graph_cost(model: onnx.ModelProto, size: tuple[int, int]) -> Cost:
     """
     tensors = tensor_types(model, size)
     flops = sum(_flops(node, tensors) for node in model.graph.node)
-    others = [function for function in model.functions if function.name not in OURS]
+    others = [function for function in model.functions if function.name not in operators()]
     counted = onnx.inliner.inline_local_functions(model) if others else model
     parameters = sum(math.prod(tensor.dims) for tensor in model.graph.initializer if tensor.dims)
     return Cost(len(counted.graph.node), flops, parameters)
@@ -115,20 +104,5 @@ def _flops(node: onnx.NodeProto, tensors: Tensors) -> int:
         first = shape[node.input[0]]
         transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
         return 2 * math.prod(shape[node.output[0]]) * first[0 if transposed else -1]
-    if node.domain != DOMAIN:
-        return 0
-    if node.op_type == "LayoutConv":
-        # One row of the table is added per tap.
-        return math.prod(shape[node.output[0]]) * shape[node.input[1]][1]
-    batch, _, height, width = shape[node.input[0]]
-    pixels = batch * height * width
-    if node.op_type == "ConvToImage":
-        return 2 * pixels * math.prod(shape[node.input[1]])
-    if node.op_type == "SpatiallyVaryingConv":
-        return 2 * pixels * shape[node.input[1]][1]
-    outputs, *inner = shape[node.input[2]]
-    flops = 2 * pixels * outputs * (math.prod(inner) + 1)
-    if node.op_type in ("GatedPredictedConv", "QuantizedGatedPredictedConv"):
-        mix, gate = (math.prod(shape[node.input[index]]) for index in (6, 9))
-        flops += 2 * pixels * (mix + gate)
-    return flops
+    operator = operator_of(node)
+    return operator.flops(node, shape) if operator else 0

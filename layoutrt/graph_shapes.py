@@ -9,7 +9,7 @@ import onnx
 import onnx.shape_inference
 from onnx import TensorProto
 
-from layoutrt.operators import DOMAIN
+from layoutrt.operators import operator_of
 
 
 @dataclass(frozen=True)
@@ -62,52 +62,14 @@ def _with_stand_ins(model: onnx.ModelProto) -> onnx.ModelProto:
     del copy.functions[:]
     dims = {tensor.name: list(tensor.dims) for tensor in copy.graph.initializer}
     nodes: list[onnx.NodeProto] = []
-    constants = [onnx.helper.make_tensor("stand_in_axis", TensorProto.INT64, [1], [1])]
-
-    def weight(name: str, *shape: int) -> str:
-        zeros = bytes(4 * math.prod(shape))
-        constants.append(onnx.helper.make_tensor(name, TensorProto.FLOAT, shape, zeros, raw=True))
-        return name
-
     for node in copy.graph.node:
-        if node.domain != DOMAIN:
+        operator = operator_of(node)
+        if operator is None:
             nodes.append(node)
-        elif node.op_type == "LayoutConv":
-            _, taps, channels = dims[node.input[1]]
-            k, y = math.isqrt(taps), node.output[0]
-            nodes += [
-                onnx.helper.make_node("Cast", [node.input[0]], [f"{y}_f"], to=TensorProto.FLOAT),
-                onnx.helper.make_node("Unsqueeze", [f"{y}_f", "stand_in_axis"], [f"{y}_x"]),
-                onnx.helper.make_node(
-                    "Conv",
-                    [f"{y}_x", weight(f"{y}_w", channels, 1, k, k)],
-                    [y],
-                    pads=[k // 2] * 4,
-                    strides=_strides(node),
-                ),
-            ]
-        elif node.op_type == "GatedPredictedConv":
-            nodes.append(onnx.helper.make_node("Conv", [node.input[0], node.input[6]], [node.output[0]]))
-        elif node.op_type == "QuantizedGatedPredictedConv":
-            # Its own weights are 8-bit, which a float convolution does not take.
-            mix = weight(f"{node.output[0]}_w", *dims[node.input[6]])
-            nodes.append(onnx.helper.make_node("Conv", [node.input[0], mix], [node.output[0]]))
-        elif node.op_type == "ConvToImage":
-            x, last, _, *y = node.input
-            (image,) = node.output
-            nodes += [
-                onnx.helper.make_node("Concat", [x, *y], [f"{image}_x"], axis=1),
-                onnx.helper.make_node("Conv", [f"{image}_x", last], [f"{image}_y"], pads=[1] * 4),
-                onnx.helper.make_node("Cast", [f"{image}_y"], [f"{image}_c"], to=TensorProto.UINT8),
-                onnx.helper.make_node("Transpose", [f"{image}_c"], [image], perm=[0, 2, 3, 1]),
-            ]
-        else:
-            nodes.append(onnx.helper.make_node("Identity", [node.input[0]], [node.output[0]]))
+            continue
+        stand_ins, constants = operator.stand_in(node, dims)
+        nodes += stand_ins
+        copy.graph.initializer.extend(constants)
     del copy.graph.node[:]
     copy.graph.node.extend(nodes)
-    copy.graph.initializer.extend(constants)
     return copy
-
-
-def _strides(node: onnx.NodeProto) -> list[int]:
-    return next(list(attribute.ints) for attribute in node.attribute if attribute.name == "strides")

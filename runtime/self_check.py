@@ -12,6 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.operators import BODY_OPSET, DOMAIN, VERSION
+from layoutrt.operators.layout_conv import LAYOUT_CONV
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
+from layoutrt.operators.spatially_varying_conv import SPATIALLY_VARYING_CONV
 from layoutrt.runtime.session import Session
 
 _TAPS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
@@ -55,9 +58,9 @@ def check_operators() -> str:
 
 def _model(labels: NDArray, constants: dict[str, NDArray]) -> onnx.ModelProto:
     nodes = [
-        helper.make_node("LayoutConv", ["labels", "table", "bias"], ["a"], domain=DOMAIN, strides=[1, 1]),
-        helper.make_node("PredictedConv", ["a", "h", "weight", "predictor_bias"], ["b"], domain=DOMAIN),
-        helper.make_node("SpatiallyVaryingConv", ["b", "w"], ["y"], domain=DOMAIN),
+        helper.make_node(LAYOUT_CONV.name, ["labels", "table", "bias"], ["a"], domain=DOMAIN, strides=[1, 1]),
+        helper.make_node(PREDICTED_CONV.name, ["a", "h", "weight", "predictor_bias"], ["b"], domain=DOMAIN),
+        helper.make_node(SPATIALLY_VARYING_CONV.name, ["b", "w"], ["y"], domain=DOMAIN),
     ]
     graph = helper.make_graph(
         nodes,

@@ -12,10 +12,9 @@ from typing import Any
 
 from layoutrt import __version__, native_library
 from layoutrt.errors import LayoutRTError
+from layoutrt.operators import plugin_names
 
 NAME = "liblayoutrt_trt.so"
-PLUGINS = ("LayoutConv", "PredictedConv", "QuantizedPredictedConv", "SpatiallyVaryingConv")
-"""Operators that the library has a plugin for."""
 OLDEST = (10, 3)
 """Version of TensorRT that everything here is written for; JetPack 6 has it."""
 _VERSION, _NAMESPACE = "1", "layoutrt"
@@ -164,7 +163,7 @@ def _register(trt: Any, path: Path) -> None:
     registry = trt.get_plugin_registry()
     # None also where the plugins are registered already, by another user of TensorRT in this process.
     registry.load_library(str(path))
-    for name in PLUGINS:
+    for name in plugin_names():
         if registry.get_creator(name, _VERSION, _NAMESPACE) is None:
             raise LayoutRTError(
                 f"TensorRT {trt.__version__} found no plugin {name} in the operator library {path}; "

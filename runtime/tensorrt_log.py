@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.tensorrt_library import PLUGINS
+from layoutrt.operators import plugin_names
 
 _KEPT = 50
 _OUT_OF_MEMORY = re.compile(
@@ -17,8 +17,6 @@ _OUT_OF_MEMORY = re.compile(
 )
 # What TensorRT puts before a message: "[graph.cpp::optimize::152] Error Code 2: OutOfMemory (…)".
 _PLACE = re.compile(r"^\d+: |\[[\w./]+::\w+::\d+\] ?|Error Code \d+: ?")
-# How our plugins begin (`log_error` in runtime/native/tensorrt/plugins).
-_PLUGINS = tuple(f"{name} '" for name in PLUGINS)
 
 
 def _plain(message: str) -> str:
@@ -89,7 +87,9 @@ def message_log(trt: Any) -> Any:
 
         def of_plugins(self) -> list[str]:
             """What our plugins said, in whole sentences."""
-            return [_plain(message) for message in self.errors if message.startswith(_PLUGINS)]
+            # How they begin: `log_error` in runtime/native/tensorrt/plugins.
+            ours = tuple(f"{name} '" for name in plugin_names())
+            return [_plain(message) for message in self.errors if message.startswith(ours)]
 
         def reason(self) -> str:
             """The last two errors, shortened; that there was none, where there was none.

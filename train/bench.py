@@ -26,11 +26,11 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from layoutrt.operators import native
-from layoutrt.operators.predicted_conv import predicted_conv
-from layoutrt.operators.predicted_conv import reference as predicted_reference
-from layoutrt.operators.spatially_varying_conv import reference as varying_reference
-from layoutrt.operators.spatially_varying_conv import spatially_varying_conv
+from layoutrt.operators.torch.backends import native
+from layoutrt.operators.torch.predicted_conv import predicted_conv
+from layoutrt.operators.torch.predicted_conv import reference as predicted_reference
+from layoutrt.operators.torch.spatially_varying_conv import reference as varying_reference
+from layoutrt.operators.torch.spatially_varying_conv import spatially_varying_conv
 
 FORMULATIONS = ("ours", "loop", "unfold")
 SIZES = ((96, 128), (192, 256))

@@ -17,8 +17,8 @@ from layoutrt.export.bench.rows import Row, less_is_better, more_is_better
 from layoutrt.export.cc_fpse_pipeline import CcFpsePipeline
 from layoutrt.export.folded_layers import FoldedPredictor
 from layoutrt.layouts import LabelSet
-from layoutrt.operators.conv_to_image import conv_to_image, float_image, to_bytes
-from layoutrt.operators.spatially_varying_conv import reference
+from layoutrt.operators.torch.conv_to_image import conv_to_image, float_image, to_bytes
+from layoutrt.operators.torch.spatially_varying_conv import reference
 from layoutrt.train.networks import conditional_block
 from layoutrt.train.networks.generator import Generator
 from layoutrt.train.networks.generator_config import GeneratorConfig

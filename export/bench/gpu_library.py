@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.operators import cuda
+from layoutrt.operators.torch.backends import cuda
 
 
 def prepare_library(sources: Path = Path()) -> Path:

@@ -11,9 +11,9 @@ from torch import Tensor
 from layoutrt.export.bench.gpu_ceilings import Ceilings
 from layoutrt.export.bench.gpu_clock import Clock, Run, draw
 from layoutrt.export.bench.rows import Row, less_is_better, more_is_better
-from layoutrt.operators import cuda, triton
-from layoutrt.operators.layout_conv import weight_from_table
-from layoutrt.operators.spatially_varying_conv import reference
+from layoutrt.operators.torch.backends import cuda, triton
+from layoutrt.operators.torch.layout_conv import weight_from_table
+from layoutrt.operators.torch.spatially_varying_conv import reference
 
 LABELS = 184
 """COCO-Stuff's classes and "don't care"."""
@@ -56,7 +56,7 @@ def _varying(device: torch.device, dtype: torch.dtype, side: int, c: int) -> tup
     scale, shift = (draw(c, device=device, dtype=dtype) for _ in range(2))
     runs: dict[str, Run] = {OURS: lambda: cuda.spatially_varying_conv(x, w, 3, scale, shift)}
     if triton.serves(x, w):
-        from layoutrt.operators.triton import spatially_varying_conv as kernels
+        from layoutrt.operators.torch.backends.triton import spatially_varying_conv as kernels
 
         runs[TRITON] = lambda: kernels.forward(x, w, 3, scale, shift, dtype)
     runs[PUBLISHED] = lambda: reference(x, w, scale, shift)
@@ -69,7 +69,7 @@ def _layout(device: torch.device, dtype: torch.dtype, side: int, c: int) -> tupl
     weight = weight_from_table(table)
     runs: dict[str, Run] = {OURS: lambda: cuda.layout_conv(labels, table, bias, 1)}
     if triton.serves(table):
-        from layoutrt.operators.triton import layout_conv as kernels
+        from layoutrt.operators.torch.backends.triton import layout_conv as kernels
 
         runs[TRITON] = lambda: kernels.forward(labels, table, bias, 1)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from layoutrt.export.bench.gpu_ceilings import Ceilings
 from layoutrt.export.bench.gpu_clock import Clock, Run, draw
 from layoutrt.export.bench.rows import Row, less_is_better, more_is_better
-from layoutrt.operators import cuda, triton
+from layoutrt.operators.torch.backends import cuda, triton
 from layoutrt.train.networks.generator import stages
 from layoutrt.train.networks.generator_config import GeneratorConfig
 
@@ -112,7 +112,7 @@ def _contestants(device: torch.device, dtype: torch.dtype, layer: Layer) -> dict
             kernels = F.conv2d(h, w, bias, padding=p // 2)
             if apply == "ours":
                 return cuda.spatially_varying_conv(x, kernels, 3, scale, shift)
-            from layoutrt.operators.triton import spatially_varying_conv as triton_kernels
+            from layoutrt.operators.torch.backends.triton import spatially_varying_conv as triton_kernels
 
             return triton_kernels.forward(x, kernels, 3, scale, shift, dtype)
 

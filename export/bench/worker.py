@@ -58,7 +58,7 @@ def _onnxruntime(spec: dict[str, Any]) -> Run:
 def _published(spec: dict[str, Any]) -> Run:
     import torch
 
-    from layoutrt.operators.spatially_varying_conv import reference
+    from layoutrt.operators.torch.spatially_varying_conv import reference
     from layoutrt.train.checkpoint import load_generator
     from layoutrt.train.networks import conditional_block
     from layoutrt.train.networks.semantics import semantic_tensor

@@ -98,10 +98,6 @@ def calibrate(
 
     `layoutrt calibrate model.onnx --data drive:100 --out model.fp16.onnx --precision fp16`
     """
-    from layoutrt.errors import require
-
-    require("torch", extra="train", purpose="layoutrt calibrate")
-
     from rich.progress import track
 
     from layoutrt.calib.budget import parse_budget

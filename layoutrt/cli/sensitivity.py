@@ -44,10 +44,6 @@ def sensitivity(
 
     `layoutrt sensitivity camvid-seg --data camvid/train --out out/sensitivity --judged 16`
     """
-    from layoutrt.errors import require
-
-    require("torch", extra="train", purpose="layoutrt sensitivity")
-
     from rich.console import Console
     from rich.progress import track
 

@@ -5,63 +5,22 @@ With ``f`` the channels of ``x``, followed by those of ``y`` where it is given::
     image = round_half_even(tanh(Conv(f, weight, bias)) * 127.5 + 127.5)
 
 for a 3x3 kernel with zero padding of 1, in bytes, pixel after pixel. The float image is never stored.
-
-The operator is for inference: its custom op has no gradient.
 """
 
 from __future__ import annotations
 
+import math
+
 import onnx
-import torch
-import torch.nn.functional as F
+from onnx import TensorProto, helper
 from onnx.defs import OpSchema
-from torch import Tensor
 
 from layoutrt.operators import DOMAIN, VERSION
 from layoutrt.operators.onnx_text import FLOATING_POINT, parse_function
+from layoutrt.operators.operator import Operator, Shapes, StandIn, always
 
-NAME = "ConvToImage"
-
-
-def to_bytes(image: Tensor) -> Tensor:
-    """float ``[N, 3, H, W]`` in [-1, 1] -> uint8 ``[N, H, W, 3]``, rounded half to even."""
-    return (image * 127.5 + 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
-
-
-def float_image(x: Tensor, weight: Tensor, bias: Tensor, y: Tensor | None = None) -> Tensor:
-    """What `reference` converts to bytes: float ``[N, 3, H, W]`` in [-1, 1], of the same arguments."""
-    features = x if y is None else torch.cat([x, y], 1)
-    return torch.tanh(F.conv2d(features, weight, bias, padding=1))
-
-
-def reference(x: Tensor, weight: Tensor, bias: Tensor, y: Tensor | None = None) -> Tensor:
-    """One operation after the other; the oracle of tests. All arguments have one floating-point type.
-
-    Args:
-        x: ``[N, C, H, W]``.
-        weight: ``[3, C + D, 3, 3]``; D = 0 without ``y``.
-        bias: ``[3]``.
-        y: ``[N, D, H, W]``, further channels.
-
-    Returns:
-        uint8 ``[N, H, W, 3]``, RGB.
-    """
-    return to_bytes(float_image(x, weight, bias, y))
-
-
-@torch.library.custom_op("layoutrt::conv_to_image", mutates_args=())
-def conv_to_image(x: Tensor, weight: Tensor, bias: Tensor, y: Tensor | None = None) -> Tensor:
-    """The operator in torch, made for export; arguments and result are those of `reference`."""
-    return reference(x, weight, bias, y).contiguous()
-
-
-@conv_to_image.register_fake
-def _(x: Tensor, weight: Tensor, bias: Tensor, y: Tensor | None = None) -> Tensor:
-    return x.new_empty((x.shape[0], *x.shape[2:], weight.shape[0]), dtype=torch.uint8)
-
-
-SCHEMA = OpSchema(
-    NAME,
+_SCHEMA = OpSchema(
+    "ConvToImage",
     DOMAIN,
     VERSION,
     doc=__doc__,
@@ -81,7 +40,7 @@ SCHEMA = OpSchema(
 )
 
 
-def function_body(with_y: bool) -> onnx.FunctionProto:
+def _body(with_y: bool = True) -> onnx.FunctionProto:
     """The operator as an ONNX function of standard operators.
 
     Args:
@@ -89,7 +48,7 @@ def function_body(with_y: bool) -> onnx.FunctionProto:
     """
     features = "features = Concat <axis = 1> (x, y)" if with_y else "features = Identity(x)"
     return parse_function(
-        NAME,
+        _SCHEMA.name,
         ["x", "weight", "bias", *(["y"] if with_y else [])],
         "image",
         [
@@ -105,3 +64,29 @@ def function_body(with_y: bool) -> onnx.FunctionProto:
             "image = Transpose <perm = [0, 2, 3, 1]> (levels)",
         ],
     )
+
+
+def _flops(node: onnx.NodeProto, shapes: Shapes) -> int:
+    batch, _, height, width = shapes[node.input[0]]
+    return 2 * batch * height * width * math.prod(shapes[node.input[1]])
+
+
+def _stand_in(node: onnx.NodeProto, weights: Shapes) -> StandIn:
+    x, weight, _, *y = node.input
+    (image,) = node.output
+    return [
+        helper.make_node("Concat", [x, *y], [f"{image}_x"], axis=1),
+        helper.make_node("Conv", [f"{image}_x", weight], [f"{image}_y"], pads=[1] * 4),
+        helper.make_node("Cast", [f"{image}_y"], [f"{image}_c"], to=TensorProto.UINT8),
+        helper.make_node("Transpose", [f"{image}_c"], [image], perm=[0, 2, 3, 1]),
+    ], []
+
+
+CONV_TO_IMAGE = Operator(
+    schema=_SCHEMA,
+    body=_body,
+    flops=_flops,
+    stand_in=_stand_in,
+    element_type=always(TensorProto.UINT8),
+    weights=(1,),
+)

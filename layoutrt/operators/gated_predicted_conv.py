@@ -10,147 +10,22 @@ pixels at a time: neither ``d`` nor the gate is stored.
 
 from __future__ import annotations
 
+import math
+
 import onnx
-import torch
-import torch.nn.functional as F
+from onnx import helper
 from onnx.defs import OpSchema
-from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION, predicted_conv
+from layoutrt.operators import DOMAIN, VERSION
 from layoutrt.operators.onnx_text import FLOATING_POINT, parse_function
-
-NAME = "GatedPredictedConv"
+from layoutrt.operators.operator import Operator, Shapes, StandIn
+from layoutrt.operators.predicted_conv import PREDICTED_CONV, predictor_flops
 
 ALPHA = 0.2
 """Default slope of the leaky ReLU."""
 
-
-def reference(
-    x: Tensor,
-    h: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    scale: Tensor,
-    shift: Tensor,
-    mix: Tensor,
-    mix_bias: Tensor,
-    gate_h: Tensor,
-    gate_weight: Tensor,
-    gate_bias: Tensor,
-    residual: Tensor,
-    alpha: float = ALPHA,
-) -> Tensor:
-    """One operation after the other; the oracle of tests. All arguments have one floating-point type.
-
-    Args:
-        x: ``[N, C, H, W]``.
-        h: ``[N, J, H, W]``, features the kernels are predicted from.
-        weight, bias: ``[C*9, J, 1, 1]`` and ``[C*9]``, of the predictor.
-        scale, shift: ``[C]``, the norm folded into ``x``.
-        mix, mix_bias: ``[O, C, 1, 1]`` and ``[O]``.
-        gate_h: ``[N, G, H, W]``, features the gate is predicted from.
-        gate_weight, gate_bias: ``[O, G, 1, 1]`` and ``[O]``.
-        residual: ``[N, O, H, W]``, or ``[1, 1, 1, 1]``, a number that is added everywhere.
-        alpha: slope of the leaky ReLU.
-
-    Returns:
-        ``[N, O, H, W]``.
-    """
-    d = predicted_conv.reference(x, h, weight, bias, scale, shift)
-    return _gated(d, mix, mix_bias, gate_h, gate_weight, gate_bias, residual, alpha)
-
-
-def _gated(
-    d: Tensor,
-    mix: Tensor,
-    mix_bias: Tensor,
-    gate_h: Tensor,
-    gate_weight: Tensor,
-    gate_bias: Tensor,
-    residual: Tensor,
-    alpha: float,
-) -> Tensor:
-    product = F.conv2d(d, mix, mix_bias) * torch.sigmoid(F.conv2d(gate_h, gate_weight, gate_bias))
-    return residual + F.leaky_relu(product, alpha)
-
-
-@torch.library.custom_op("layoutrt::gated_predicted_conv", mutates_args=())
-def gated_predicted_conv(
-    x: Tensor,
-    h: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    scale: Tensor,
-    shift: Tensor,
-    mix: Tensor,
-    mix_bias: Tensor,
-    gate_h: Tensor,
-    gate_weight: Tensor,
-    gate_bias: Tensor,
-    residual: Tensor,
-    alpha: float = ALPHA,
-) -> Tensor:
-    """The operator in torch, made for export; arguments and result are those of `reference`.
-
-    It calls `predicted_conv` and torch's own operations; the gradient computes them again.
-    """
-    d = predicted_conv.predicted_conv(x, h, weight, bias, scale, shift)
-    return _gated(d, mix, mix_bias, gate_h, gate_weight, gate_bias, residual, alpha)
-
-
-@gated_predicted_conv.register_fake
-def _(
-    x: Tensor,
-    h: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    scale: Tensor,
-    shift: Tensor,
-    mix: Tensor,
-    mix_bias: Tensor,
-    gate_h: Tensor,
-    gate_weight: Tensor,
-    gate_bias: Tensor,
-    residual: Tensor,
-    alpha: float = ALPHA,
-) -> Tensor:
-    return x.new_empty(x.shape[0], mix.shape[0], *x.shape[2:])
-
-
-def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    *tensors, ctx.alpha = inputs
-    ctx.save_for_backward(*tensors)
-
-
-def _autograd(ctx, grad):  # type: ignore[no-untyped-def]
-    x, h, weight, bias, scale, shift, mix, mix_bias, gate_h, gate_weight, gate_bias, residual = (
-        ctx.saved_tensors
-    )
-    d = predicted_conv.predicted_conv(x, h, weight, bias, scale, shift)
-    mixed = F.conv2d(d, mix, mix_bias)
-    gate = torch.sigmoid(F.conv2d(gate_h, gate_weight, gate_bias))
-    grad_product = torch.where(mixed > 0, grad, grad * ctx.alpha)
-    grad_mixed = grad_product * gate
-    grad_logit = grad_mixed * mixed * (1 - gate)
-    grad_d = F.conv2d(grad_mixed, mix.transpose(0, 1))
-    predicted = torch.ops.layoutrt.predicted_conv_backward(grad_d, x, h, weight, bias, scale, shift)
-    return (
-        *predicted,
-        torch.einsum("nohw,nchw->oc", grad_mixed, d)[..., None, None],
-        grad_mixed.sum((0, 2, 3)),
-        F.conv2d(grad_logit, gate_weight.transpose(0, 1)),
-        torch.einsum("nohw,nghw->og", grad_logit, gate_h)[..., None, None],
-        grad_logit.sum((0, 2, 3)),
-        grad.clone() if residual.shape == grad.shape else grad.sum((0, 1, 2, 3), keepdim=True),
-        None,
-    )
-
-
-gated_predicted_conv.register_autograd(_autograd, setup_context=_setup_context)
-
-
-SCHEMA = OpSchema(
-    NAME,
+_SCHEMA = OpSchema(
+    "GatedPredictedConv",
     DOMAIN,
     VERSION,
     doc=__doc__,
@@ -175,20 +50,20 @@ SCHEMA = OpSchema(
     type_constraints=[FLOATING_POINT],
     attributes=[
         OpSchema.Attribute(
-            "alpha", onnx.helper.make_attribute("alpha", ALPHA), "Slope of the leaky ReLU, 0.2 by default."
+            "alpha", helper.make_attribute("alpha", ALPHA), "Slope of the leaky ReLU, 0.2 by default."
         )
     ],
 )
 
 
-def function_body() -> onnx.FunctionProto:
+def _body() -> onnx.FunctionProto:
     """The operator as an ONNX function of `PredictedConv` and standard operators.
 
     A file that carries it must carry the body of `PredictedConv`, with scale and shift, as well.
     """
     return parse_function(
-        NAME,
-        [parameter.name for parameter in SCHEMA.inputs],
+        _SCHEMA.name,
+        [parameter.name for parameter in _SCHEMA.inputs],
         "y",
         [
             "d = layoutrt.PredictedConv(x, h, weight, bias, scale, shift)",
@@ -201,3 +76,25 @@ def function_body() -> onnx.FunctionProto:
         ],
         attributes=["alpha: float = 0.2"],
     )
+
+
+def gated_flops(node: onnx.NodeProto, shapes: Shapes) -> int:
+    """Those of the predicted convolution, the mixing one and the gate."""
+    batch, _, height, width = shapes[node.input[0]]
+    mix, gate = (math.prod(shapes[node.input[place]]) for place in (6, 9))
+    return predictor_flops(node, shapes) + 2 * batch * height * width * (mix + gate)
+
+
+def _stand_in(node: onnx.NodeProto, weights: Shapes) -> StandIn:
+    return [helper.make_node("Conv", [node.input[0], node.input[6]], [node.output[0]])], []
+
+
+GATED_PREDICTED_CONV = Operator(
+    schema=_SCHEMA,
+    body=_body,
+    flops=gated_flops,
+    stand_in=_stand_in,
+    weights=(2, 6, 9),
+    calls=(PREDICTED_CONV.name,),
+    quantized="QuantizedGatedPredictedConv",
+)

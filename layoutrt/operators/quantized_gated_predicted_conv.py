@@ -4,86 +4,20 @@
 a scale and a zero point of its own, as `quantized_predicted_conv.quantize` does; ``weight``, ``mix`` and
 ``gate_weight`` are int8 with a scale for each channel that they lead to (one for the nine taps of a predicted
 kernel). Products are added up in int32 without error; everything else is in floating point.
-
-The operator is for inference: there is no custom op of torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import onnx
-import torch
-import torch.nn.functional as F
+from onnx import helper
 from onnx.defs import OpSchema
-from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION, gated_predicted_conv, quantized_predicted_conv
+from layoutrt.operators import DOMAIN, VERSION
+from layoutrt.operators.gated_predicted_conv import ALPHA, GATED_PREDICTED_CONV, gated_flops
 from layoutrt.operators.onnx_text import parse_function
-from layoutrt.operators.quantized_predicted_conv import quantize
-
-NAME = "QuantizedGatedPredictedConv"
-
-
-def reference(
-    x: Tensor,
-    h: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    scale: Tensor,
-    shift: Tensor,
-    mix: Tensor,
-    mix_bias: Tensor,
-    gate_h: Tensor,
-    gate_weight: Tensor,
-    gate_bias: Tensor,
-    residual: Tensor,
-    *,
-    h_scale: float,
-    h_zero_point: int,
-    weight_scale: Sequence[float],
-    mix_in_scale: float,
-    mix_in_zero_point: int,
-    mix_scale: Sequence[float],
-    gate_h_scale: float,
-    gate_h_zero_point: int,
-    gate_weight_scale: Sequence[float],
-    alpha: float = gated_predicted_conv.ALPHA,
-) -> Tensor:
-    """The operator in floating point; the oracle of tests.
-
-    Args:
-        x, h, bias, scale, shift, mix_bias, gate_h, gate_bias, residual, alpha: as for
-            `gated_predicted_conv.reference`.
-        weight, mix, gate_weight: int8 ``[C*9, J, 1, 1]``, ``[O, C, 1, 1]`` and ``[O, G, 1, 1]``.
-        h_scale, h_zero_point: quantisation of ``h``.
-        mix_in_scale, mix_in_zero_point: quantisation of ``d``, which ``mix`` multiplies.
-        gate_h_scale, gate_h_zero_point: quantisation of ``gate_h``.
-        weight_scale, mix_scale, gate_weight_scale: ``C``, ``O`` and ``O`` positive numbers.
-
-    Returns:
-        float ``[N, O, H, W]``.
-    """
-    d = quantized_predicted_conv.reference(
-        x,
-        h,
-        weight,
-        bias,
-        scale,
-        shift,
-        h_scale=h_scale,
-        h_zero_point=h_zero_point,
-        weight_scale=weight_scale,
-    )
-    d = quantize(d, mix_in_scale, mix_in_zero_point)
-    gate_h = quantize(gate_h, gate_h_scale, gate_h_zero_point)
-    mixed = F.conv2d(d, _dequantize(mix, mix_scale, x.dtype), mix_bias)
-    gate = torch.sigmoid(F.conv2d(gate_h, _dequantize(gate_weight, gate_weight_scale, x.dtype), gate_bias))
-    return residual + F.leaky_relu(mixed * gate, alpha)
-
-
-def _dequantize(weight: Tensor, scales: Sequence[float], dtype: torch.dtype) -> Tensor:
-    return weight.to(dtype) * torch.tensor(scales, dtype=torch.float32).to(dtype)[:, None, None, None]
+from layoutrt.operators.operator import Operator, Shapes, StandIn, zeros
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
+from layoutrt.operators.quantized_predicted_conv import QUANTIZED_PREDICTED_CONV
 
 
 def _scale(name: str, of: str) -> OpSchema.Attribute:
@@ -106,8 +40,8 @@ def _scales(name: str, of: str, size: str) -> OpSchema.Attribute:
 INT8_INPUTS = ("weight", "mix", "gate_weight")
 """Inputs that are int8; the others are float32."""
 
-SCHEMA = OpSchema(
-    NAME,
+_SCHEMA = OpSchema(
+    "QuantizedGatedPredictedConv",
     DOMAIN,
     VERSION,
     doc=__doc__,
@@ -115,7 +49,7 @@ SCHEMA = OpSchema(
         OpSchema.FormalParameter(
             parameter.name, "tensor(int8)" if parameter.name in INT8_INPUTS else "T", parameter.description
         )
-        for parameter in gated_predicted_conv.SCHEMA.inputs
+        for parameter in GATED_PREDICTED_CONV.schema.inputs
     ],
     outputs=[OpSchema.FormalParameter("y", "T", "Output, [N, O, H, W].")],
     type_constraints=[("T", ["tensor(float)"], "Floating point.")],
@@ -131,14 +65,14 @@ SCHEMA = OpSchema(
         _scales("gate_weight_scale", "gate_weight", "O"),
         OpSchema.Attribute(
             "alpha",
-            onnx.helper.make_attribute("alpha", gated_predicted_conv.ALPHA),
+            helper.make_attribute("alpha", ALPHA),
             "Slope of the leaky ReLU, 0.2 by default.",
         ),
     ],
 )
 
 
-def function_body() -> onnx.FunctionProto:
+def _body() -> onnx.FunctionProto:
     """The operator as an ONNX function of standard operators and `QuantizedPredictedConv`.
 
     A file that is to run without our library carries the bodies of `QuantizedPredictedConv` and
@@ -149,8 +83,8 @@ def function_body() -> onnx.FunctionProto:
         for name, kind in (("h_scale", "float"), ("h_zero_point", "int"), ("weight_scale", "floats"))
     )
     return parse_function(
-        NAME,
-        [parameter.name for parameter in SCHEMA.inputs],
+        _SCHEMA.name,
+        [parameter.name for parameter in _SCHEMA.inputs],
         "y",
         [
             f"d = {DOMAIN}.QuantizedPredictedConv <{predictor}> (x, h, weight, bias, scale, shift)",
@@ -166,8 +100,8 @@ def function_body() -> onnx.FunctionProto:
             "y = Add(residual, active)",
         ],
         attributes=[
-            *(name for name in SCHEMA.attributes if name != "alpha"),
-            f"alpha: float = {gated_predicted_conv.ALPHA}",
+            *(name for name in _SCHEMA.attributes if name != "alpha"),
+            f"alpha: float = {ALPHA}",
         ],
     )
 
@@ -192,3 +126,20 @@ def _dequantize_nodes(weight: str) -> list[str]:
         f"{weight}_cast = Cast <to = 1> ({weight})",
         f"{weight}_float = Mul({weight}_cast, {weight}_by_row)",
     ]
+
+
+def _stand_in(node: onnx.NodeProto, weights: Shapes) -> StandIn:
+    # Its own weights are 8-bit, which a float convolution does not take.
+    mix = zeros(f"{node.output[0]}_w", *weights[node.input[6]])
+    return [helper.make_node("Conv", [node.input[0], mix.name], [node.output[0]])], [mix]
+
+
+QUANTIZED_GATED_PREDICTED_CONV = Operator(
+    schema=_SCHEMA,
+    body=_body,
+    flops=gated_flops,
+    stand_in=_stand_in,
+    weights=(2, 6, 9),
+    calls=(PREDICTED_CONV.name, QUANTIZED_PREDICTED_CONV.name),
+    custom_op=False,
+)

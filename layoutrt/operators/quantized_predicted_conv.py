@@ -4,75 +4,23 @@
 and the result is that of ``PredictedConv(x, (q - h_zero_point) * h_scale, weight * weight_scale, bias, scale,
 shift)``; the nine taps of a channel share one weight scale. Products are added up in int32 without error, so
 ``J * p * p`` may be at most 32768. ``x``, the predicted kernels and the result stay in floating point.
-
-The operator is for inference: there is no custom op of torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import onnx
-import torch
+from onnx import TensorProto
 from onnx.defs import OpSchema
-from torch import Tensor
 
-from layoutrt.operators import DOMAIN, VERSION, predicted_conv
+from layoutrt.operators import DOMAIN, VERSION
 from layoutrt.operators.onnx_text import AFFINE_PARAMETERS, parse_function
+from layoutrt.operators.operator import FLOATS, Operator, Plugin
+from layoutrt.operators.predicted_conv import PREDICTED_CONV, predictor_flops
 
-NAME = "QuantizedPredictedConv"
-
-
-def quantize(value: Tensor, scale: float, zero_point: int) -> Tensor:
-    """``value`` at the nearest of the 256 levels that ``scale`` and ``zero_point`` describe.
-
-    The quotient is rounded to float32 before it is rounded to a level, as ONNX's ``QuantizeLinear`` does.
-
-    Args:
-        value: float tensor of any shape.
-        scale: distance of two levels, positive.
-        zero_point: number of the level that is 0.0, 0 to 255.
-
-    Returns:
-        Of the type and shape of ``value``.
-    """
-    levels = torch.round(value.float() / torch.tensor(scale, dtype=torch.float32)) + zero_point
-    return (levels.clamp(0, 255) - zero_point).to(value.dtype) * torch.tensor(scale, dtype=torch.float32)
-
-
-def reference(
-    x: Tensor,
-    h: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    scale: Tensor | None = None,
-    shift: Tensor | None = None,
-    *,
-    h_scale: float,
-    h_zero_point: int,
-    weight_scale: Sequence[float],
-) -> Tensor:
-    """The operator in floating point; the oracle of tests.
-
-    Args:
-        x: float ``[N, C, H, W]``.
-        h: float ``[N, J, H, W]``, features the kernels are predicted from.
-        weight: int8 ``[C*9, J, p, p]``, ``p`` = 1 or 3.
-        bias: float ``[C*9]``.
-        scale, shift: float ``[C]``, both or neither.
-        h_scale, h_zero_point: quantisation of ``h``, as for `quantize`.
-        weight_scale: ``C`` positive numbers, one for the nine taps of each channel.
-
-    Returns:
-        float ``[N, C, H, W]``.
-    """
-    scales = torch.tensor(weight_scale, dtype=torch.float32).repeat_interleave(weight.shape[0] // x.shape[1])
-    dequantized = weight.to(x.dtype) * scales.to(x.dtype)[:, None, None, None]
-    return predicted_conv.reference(x, quantize(h, h_scale, h_zero_point), dequantized, bias, scale, shift)
-
-
-SCHEMA = OpSchema(
-    NAME,
+_SCHEMA = OpSchema(
+    "QuantizedPredictedConv",
     DOMAIN,
     VERSION,
     doc=__doc__,
@@ -100,14 +48,14 @@ SCHEMA = OpSchema(
 )
 
 
-def function_body(with_affine: bool = True) -> onnx.FunctionProto:
+def _body(with_affine: bool = True) -> onnx.FunctionProto:
     """The operator as an ONNX function of standard operators and `PredictedConv`.
 
     A file that is to run without our library carries the body of `PredictedConv` too.
     """
     affine = ["scale", "shift"] if with_affine else []
     return parse_function(
-        NAME,
+        _SCHEMA.name,
         ["x", "h", "weight", "bias", *affine],
         "y",
         [
@@ -129,3 +77,23 @@ def function_body(with_affine: bool = True) -> onnx.FunctionProto:
         ],
         attributes=["h_scale", "h_zero_point", "weight_scale"],
     )
+
+
+def _element_type(node: onnx.NodeProto, types: Mapping[str, int]) -> int:
+    """A plugin that quantizes its result, with ``y_scale``, writes int8."""
+    levels = any(attribute.name == "y_scale" for attribute in node.attribute)
+    return int(TensorProto.INT8) if levels else types[node.input[0]]
+
+
+_INT8 = frozenset({int(TensorProto.INT8)})
+
+QUANTIZED_PREDICTED_CONV = Operator(
+    schema=_SCHEMA,
+    body=_body,
+    flops=predictor_flops,
+    element_type=_element_type,
+    weights=(2,),
+    calls=(PREDICTED_CONV.name,),
+    plugin=Plugin((FLOATS, FLOATS | _INT8, _INT8), ohwi_weight=True),
+    custom_op=False,
+)

@@ -15,7 +15,7 @@ from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
-from layoutrt.operators import spatially_varying_conv
+from layoutrt.operators.torch import spatially_varying_conv
 
 RANDOM = np.random.default_rng(0)
 

@@ -98,6 +98,17 @@ def test_function_bodies_give_what_the_native_operators_give(edge_int8) -> None:
     assert difference.mean() < 0.5
 
 
+def test_a_file_carries_the_bodies_that_its_bodies_call(tmp_path) -> None:
+    plain = [node.name for node in onnx.load(EDGE).graph.node if node.op_type == "PredictedConv"]
+    done = calibrate("camvid-edge", "drive:1", tmp_path / "edge.onnx", keep=plain, threads=1)
+    model = onnx.load(done.path)
+    assert "QuantizedPredictedConv" not in {node.op_type for node in model.graph.node}
+    assert "QuantizedPredictedConv" in {function.name for function in model.functions}
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(str(done.path), options, providers=["CPUExecutionProvider"])
+
+
 def test_nodes_that_are_kept_stay_in_float(tiny_model, layouts, tmp_path, executed_operators) -> None:
     model = onnx.load(tiny_model)
     kept = [node.name for node in model.graph.node if node.op_type == "Conv"][-1]

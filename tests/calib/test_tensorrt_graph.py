@@ -1,13 +1,10 @@
 """The graph for TensorRT: the same numbers, in operators and types that TensorRT has."""
 
-import importlib
-
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib import plugins
 from layoutrt.calib.element_types import element_types
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
 from layoutrt.calib.probes import applied_kernels, probing_session
@@ -16,7 +13,6 @@ from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
-from layoutrt.operators import MODULES
 
 RANDOM = np.random.default_rng(0)
 LAYOUT = Drive(label_set("camvid"), 64, 96).frame(3)[None]
@@ -92,11 +88,6 @@ def test_plugins_have_the_attributes_by_which_they_are_found(case) -> None:
             assert node.op_type in ("LayoutConv", "PredictedConv")
         if node.op_type == "LayoutConv":
             assert types[node.input[0]] == TensorProto.INT32
-
-
-def test_plugin_names_are_those_of_the_operators() -> None:
-    names = {importlib.import_module(f"layoutrt.operators.{module}").NAME for module in MODULES}
-    assert set(plugins.PLUGINS) <= names
 
 
 def test_a_gated_operator_becomes_parts_named_after_it(tiny_model) -> None:

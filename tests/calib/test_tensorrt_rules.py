@@ -17,7 +17,7 @@ from layoutrt.calib.weight_layout import to_ohwi
 from layoutrt.drive import Drive
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
-from layoutrt.operators import predicted_conv
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def opset_18(model):
 
 
 def function(model):
-    model.functions.append(predicted_conv.function_body())
+    model.functions.append(PREDICTED_CONV.body())
 
 
 def foreign_operator(model):

@@ -9,7 +9,7 @@ import launchers
 import numpy as np
 import torch
 
-from layoutrt.operators import cuda
+from layoutrt.operators.torch.backends import cuda
 
 FUNCTIONS = {
     "SpatiallyVaryingConv": "lrt_cuda_spatially_varying_conv",

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from layoutrt.export.bench import gpu_library
-from layoutrt.operators import cuda
+from layoutrt.operators.torch.backends import cuda
 
 ROOT = Path(__file__).resolve().parents[2]
 

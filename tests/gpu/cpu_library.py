@@ -13,13 +13,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from layoutrt.operators import (
-    cuda,
+from layoutrt.operators.torch import (
     layout_conv,
     predicted_conv,
     quantized_predicted_conv,
     spatially_varying_conv,
 )
+from layoutrt.operators.torch.backends import cuda
 
 
 def read(address: int | None, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor | None:

@@ -8,12 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from layoutrt.operators import (
-    cuda,
-    layout_conv,
-    predicted_conv,
-    spatially_varying_conv,
-)
+from layoutrt.operators.torch import layout_conv, predicted_conv, spatially_varying_conv
+from layoutrt.operators.torch.backends import cuda
 
 FLOATING = {"fp32": torch.float32, "fp16": torch.float16}
 

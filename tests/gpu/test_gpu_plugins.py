@@ -18,7 +18,7 @@ import torch
 from gpu_cases import draw
 
 from layoutrt.export.bench import gpu_library
-from layoutrt.operators import (
+from layoutrt.operators.torch import (
     layout_conv,
     predicted_conv,
     quantized_predicted_conv,

@@ -6,7 +6,8 @@ import pytest
 import torch
 from gpu_cases import assert_close, draw
 
-from layoutrt.operators import cuda, layout_conv, predicted_conv, spatially_varying_conv
+from layoutrt.operators.torch import layout_conv, predicted_conv, spatially_varying_conv
+from layoutrt.operators.torch.backends import cuda
 
 pytestmark = pytest.mark.gpu
 

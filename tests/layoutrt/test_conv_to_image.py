@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from layoutrt.operators import BODY_OPSET, DOMAIN, conv_to_image
+from layoutrt.operators import BODY_OPSET, DOMAIN
+from layoutrt.operators.conv_to_image import CONV_TO_IMAGE
+from layoutrt.operators.torch import conv_to_image
 from layoutrt.runtime.library import operator_library
 
 NAMES = ("x", "weight", "bias", "y")
@@ -33,7 +35,7 @@ CASES = {
 
 
 def model(given: dict[str, np.ndarray], *, with_body: bool) -> bytes:
-    node = onnx.helper.make_node(conv_to_image.NAME, list(given), ["image"], domain=DOMAIN)
+    node = onnx.helper.make_node(CONV_TO_IMAGE.name, list(given), ["image"], domain=DOMAIN)
     graph = onnx.helper.make_graph(
         [node],
         "one_operator",
@@ -45,7 +47,7 @@ def model(given: dict[str, np.ndarray], *, with_body: bool) -> bytes:
     )
     made = onnx.helper.make_model(
         graph,
-        functions=[conv_to_image.function_body(with_y="y" in given)] if with_body else [],
+        functions=[CONV_TO_IMAGE.body(with_y="y" in given)] if with_body else [],
         opset_imports=[onnx.helper.make_opsetid("", BODY_OPSET), onnx.helper.make_opsetid(DOMAIN, 1)],
         ir_version=10,
     )
@@ -101,7 +103,7 @@ def test_the_range_ends_at_0_and_255_and_half_a_level_is_rounded_to_even(with_bo
 
 def test_the_body_is_standard_operators() -> None:
     for with_y in (True, False):
-        assert {node.domain for node in conv_to_image.function_body(with_y).node} == {""}
+        assert {node.domain for node in CONV_TO_IMAGE.body(with_y).node} == {""}
 
 
 def test_the_custom_op_passes_opcheck() -> None:

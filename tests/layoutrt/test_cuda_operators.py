@@ -20,13 +20,13 @@ from gpu_cases import Case
 from torch import Tensor
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.operators import (
-    cuda,
+from layoutrt.operators.torch import (
     layout_conv,
     predicted_conv,
     quantized_predicted_conv,
     spatially_varying_conv,
 )
+from layoutrt.operators.torch.backends import cuda
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOATING = (torch.float32, torch.float16)

@@ -9,10 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from layoutrt.operators import BODY_OPSET, DOMAIN, gated_predicted_conv, predicted_conv
+from layoutrt.operators import BODY_OPSET, DOMAIN
+from layoutrt.operators.gated_predicted_conv import GATED_PREDICTED_CONV
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
+from layoutrt.operators.torch import gated_predicted_conv, predicted_conv
 from layoutrt.runtime.library import operator_library
 
-NAMES = [parameter.name for parameter in gated_predicted_conv.SCHEMA.inputs]
+NAMES = [parameter.name for parameter in GATED_PREDICTED_CONV.schema.inputs]
 
 
 def draw(*shape: int, seed: int) -> Tensor:
@@ -46,7 +49,7 @@ CASES = {
 
 def model(given: dict[str, np.ndarray], *, with_bodies: bool, alpha: float | None) -> bytes:
     attributes = {} if alpha is None else {"alpha": alpha}
-    node = onnx.helper.make_node(gated_predicted_conv.NAME, NAMES, ["y"], domain=DOMAIN, **attributes)
+    node = onnx.helper.make_node(GATED_PREDICTED_CONV.name, NAMES, ["y"], domain=DOMAIN, **attributes)
     graph = onnx.helper.make_graph(
         [node],
         "one_operator",
@@ -56,7 +59,7 @@ def model(given: dict[str, np.ndarray], *, with_bodies: bool, alpha: float | Non
         ],
         [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["N", "O", "H", "W"])],
     )
-    bodies = [gated_predicted_conv.function_body(), predicted_conv.function_body(3, 1)] if with_bodies else []
+    bodies = [GATED_PREDICTED_CONV.body(), PREDICTED_CONV.body(3, 1)] if with_bodies else []
     made = onnx.helper.make_model(
         graph,
         functions=bodies,
@@ -92,7 +95,7 @@ def test_every_implementation_equals_the_reference(name: str, alpha: float | Non
 
 
 def test_the_body_is_predicted_conv_and_standard_operators() -> None:
-    nodes = gated_predicted_conv.function_body().node
+    nodes = GATED_PREDICTED_CONV.body().node
     assert [node.op_type for node in nodes if node.domain == DOMAIN] == ["PredictedConv"]
     assert {node.domain for node in nodes} == {"", DOMAIN}
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from layoutrt.operators import layout_conv, native, predicted_conv, spatially_varying_conv
+from layoutrt.operators.torch import layout_conv, predicted_conv, spatially_varying_conv
+from layoutrt.operators.torch.backends import native
 
 OPERATORS = {
     "varying": (spatially_varying_conv.spatially_varying_conv, spatially_varying_conv.reference),

@@ -14,8 +14,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from layoutrt.operators import BODY_OPSET, DOMAIN, layout_conv, predicted_conv, spatially_varying_conv
-from layoutrt.operators.layout_conv import table_from_weight, weight_from_table
+from layoutrt.operators import BODY_OPSET, DOMAIN
+from layoutrt.operators.layout_conv import LAYOUT_CONV
+from layoutrt.operators.operator import Operator
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
+from layoutrt.operators.spatially_varying_conv import SPATIALLY_VARYING_CONV
+from layoutrt.operators.torch import layout_conv, predicted_conv, spatially_varying_conv
+from layoutrt.operators.torch.layout_conv import table_from_weight, weight_from_table
 from layoutrt.runtime.library import operator_library
 from layoutrt.runtime.session import Session
 
@@ -58,6 +63,7 @@ def predicted_arguments(shape: tuple[int, ...], p: int, with_affine: bool) -> tu
 class Case:
     """An operator, its float64 and uint8 arguments, and how its body is made for them."""
 
+    operator: Operator
     module: ModuleType
     arguments: tuple[Tensor, ...]
     body: Callable[[], onnx.FunctionProto]
@@ -77,22 +83,25 @@ def all_cases() -> dict[str, Case]:
         for norm in (False, True):
             for k in (1, 3, 5):
                 cases[f"varying {at} k{k} affine={norm}"] = Case(
+                    SPATIALLY_VARYING_CONV,
                     spatially_varying_conv,
                     varying_arguments(shape, k, norm),
-                    lambda k=k, norm=norm: spatially_varying_conv.function_body(k, norm),
+                    lambda k=k, norm=norm: SPATIALLY_VARYING_CONV.body(k, norm),
                 )
             for p in (1, 3):
                 cases[f"predicted {at} p{p} affine={norm}"] = Case(
+                    PREDICTED_CONV,
                     predicted_conv,
                     predicted_arguments(shape, p, norm),
-                    lambda p=p, norm=norm: predicted_conv.function_body(3, p, norm),
+                    lambda p=p, norm=norm: PREDICTED_CONV.body(3, p, norm),
                 )
         for k in (1, 3, 5):
             for stride in (1, 2):
                 cases[f"layout {at} k{k} stride{stride}"] = Case(
+                    LAYOUT_CONV,
                     layout_conv,
                     layout_arguments(shape, k),
-                    lambda k=k: layout_conv.function_body(k),
+                    lambda k=k: LAYOUT_CONV.body(k),
                     stride,
                 )
     return cases
@@ -103,7 +112,7 @@ CASES = all_cases()
 
 def onnx_model(case: Case, inputs: dict[str, np.ndarray], *, with_body: bool) -> onnx.ModelProto:
     attributes = {} if case.stride is None else {"strides": [case.stride, case.stride]}
-    node = onnx.helper.make_node(case.module.NAME, list(inputs), ["y"], domain=DOMAIN, **attributes)
+    node = onnx.helper.make_node(case.operator.name, list(inputs), ["y"], domain=DOMAIN, **attributes)
     infos = [
         onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
         for name, a in inputs.items()
@@ -121,7 +130,7 @@ def onnx_model(case: Case, inputs: dict[str, np.ndarray], *, with_body: bool) ->
 
 
 def named_inputs(case: Case) -> dict[str, np.ndarray]:
-    names = [parameter.name for parameter in case.module.SCHEMA.inputs]
+    names = [parameter.name for parameter in case.operator.schema.inputs]
     return {n: a.numpy() for n, a in zip(names, case.typed(torch.float32), strict=False)}
 
 

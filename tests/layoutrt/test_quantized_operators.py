@@ -12,13 +12,11 @@ import torch
 from onnx import helper, numpy_helper
 from torch import Tensor
 
-from layoutrt.operators import (
-    BODY_OPSET,
-    DOMAIN,
-    predicted_conv,
-    quantized_gated_predicted_conv,
-    quantized_predicted_conv,
-)
+from layoutrt.operators import BODY_OPSET, DOMAIN
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
+from layoutrt.operators.quantized_gated_predicted_conv import QUANTIZED_GATED_PREDICTED_CONV
+from layoutrt.operators.quantized_predicted_conv import QUANTIZED_PREDICTED_CONV
+from layoutrt.operators.torch import quantized_gated_predicted_conv, quantized_predicted_conv
 from layoutrt.runtime.library import operator_library
 
 SHAPES = [(1, 1, 1, 1), (1, 3, 7, 1), (2, 5, 6, 8), (3, 17, 5, 11), (1, 2, 3, 70)]
@@ -122,11 +120,11 @@ def test_body_and_kernel_equal_the_reference(shape: tuple[int, ...], p: int, wit
     exact = {key: value.double() if value.is_floating_point() else value for key, value in inputs.items()}
     expected = quantized_predicted_conv.reference(**exact, **attributes).numpy()
     bodies = [
-        quantized_predicted_conv.function_body(with_affine),
-        predicted_conv.function_body(3, p, with_affine),
+        QUANTIZED_PREDICTED_CONV.body(with_affine),
+        PREDICTED_CONV.body(3, p, with_affine),
     ]
-    kernel = run(quantized_predicted_conv.NAME, inputs, attributes, [], with_library=True)
-    body = run(quantized_predicted_conv.NAME, inputs, attributes, bodies, with_library=False)
+    kernel = run(QUANTIZED_PREDICTED_CONV.name, inputs, attributes, [], with_library=True)
+    body = run(QUANTIZED_PREDICTED_CONV.name, inputs, attributes, bodies, with_library=False)
     tolerance = 1e-5 * np.abs(expected).max()
     np.testing.assert_allclose(kernel, expected, rtol=0, atol=tolerance)
     np.testing.assert_allclose(body, expected, rtol=0, atol=tolerance)
@@ -139,12 +137,12 @@ def test_gated_body_and_kernel_equal_the_reference(shape: tuple[int, ...], gate:
     exact = {key: value.double() if value.is_floating_point() else value for key, value in inputs.items()}
     expected = quantized_gated_predicted_conv.reference(**exact, **attributes).numpy()
     bodies = [
-        quantized_gated_predicted_conv.function_body(),
-        quantized_predicted_conv.function_body(),
-        predicted_conv.function_body(3, 1),
+        QUANTIZED_GATED_PREDICTED_CONV.body(),
+        QUANTIZED_PREDICTED_CONV.body(),
+        PREDICTED_CONV.body(3, 1),
     ]
-    kernel = run(quantized_gated_predicted_conv.NAME, inputs, attributes, [], with_library=True)
-    body = run(quantized_gated_predicted_conv.NAME, inputs, attributes, bodies, with_library=False)
+    kernel = run(QUANTIZED_GATED_PREDICTED_CONV.name, inputs, attributes, [], with_library=True)
+    body = run(QUANTIZED_GATED_PREDICTED_CONV.name, inputs, attributes, bodies, with_library=False)
     # Between two levels of the convolution's result a rounding error of float32 decides; one level of one
     # channel is worth at most 127 of mix's steps.
     one_level = 1.01 * 127 * attributes["mix_in_scale"] * max(attributes["mix_scale"])

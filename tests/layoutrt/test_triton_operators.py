@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from layoutrt.operators import layout_conv, predicted_conv, spatially_varying_conv
+from layoutrt.operators.torch import layout_conv, predicted_conv, spatially_varying_conv
 
 TOLERANCES = {torch.float32: 1e-5, torch.float16: 3e-3, torch.bfloat16: 2e-2}
 
@@ -33,7 +33,7 @@ def assert_close(actual: Tensor | None, expected: Tensor, dtype: torch.dtype) ->
 
 
 def compare_varying(k: int, norm: bool, dtype: torch.dtype) -> None:
-    from layoutrt.operators.triton import spatially_varying_conv as kernels
+    from layoutrt.operators.torch.backends.triton import spatially_varying_conv as kernels
 
     arguments = [draw(2, 2, 7, 90, seed=1), draw(2, 2 * k * k, 7, 90, seed=2)]
     arguments += [draw(2, seed=3), draw(2, seed=4)] if norm else []
@@ -49,7 +49,7 @@ def compare_varying(k: int, norm: bool, dtype: torch.dtype) -> None:
 
 
 def compare_layout(k: int, stride: int, dtype: torch.dtype) -> None:
-    from layoutrt.operators.triton import layout_conv as kernels
+    from layoutrt.operators.torch.backends.triton import layout_conv as kernels
 
     generator = torch.Generator().manual_seed(7)
     labels = torch.randint(0, 20, (2, 9, 13), generator=generator, dtype=torch.uint8)

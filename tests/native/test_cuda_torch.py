@@ -18,7 +18,8 @@ from gpu_cases import FLOATING, draw
 
 from layoutrt import __version__
 from layoutrt.errors import LayoutRTError
-from layoutrt.operators import cuda, layout_conv, predicted_conv
+from layoutrt.operators.torch import layout_conv, predicted_conv
+from layoutrt.operators.torch.backends import cuda
 
 import cases  # isort: skip
 

@@ -130,7 +130,7 @@ def test_training_refuses_it_in_its_own_words() -> None:
     script = (
         "import torch\n"
         "from layoutrt.errors import LayoutRTError\n"
-        "from layoutrt.operators import native\n"
+        "from layoutrt.operators.torch.backends import native\n"
         "ones = torch.ones(1, 1, 1, 1)\n"
         "try:\n"
         "    native.spatially_varying_conv(ones, ones, 1, None, None)\n"

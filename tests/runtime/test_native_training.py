@@ -15,7 +15,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from layoutrt.operators import layout_conv, native, predicted_conv, spatially_varying_conv
+from layoutrt.operators.torch import layout_conv, predicted_conv, spatially_varying_conv
+from layoutrt.operators.torch.backends import native
 
 ISAS = ("baseline", "avx2", "avx512")
 # Narrower than any vector, of whole vectors, and with a rest; more rows than one part has.

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from layoutrt.operators.predicted_conv import predicted_conv
-from layoutrt.operators.spatially_varying_conv import spatially_varying_conv
+from layoutrt.operators.torch.predicted_conv import predicted_conv
+from layoutrt.operators.torch.spatially_varying_conv import spatially_varying_conv
 from layoutrt.train.networks.spectral_norm import SpectralNormConv2d
 
 LEAKY_SLOPE = 0.2

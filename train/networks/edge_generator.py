@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.operators.predicted_conv import predicted_conv
+from layoutrt.operators.torch.predicted_conv import predicted_conv
 from layoutrt.train.networks.conditional_block import LEAKY_SLOPE
 from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.layout_pyramid import normed_conv

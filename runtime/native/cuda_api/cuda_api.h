@@ -1,4 +1,4 @@
-// The CUDA kernels (cuda/operators.h) as C functions, for layoutrt/operators/cuda.py, which calls them
+// The CUDA kernels (cuda/operators.h) as C functions, which layoutrt/operators/torch/backends/cuda.py calls
 // through ctypes on torch's tensors. Internal: no part of the public C API.
 //
 // Pointers are device pointers of contiguous tensors, `stream` is a cudaStream_t; numbers and pointers mean

@@ -33,48 +33,18 @@
 namespace layoutrt::kernels {
 namespace {
 
-#define LRT_TABLE(isa, label)                    \
-  {label,                                        \
-   isa::spatially_varying_conv_scratch,          \
-   isa::spatially_varying_conv,                  \
-   isa::layout_conv_scratch,                     \
-   isa::layout_conv,                             \
-   isa::layout_conv_uniform_sums,                \
-   isa::predicted_conv_3x3_scratch,              \
-   isa::predicted_conv_3x3,                      \
-   isa::dot_format,                              \
-   isa::quantized_predicted_conv_1x1_scratch,    \
-   isa::quantized_predicted_conv_1x1,            \
-   isa::quantized_predicted_conv_3x3_scratch,    \
-   isa::quantized_predicted_conv_3x3,            \
-   isa::quantized_gated_predicted_conv_scratch,  \
-   isa::quantized_gated_predicted_conv,          \
-   isa::spatially_varying_conv_gradient_scratch, \
-   isa::spatially_varying_conv_gradient,         \
-   isa::layout_conv_gradient,                    \
-   isa::predicted_conv_gradient_scratch,         \
-   isa::predicted_conv_gradient,                 \
-   isa::predicted_conv_1x1_scratch,              \
-   isa::predicted_conv_1x1,                      \
-   isa::predicted_conv_winograd_scratch,         \
-   isa::predicted_conv_winograd,                 \
-   isa::gated_predicted_conv_scratch,            \
-   isa::gated_predicted_conv,                    \
-   isa::conv_to_image_scratch,                   \
-   isa::conv_to_image}
-
 #if defined(__aarch64__)
-constexpr KernelTable kBaseline = LRT_TABLE(baseline, "NEON");
+constexpr KernelTable kBaseline = baseline::table("NEON");
 #ifdef LRT_DOTPROD
-constexpr KernelTable kDotprod = LRT_TABLE(dotprod, "NEON dot product");
+constexpr KernelTable kDotprod = dotprod::table("NEON dot product");
 #endif
 #elif defined(LRT_X86)
-constexpr KernelTable kBaseline = LRT_TABLE(baseline, "SSE2");
-constexpr KernelTable kAvx2 = LRT_TABLE(avx2, "AVX2");
-constexpr KernelTable kAvx512 = LRT_TABLE(avx512, "AVX-512");
-constexpr KernelTable kAvx512Vnni = LRT_TABLE(avx512vnni, "AVX-512 VNNI");
+constexpr KernelTable kBaseline = baseline::table("SSE2");
+constexpr KernelTable kAvx2 = avx2::table("AVX2");
+constexpr KernelTable kAvx512 = avx512::table("AVX-512");
+constexpr KernelTable kAvx512Vnni = avx512vnni::table("AVX-512 VNNI");
 #else
-constexpr KernelTable kBaseline = LRT_TABLE(baseline, "generic");
+constexpr KernelTable kBaseline = baseline::table("generic");
 #endif
 
 // An instruction set that this build has kernels of.

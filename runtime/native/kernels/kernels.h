@@ -224,66 +224,8 @@ constexpr int64_t kConvToImageRows = 6;  // a tile of as many rows, or a multipl
 struct KernelTable {
   const char* name;
 
-  // Rows [row_begin, row_end) of one plane. The scratch size does not depend on the rows.
-  size_t (*spatially_varying_conv_scratch)(const SpatiallyVaryingConv&);
-  void (*spatially_varying_conv)(const SpatiallyVaryingConv&, int64_t plane, int64_t row_begin,
-                                 int64_t row_end, float* scratch);
-
-  // Output pixels [pixel_begin, pixel_end) of one image, in row-major order; at most kLayoutConvPixels.
-  size_t (*layout_conv_scratch)(const LayoutConv&);
-  void (*layout_conv)(const LayoutConv&, int64_t image, int64_t pixel_begin, int64_t pixel_end,
-                      float* scratch);
-  // sums[l, c] = what layout_conv gives where the whole window has label l, added up in the same order.
-  void (*layout_conv_uniform_sums)(const LayoutConv&, float* sums);
-
-  // One tile of one image, p = 3.
-  size_t (*predicted_conv_3x3_scratch)(const PredictedConv&, const Tile&);
-  void (*predicted_conv_3x3)(const PredictedConv&, int64_t image, const Tile&, float* scratch);
-
-  DotFormat (*dot_format)();
-  // One tile of one image, p = 1.
-  size_t (*quantized_predicted_conv_1x1_scratch)(const QuantizedPredictedConv&, const PixelTile&);
-  void (*quantized_predicted_conv_1x1)(const QuantizedPredictedConv&, int64_t image, const PixelTile&,
-                                       float* scratch);
-  // One tile of one image, p = 3.
-  size_t (*quantized_predicted_conv_3x3_scratch)(const QuantizedPredictedConv&, const Tile&);
-  void (*quantized_predicted_conv_3x3)(const QuantizedPredictedConv&, int64_t image, const Tile&,
-                                       float* scratch);
-  // All channels of a range of pixels of one image.
-  size_t (*quantized_gated_predicted_conv_scratch)(const QuantizedGatedPredictedConv&, const PixelTile&);
-  void (*quantized_gated_predicted_conv)(const QuantizedGatedPredictedConv&, int64_t image, const PixelTile&,
-                                         float* scratch);
-
-  // Rows [row_begin, row_end) of one plane.
-  size_t (*spatially_varying_conv_gradient_scratch)(const SpatiallyVaryingConvGradient&);
-  void (*spatially_varying_conv_gradient)(const SpatiallyVaryingConvGradient&, int64_t plane,
-                                          int64_t row_begin, int64_t row_end, float* scratch);
-
-  // Adds output rows [row_begin, row_end) of one image to sums [(label_count + 1) * k*k + 1,
-  // kLayoutConvGradientChannels], for as many channels from channel_begin on; its last row is for the bias.
-  void (*layout_conv_gradient)(const LayoutConvGradient&, int64_t image, int64_t channel_begin,
-                               int64_t row_begin, int64_t row_end, float* sums);
-
-  // Rows [row_begin, row_end) of one image, which are part number `part`.
-  size_t (*predicted_conv_gradient_scratch)(const PredictedConvGradient&, int64_t rows);
-  void (*predicted_conv_gradient)(const PredictedConvGradient&, int64_t image, int64_t row_begin,
-                                  int64_t row_end, int64_t part, float* scratch);
-
-  // One tile of one image, p = 1.
-  size_t (*predicted_conv_1x1_scratch)(const PredictedConv&, const PixelTile&);
-  void (*predicted_conv_1x1)(const PredictedConv&, int64_t image, const PixelTile&, float* scratch);
-
-  // Tiles of one image, p = 3.
-  size_t (*predicted_conv_winograd_scratch)(const PredictedConv&, const TileRange&);
-  void (*predicted_conv_winograd)(const PredictedConv&, int64_t image, const TileRange&, float* scratch);
-
-  // All channels of a range of pixels of one image.
-  size_t (*gated_predicted_conv_scratch)(const GatedPredictedConv&, const PixelTile&);
-  void (*gated_predicted_conv)(const GatedPredictedConv&, int64_t image, const PixelTile&, float* scratch);
-
-  // Rows and columns of one image.
-  size_t (*conv_to_image_scratch)(const ConvToImage&, const Tile&);
-  void (*conv_to_image)(const ConvToImage&, int64_t image, const Tile&, float* scratch);
+#define LRT_KERNEL(result, name, parameters) result(*name) parameters;
+#include "kernels/kernel_list.h"
 };
 constexpr int64_t kLayoutConvPixels = 512;
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from layoutrt.operators import layout_conv, predicted_conv, quantized_predicted_conv
-from layoutrt.operators import spatially_varying_conv as svc
+from layoutrt.operators.torch import layout_conv, predicted_conv, quantized_predicted_conv
+from layoutrt.operators.torch import spatially_varying_conv as svc
 
 Run = Callable[[str, dict[str, Any]], np.ndarray]
 

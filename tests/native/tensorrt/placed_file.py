@@ -14,7 +14,7 @@ import torch
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from layoutrt.calib.plugins import PLUGINS
+from layoutrt.operators import plugin_names
 
 Compute = Callable[[onnx.NodeProto, list[np.ndarray]], np.ndarray]
 """Gives a node's output from its inputs."""
@@ -39,6 +39,6 @@ def run_placed_file(
         computed.append(self.onnx_node.name)
         return (compute(self.onnx_node, list(inputs)),)
 
-    plugins = [type(name, (OpRun,), {"op_domain": "layoutrt", "_run": run}) for name in PLUGINS]
+    plugins = [type(name, (OpRun,), {"op_domain": "layoutrt", "_run": run}) for name in plugin_names()]
     evaluator = ReferenceEvaluator(model, new_ops=[ConvTranspose, *plugins])
     return evaluator.run(None, arguments)[0], computed

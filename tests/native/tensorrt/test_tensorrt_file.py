@@ -30,12 +30,15 @@ from layoutrt.drive import Drive
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
 from layoutrt.onnx_file import save_model
+from layoutrt.operators.layout_conv import LAYOUT_CONV
+from layoutrt.operators.predicted_conv import PREDICTED_CONV
+from layoutrt.operators.quantized_predicted_conv import QUANTIZED_PREDICTED_CONV
 from layoutrt.runtime.session import Session
 
 INPUTS = {
-    plugins.LAYOUT_CONV: ("labels", "table", "bias"),
-    plugins.PREDICTED_CONV: ("x", "h", "weight", "bias", "scale", "shift"),
-    plugins.QUANTIZED_PREDICTED_CONV: ("x", "h", "weight", "bias", "scale", "shift"),
+    LAYOUT_CONV.name: ("labels", "table", "bias"),
+    PREDICTED_CONV.name: ("x", "h", "weight", "bias", "scale", "shift"),
+    QUANTIZED_PREDICTED_CONV.name: ("x", "h", "weight", "bias", "scale", "shift"),
 }
 STRENGTH = 8
 TYPES = {AttributeProto.FLOAT: "float32", AttributeProto.FLOATS: "float32", AttributeProto.STRING: "char"}
@@ -58,7 +61,7 @@ class Network(NamedTuple):
 
 def with_strong_predictors(lowered: onnx.ModelProto) -> onnx.ModelProto:
     """A new network's predicted kernels are nearly constant: nobody would see a wrong predictor."""
-    weights = {node.input[2] for node in lowered.graph.node if node.op_type == plugins.PREDICTED_CONV}
+    weights = {node.input[2] for node in lowered.graph.node if node.op_type == PREDICTED_CONV.name}
     for tensor in lowered.graph.initializer:
         if tensor.name in weights:
             stronger = STRENGTH * numpy_helper.to_array(tensor)
@@ -95,9 +98,9 @@ def by_kernels(build: Callable[..., Path]) -> Compute:
     def compute(node: onnx.NodeProto, inputs: list[np.ndarray]) -> np.ndarray:
         arrays: dict[str, Any] = dict(zip(INPUTS[node.op_type], inputs, strict=False))
         values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        if node.op_type == plugins.LAYOUT_CONV:
+        if node.op_type == LAYOUT_CONV.name:
             arrays["stride"] = values["strides"][0]
-        elif node.op_type == plugins.QUANTIZED_PREDICTED_CONV:
+        elif node.op_type == QUANTIZED_PREDICTED_CONV.name:
             arrays |= {"h_scale": values["h_scale"], "weight_scale": np.float32(values["weight_scale"])}
             arrays |= {"y_scale": values["y_scale"], "y_order": "nchw"} if "y_scale" in values else {}
         return library.run(node.op_type, arrays)
@@ -126,7 +129,7 @@ def by_plugins(versions: list[Any], tmp_path: Path) -> Compute:
             array.tofile(folder / f"{number}.bin")
             lines.append(f"input {array.dtype} linear {'x'.join(map(str, array.shape))} {number}.bin")
         shape, dtype = inputs[0].shape, inputs[0].dtype
-        if node.op_type == plugins.LAYOUT_CONV:
+        if node.op_type == LAYOUT_CONV.name:
             stride = next(a.ints[0] for a in node.attribute if a.name == "strides")
             n, height, width = shape
             shape = (n, inputs[1].shape[2], -(-height // stride), -(-width // stride))
@@ -173,8 +176,8 @@ def test_a_file_in_fp16_gives_the_picture_of_float32(network, by_kernels, tmp_pa
 def test_a_file_in_8_bits_gives_the_picture_of_its_levels(network, by_kernels, tmp_path) -> None:
     model, arguments = network.in_8_bits(), network.arguments[0]
     assert {node.op_type for node in model.graph.node if node.domain} == {
-        plugins.LAYOUT_CONV,
-        plugins.QUANTIZED_PREDICTED_CONV,
+        LAYOUT_CONV.name,
+        QUANTIZED_PREDICTED_CONV.name,
     }
     image = picture(model, arguments, by_kernels)
     assert signal_to_noise(image, on_onnxruntime(model, arguments, tmp_path)) > 20

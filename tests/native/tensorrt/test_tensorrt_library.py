@@ -15,6 +15,8 @@ import onnx
 import pytest
 
 from layoutrt.calib import plugins
+from layoutrt.operators import plugin_names
+from layoutrt.operators.quantized_predicted_conv import QUANTIZED_PREDICTED_CONV
 
 NATIVE = Path(__file__).resolve().parents[3] / "runtime" / "native"
 
@@ -81,7 +83,7 @@ def test_plugins_answer_and_refuse_as_the_kernels_do(
 def test_plugins_compute_the_operators_in_tensorrts_order_of_calls(
     versions: list[Any], run_program: Callable[..., str], tmp_path: Path
 ) -> None:
-    assert {case.op for case in CASES} == set(plugins.PLUGINS)
+    assert {case.op for case in CASES} == set(plugin_names())
     features = [case.arrays for case in CASES if "h" in case.arrays]
     assert {arrays["layout"] for arrays in features} == {"nchw", "nhwc8", "nchw32"}
     assert any(arrays["h"].dtype == np.int8 for arrays in features)
@@ -126,14 +128,14 @@ def test_the_library_needs_nothing_of_tensorrt_and_shows_only_its_entry_points(v
         assert not [name for name in names["--undefined-only"] if "nvinfer" in name]
 
 
-@pytest.mark.parametrize("plugin", plugins.PLUGINS)
+@pytest.mark.parametrize("plugin", plugin_names())
 def test_plugins_name_the_attributes_that_the_files_carry(plugin: str, lowered_nodes: dict[str, Any]) -> None:
     """TensorRT's parser hands on the attributes that a creator names, and nothing else."""
     source = (NATIVE / "tensorrt" / "plugins" / f"{_snake(plugin)}.cpp").read_text()
     shared = (NATIVE / "tensorrt" / "plugins" / "predicted_kernels.h").read_text()
     constants = dict(re.findall(r'constexpr const char\* (k\w+) = "(\w+)"', source + shared))
     named = {constants[name] for name in re.findall(r"PluginField\((k\w+), nullptr", source)}
-    if plugin == plugins.QUANTIZED_PREDICTED_CONV:
+    if plugin == QUANTIZED_PREDICTED_CONV.name:
         assert named == {"weight_layout", "h_scale", "h_zero_point", "weight_scale", "y_scale"}
     elif plugin in lowered_nodes:
         carried = {attribute.name for attribute in lowered_nodes[plugin].attribute}

@@ -79,7 +79,7 @@ def serves(*tensors: Tensor) -> bool:
 def spatially_varying_conv(
     x: Tensor, w: Tensor, k: int, scale: Tensor | None, shift: Tensor | None
 ) -> Tensor:
-    """``SpatiallyVaryingConv``, as `layoutrt.operators.spatially_varying_conv.reference` documents it."""
+    """``SpatiallyVaryingConv``, as the `reference` of its module documents it."""
     x, w = x.contiguous(), w.contiguous()
     y = torch.empty_like(x)
     _call("lrt_train_spatially_varying_conv", w.numel(), [x, w, *_contiguous(scale, shift), y], [*x.shape, k])
