@@ -258,7 +258,7 @@ def test_a_paced_source_keeps_time_and_passes_over_what_is_late() -> None:
     time.sleep(0.4)
     late = source.read()
     assert late is not None
-    index = next(i for i in range(5, 200) if np.array_equal(drive.frame(i), late.pixels))
+    index = next(i for i in range(5, 1000) if np.array_equal(drive.frame(i), late.pixels))
     assert index >= 20
 
 
