@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -125,10 +126,21 @@ def _told(loader: DataLoader[Any], workers: int) -> Iterator[Any]:
         if found is None:
             raise
         reason = str(error).strip().splitlines()[-1]
+        _stop_watching_workers()
         raise LayoutRTError(
             f"the {workers} loading processes have too little {found} ({reason}); use --workers 0, or "
             "give the container more (/dev/shm: docker run --shm-size=1g)"
         ) from None
+
+
+def _stop_watching_workers() -> None:
+    """Takes back the handler with which torch raises wherever a worker ends.
+
+    Workers that are left end with this process, by a signal that the handler would take for a failure and
+    print as a traceback after our sentence.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 class _Attempts(Dataset[Any]):
