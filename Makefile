@@ -50,13 +50,13 @@ soak: setup-dev
 	  tests/runtime/test_studio_soak.py
 
 bench: setup-dev
-	$(BIN)/python -m layoutrt.export.bench
+	$(BIN)/python -m benchmarks
 
 test-gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),setup-dev)
 	$(GPU_PYTHON) -m pytest -n 0 -m gpu tests/gpu tests/layoutrt/test_triton_operators.py
 
 bench-gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),setup-dev)
-	$(GPU_PYTHON) -m layoutrt.export.bench --only gpu
+	$(GPU_PYTHON) -m benchmarks --only gpu
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import contestants
+from benchmarks.__main__ import SECTIONS
+from benchmarks.contestants import compare
+from benchmarks.document import stamp, write_sections
+from benchmarks.edge_generator import Growth
+from benchmarks.growth_plot import draw
+from benchmarks.operators import operator_pairs
+from benchmarks.paper_generator import arguments
+from benchmarks.rows import less_is_better, more_is_better, write_json
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.bench import contestants
-from layoutrt.export.bench.__main__ import SECTIONS
-from layoutrt.export.bench.contestants import compare
-from layoutrt.export.bench.document import stamp, write_sections
-from layoutrt.export.bench.edge_generator import Growth
-from layoutrt.export.bench.growth_plot import draw
-from layoutrt.export.bench.operators import operator_pairs
-from layoutrt.export.bench.paper_generator import arguments
-from layoutrt.export.bench.rows import less_is_better, more_is_better, write_json
 from layoutrt.layouts import colorize, label_set
 from layoutrt.models import resolve_model
 from layoutrt.train.checkpoint import save_generator

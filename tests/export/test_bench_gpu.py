@@ -11,14 +11,14 @@ import pytest
 import torch
 from cpu_library import CpuLibrary
 
+from benchmarks import gpu, gpu_clock, gpu_generator, gpu_library
+from benchmarks.__main__ import SECTIONS, main
+from benchmarks.document import write_sections
+from benchmarks.gpu_clock import Clock, WallClock
+from benchmarks.gpu_predicted_conv import Layer, layers
+from benchmarks.paper_generator import CONFIG
+from benchmarks.rows import Row, less_is_better, line, write_json
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.bench import gpu, gpu_clock, gpu_generator, gpu_library
-from layoutrt.export.bench.__main__ import SECTIONS, main
-from layoutrt.export.bench.document import write_sections
-from layoutrt.export.bench.gpu_clock import Clock, WallClock
-from layoutrt.export.bench.gpu_predicted_conv import Layer, layers
-from layoutrt.export.bench.paper_generator import CONFIG
-from layoutrt.export.bench.rows import Row, less_is_better, line, write_json
 from layoutrt.layouts import Label, LabelSet
 from layoutrt.train.networks.generator_config import GeneratorConfig
 

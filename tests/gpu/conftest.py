@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from layoutrt.export.bench import gpu_library
+from benchmarks import gpu_library
 from layoutrt.operators.torch.backends import cuda
 
 ROOT = Path(__file__).resolve().parents[2]

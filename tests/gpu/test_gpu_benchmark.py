@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from layoutrt.export.bench import gpu as benchmark
-from layoutrt.export.bench.gpu_clock import EventClock
+from benchmarks import gpu as benchmark
+from benchmarks.gpu_clock import EventClock
 from layoutrt.layouts import label_set
 from layoutrt.train.networks.generator_config import GeneratorConfig
 

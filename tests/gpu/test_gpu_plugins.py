@@ -17,7 +17,7 @@ import pytest
 import torch
 from gpu_cases import draw
 
-from layoutrt.export.bench import gpu_library
+from benchmarks import gpu_library
 from layoutrt.operators.torch import (
     layout_conv,
     predicted_conv,

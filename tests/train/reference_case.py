@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from layoutrt.export.bench.reference_weights import rule_state
+from benchmarks.reference_weights import rule_state
 from layoutrt.train.networks.discriminator import Discriminator
 from layoutrt.train.networks.generator import Generator
 from layoutrt.train.networks.generator_config import GeneratorConfig

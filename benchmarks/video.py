@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.contestants import compare
+from benchmarks.rows import Row, more_is_better
 from layoutrt.drive import Drive
-from layoutrt.export.bench.contestants import compare
-from layoutrt.export.bench.rows import Row, more_is_better
 from layoutrt.layouts import colorize, label_set
 from layoutrt.models import DEFAULT_GENERATOR, resolve_model
 

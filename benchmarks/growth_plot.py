@@ -8,8 +8,8 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
+from benchmarks.edge_generator import Growth
 from layoutrt.errors import require
-from layoutrt.export.bench.edge_generator import Growth
 from layoutrt.files import replacing
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from layoutrt.export.bench.gpu_clock import Clock, draw
-from layoutrt.export.bench.rows import Row, more_is_better
+from benchmarks.gpu_clock import Clock, draw
+from benchmarks.rows import Row, more_is_better
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from benchmarks.contestants import Cost, compare
+from benchmarks.reference_weights import rule_state
+from benchmarks.rows import Row, less_is_better
 from layoutrt.calib.calibrate import calibrate
-from layoutrt.export.bench.contestants import Cost, compare
-from layoutrt.export.bench.reference_weights import rule_state
-from layoutrt.export.bench.rows import Row, less_is_better
 from layoutrt.export.float_image import with_float_image
 from layoutrt.export.to_onnx import export_onnx
 from layoutrt.layouts import label_set, write_layout

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.contestants import Cost, compare
+from benchmarks.rows import Row, more_is_better
 from layoutrt.drive import Drive
-from layoutrt.export.bench.contestants import Cost, compare
-from layoutrt.export.bench.rows import Row, more_is_better
 from layoutrt.layouts import label_set
 from layoutrt.models import DEFAULT_GENERATOR, resolve_model
 from layoutrt.runtime.session import Session

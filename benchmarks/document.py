@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
+from benchmarks.rows import Row, figure, machine
 from layoutrt import __version__
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.bench.rows import Row, figure, machine
 from layoutrt.files import replacing
 
 HEADINGS = {

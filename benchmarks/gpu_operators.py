@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from layoutrt.export.bench.gpu_ceilings import Ceilings
-from layoutrt.export.bench.gpu_clock import Clock, Run, draw
-from layoutrt.export.bench.rows import Row, less_is_better, more_is_better
+from benchmarks.gpu_ceilings import Ceilings
+from benchmarks.gpu_clock import Clock, Run, draw
+from benchmarks.rows import Row, less_is_better, more_is_better
 from layoutrt.operators.torch.backends import cuda, triton
 from layoutrt.operators.torch.layout_conv import weight_from_table
 from layoutrt.operators.torch.spatially_varying_conv import reference

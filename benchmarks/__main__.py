@@ -1,4 +1,4 @@
-"""Run the benchmark: ``python -m layoutrt.export.bench``; ``BENCH_JSON=FILE`` also writes it as JSON.
+"""Run the benchmark: ``python -m benchmarks``; ``BENCH_JSON=FILE`` also writes it as JSON.
 
 ``--write docs/benchmarks.md`` puts the tables into that document. ``--only gpu`` measures a GPU, which no
 other call does.
@@ -14,9 +14,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.document import stamp, write_sections
+from benchmarks.rows import Row, line, machine, table, write_json
 from layoutrt.errors import LayoutRTError, require
-from layoutrt.export.bench.document import stamp, write_sections
-from layoutrt.export.bench.rows import Row, line, machine, table, write_json
 from layoutrt.files import temporary_folder
 
 ROUNDS = 20
@@ -24,7 +24,7 @@ ROUNDS = 20
 
 def main() -> None:
     """Measure, print the tables, draw how cost grows."""
-    parser = argparse.ArgumentParser(prog="python -m layoutrt.export.bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="runs of each side")
     parser.add_argument("--only", nargs="+", choices=[*SECTIONS, "growth", GPU], help="sections to run")
     parser.add_argument("--plot", type=Path, default=Path("out/growth.png"), help="picture of the growth")
@@ -59,31 +59,31 @@ def main() -> None:
 
 
 def _paper(folder: Path, rounds: int) -> Iterator[Row]:
-    from layoutrt.export.bench.paper_generator import generator_rows, make_files
+    from benchmarks.paper_generator import generator_rows, make_files
 
     yield from generator_rows(make_files(folder), rounds)
 
 
 def _edge(folder: Path, rounds: int) -> Iterator[Row]:
-    from layoutrt.export.bench.edge_generator import edge_rows
+    from benchmarks.edge_generator import edge_rows
 
     yield from edge_rows(folder, rounds)
 
 
 def _operators(folder: Path, rounds: int) -> Iterator[Row]:
-    from layoutrt.export.bench.operators import operator_rows
+    from benchmarks.operators import operator_rows
 
     yield from operator_rows(folder, rounds)
 
 
 def _video(folder: Path, rounds: int) -> Iterator[Row]:
-    from layoutrt.export.bench.video import video_rows
+    from benchmarks.video import video_rows
 
     yield from video_rows(folder, rounds)
 
 
 def _c_api(folder: Path, rounds: int) -> Iterator[Row]:
-    from layoutrt.export.bench.c_api import overhead_rows
+    from benchmarks.c_api import overhead_rows
 
     yield from overhead_rows()
 
@@ -102,8 +102,8 @@ GPU = "gpu"
 
 
 def _gpu(console: Console, rounds: int, document: Path | None) -> None:
-    from layoutrt.export.bench.gpu import gpu_machine, gpu_stamp, measure_gpu, the_gpu
-    from layoutrt.export.bench.gpu_library import prepare_library
+    from benchmarks.gpu import gpu_machine, gpu_stamp, measure_gpu, the_gpu
+    from benchmarks.gpu_library import prepare_library
 
     device = the_gpu()
     console.print(gpu_machine(device), highlight=False)
@@ -123,8 +123,8 @@ def _gpu(console: Console, rounds: int, document: Path | None) -> None:
 
 
 def _growth(console: Console, folder: Path, rounds: int, plot: Path) -> None:
-    from layoutrt.export.bench.edge_generator import growth
-    from layoutrt.export.bench.growth_plot import draw, growth_table
+    from benchmarks.edge_generator import growth
+    from benchmarks.growth_plot import draw, growth_table
 
     points = growth(folder, rounds)
     console.print(growth_table(points))

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.rows import Row, less_is_better
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.bench.rows import Row, less_is_better
 from layoutrt.runtime.library import onnxruntime_library
 
 _LINE = re.compile(r"^(?P<way>.*?) {2,}[\d.]+ +(?P<median>[\d.]+) ", re.MULTILINE)

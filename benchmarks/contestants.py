@@ -17,7 +17,7 @@ from layoutrt.files import temporary_folder
 from layoutrt.runtime.profiling.turns import take_turns
 from layoutrt.runtime.profiling.worker_process import WorkerProcess
 
-RUNNER = "layoutrt.export.bench.worker:KindRunner"
+RUNNER = "benchmarks.worker:KindRunner"
 
 WARM_UP = 2
 """Turns of each that are not counted."""
@@ -46,7 +46,7 @@ def compare(
     """Time every contestant ``rounds`` times, in turns.
 
     Args:
-        specs: what each does, by its name; see `layoutrt.export.bench.worker`.
+        specs: what each does, by its name; see `benchmarks.worker`.
         threads: of each.
         rounds: runs of each that are counted, at least.
         lead: runs that are not counted at the start of each turn, after which caches and threads are as in a

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.gpu_ceilings import measure_ceilings
+from benchmarks.gpu_clock import Clock, EventClock
+from benchmarks.gpu_generator import generator_rows
+from benchmarks.gpu_operators import operator_rows
+from benchmarks.gpu_predicted_conv import predicted_conv_rows
+from benchmarks.paper_generator import CONFIG, LABELS
+from benchmarks.rows import Row
 from layoutrt import __version__
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.bench.gpu_ceilings import measure_ceilings
-from layoutrt.export.bench.gpu_clock import Clock, EventClock
-from layoutrt.export.bench.gpu_generator import generator_rows
-from layoutrt.export.bench.gpu_operators import operator_rows
-from layoutrt.export.bench.gpu_predicted_conv import predicted_conv_rows
-from layoutrt.export.bench.paper_generator import CONFIG, LABELS
-from layoutrt.export.bench.rows import Row
 from layoutrt.layouts import LabelSet
 from layoutrt.train.networks.generator_config import GeneratorConfig
 

@@ -1,6 +1,6 @@
 """What training gains by never unfolding: time and peak memory of a step, of operators and of a generator.
 
-Run as ``python -m layoutrt.train.bench``. Every case runs in a process of its own, so that its peak memory is
+Run as ``python -m benchmarks.training``. Every case runs in a process of its own, so that its peak memory is
 its own, and is one of three formulations of the same gradients:
 
 - ``ours``: the operators as they are trained (native on CPU, Triton on CUDA);
@@ -142,7 +142,7 @@ def measure(case: Case, formulation: str, threads: int, seconds: float) -> Cost:
 
 def _measure_apart(case: Case, formulation: str, threads: int, seconds: float) -> Cost:
     request = json.dumps({**asdict(case), "formulation": formulation})
-    command = [sys.executable, "-m", "layoutrt.train.bench", "--seconds", str(seconds)]
+    command = [sys.executable, "-m", "benchmarks.training", "--seconds", str(seconds)]
     command += ["--threads", str(threads), "--one", request]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return Cost(**json.loads(done.stdout))
@@ -168,7 +168,7 @@ def _table(threads: int, seconds: float) -> Table:
 
 def main() -> None:
     """Print a table of all cases for each number of threads."""
-    parser = argparse.ArgumentParser(prog="python -m layoutrt.train.bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
     parser.add_argument(
         "--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads to compare"
     )

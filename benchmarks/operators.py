@@ -12,8 +12,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.export.bench.contestants import compare
-from layoutrt.export.bench.rows import Row, less_is_better, more_is_better
+from benchmarks.contestants import compare
+from benchmarks.rows import Row, less_is_better, more_is_better
 from layoutrt.operators import BODY_OPSET, DOMAIN, VERSION
 
 OURS, THEIRS = "ours", "theirs"
@@ -26,7 +26,7 @@ class Pair:
     name: str
     target: str
     specs: Mapping[str, Mapping[str, Any]]
-    """Of `OURS` and `THEIRS`, for `layoutrt.export.bench.worker`."""
+    """Of `OURS` and `THEIRS`, for `benchmarks.worker`."""
 
 
 def operator_rows(folder: Path, rounds: int, threads: int = 2, side: int = 256) -> Iterator[Row]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from benchmarks.gpu_clock import Clock, Run
+from benchmarks.gpu_operators import patches
+from benchmarks.reference_weights import rule_state
+from benchmarks.rows import Row, less_is_better, more_is_better
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.bench.gpu_clock import Clock, Run
-from layoutrt.export.bench.gpu_operators import patches
-from layoutrt.export.bench.reference_weights import rule_state
-from layoutrt.export.bench.rows import Row, less_is_better, more_is_better
 from layoutrt.export.cc_fpse_pipeline import CcFpsePipeline
 from layoutrt.export.folded_layers import FoldedPredictor
 from layoutrt.layouts import LabelSet

@@ -1,1 +1,0 @@
-"""How fast layoutrt is beside what one would use instead; ``python -m layoutrt.export.bench``."""
