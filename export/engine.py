@@ -19,6 +19,14 @@ import numpy as np
 from rich.console import Console
 
 from layoutrt import __version__
+from layoutrt.artifacts.engine_manifest import (
+    AMPERE_PLUS,
+    NONE,
+    EngineInput,
+    EngineManifest,
+    EngineOutput,
+    is_engine,
+)
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.engine_config import EngineOptions, configure, dla_remark
 from layoutrt.export.engine_model import read_engine_model
@@ -29,14 +37,6 @@ from layoutrt.export.engine_timing_cache import TimingCache, default_timing_cach
 from layoutrt.export.engine_writing import check_writable, write_engine
 from layoutrt.files import file_digest
 from layoutrt.runtime.cuda_driver import Gpu, find_gpu
-from layoutrt.runtime.engine_manifest import (
-    AMPERE_PLUS,
-    NONE,
-    EngineInput,
-    EngineManifest,
-    EngineOutput,
-    is_engine,
-)
 from layoutrt.runtime.tensorrt_engine import prepare_runtime
 from layoutrt.runtime.tensorrt_library import OperatorLibrary, import_tensorrt, load_operator_library
 from layoutrt.runtime.tensorrt_log import created, message_log

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from layoutrt.artifacts.engine_manifest import EngineInput
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.engine_manifest import EngineInput
 from layoutrt.runtime.tensorrt_library import OperatorLibrary
 
 

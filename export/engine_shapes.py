@@ -8,8 +8,8 @@ from pathlib import Path
 
 import onnx
 
+from layoutrt.artifacts.engine_manifest import EngineInput
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.engine_manifest import EngineInput
 
 Size = tuple[int, int]
 _SEGMENTER_STEP = 16

@@ -6,9 +6,9 @@ import json
 import os
 from pathlib import Path
 
+from layoutrt.artifacts.engine_manifest import EngineManifest, layers_path, manifest_path
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import replacing
-from layoutrt.runtime.engine_manifest import EngineManifest, layers_path, manifest_path
 
 
 def check_writable(out: Path) -> None:

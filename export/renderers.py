@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from layoutrt.artifacts.info import describe
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_checkpoint, resolve_model, shipped_models
 from layoutrt.operators.torch.conv_to_image import to_bytes
-from layoutrt.runtime.info import describe
 from layoutrt.runtime.synthesizer import Synthesizer
 from layoutrt.train.checkpoint import load_generator
 from layoutrt.train.networks.semantics import semantic_tensor

@@ -10,13 +10,13 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from layoutrt.artifacts.engine_manifest import is_engine
+from layoutrt.artifacts.info import describe
 from layoutrt.errors import LayoutRTError, require
 from layoutrt.files import temporary_folder
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_checkpoint, resolve_model, shipped_models
 from layoutrt.onnx_file import save_model
-from layoutrt.runtime.engine_manifest import is_engine
-from layoutrt.runtime.info import describe
 from layoutrt.runtime.session import Session
 
 GENERATOR, SEGMENTER = "generator", "segmenter"

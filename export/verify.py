@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from layoutrt.artifacts.engine_manifest import is_engine
 from layoutrt.calib.fidelity import FidelityMeter
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.layer_comparison import LayerComparison, compare_layers
@@ -39,7 +40,6 @@ from layoutrt.export.worst_frames import (
 from layoutrt.files import check_not_inputs, file_digest, replacing
 from layoutrt.layouts import colorize
 from layoutrt.onnx_file import weights_path
-from layoutrt.runtime.engine_manifest import is_engine
 
 DEFAULT_SEGMENTER = "camvid-seg"
 _WORST, _COURSE, _LAYER_FRAMES = 6, 160, 4

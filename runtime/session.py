@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from layoutrt.artifacts.engine_manifest import is_engine
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_model
-from layoutrt.runtime.engine_manifest import is_engine
 from layoutrt.runtime.native_model import NativeModel, opens_engines
 from layoutrt.runtime.tensors import LoadedModel, Timings, checked
 from layoutrt.runtime.tensors import StageTimes as StageTimes

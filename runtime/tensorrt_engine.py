@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from layoutrt.artifacts.engine_manifest import EngineManifest, check_engine, read_manifest
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.cuda_driver import Gpu, find_gpu
-from layoutrt.runtime.engine_manifest import EngineManifest, check_engine, read_manifest
 from layoutrt.runtime.tensorrt_library import import_tensorrt, load_operator_library
 from layoutrt.runtime.tensorrt_log import created, message_log
 

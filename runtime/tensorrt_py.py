@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from layoutrt.artifacts.engine_manifest import EngineInput
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.engine_manifest import EngineInput
 from layoutrt.runtime.pycuda_context import StagedTensor, current, import_pycuda, new_stream
 from layoutrt.runtime.tensorrt_engine import EngineFile, out_of_memory
 from layoutrt.runtime.tensors import StageTimes, TensorInfo, Timings

@@ -102,7 +102,7 @@ def build_engine(
 
 
 def _print(built: BuiltEngine, console: Console) -> None:
-    from layoutrt.runtime.engine_manifest import layers_path, manifest_path
+    from layoutrt.artifacts.engine_manifest import layers_path, manifest_path
 
     manifest = built.manifest
     console.print(f"precision  {manifest.precision}")

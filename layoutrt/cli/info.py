@@ -26,7 +26,7 @@ def info(
 
     from rich.console import Console
 
-    from layoutrt.runtime.info import as_table, describe
+    from layoutrt.artifacts.info import as_table, describe
 
     description = describe(file)
     if json:

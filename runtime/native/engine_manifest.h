@@ -1,5 +1,5 @@
 // The manifest M.engine.json beside a TensorRT engine M.engine: what it is, and where it can run. It is read
-// and compared before TensorRT sees the engine. runtime/engine_manifest.py does the same with the same
+// and compared before TensorRT sees the engine. layoutrt/artifacts/engine_manifest.py does the same with the same
 // sentences, and writes the file.
 #pragma once
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import onnx
 
+from layoutrt.artifacts.engine_manifest import is_engine, read_manifest
+from layoutrt.artifacts.info import describe
+from layoutrt.artifacts.safetensors_header import read_safetensors_header
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import file_digest
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_checkpoint, resolve_model, shipped_models
 from layoutrt.onnx_file import weights_path
-from layoutrt.runtime.engine_manifest import is_engine, read_manifest
-from layoutrt.runtime.info import describe
-from layoutrt.runtime.safetensors_header import read_safetensors_header
 
 _SEGMENTER_STEP = 16
 """Heights and widths of a segmenter are multiples of this."""

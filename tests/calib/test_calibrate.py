@@ -10,11 +10,11 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from layoutrt.artifacts.info import describe
 from layoutrt.calib.calibrate import calibrate
 from layoutrt.calib.table import read_table
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
-from layoutrt.runtime.info import describe
 from layoutrt.runtime.session import Session
 
 

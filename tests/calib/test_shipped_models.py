@@ -6,10 +6,10 @@ import re
 import onnx
 import pytest
 
+from layoutrt.artifacts.info import describe
 from layoutrt.calib.measurement import model_digest
 from layoutrt.files import file_digest
 from layoutrt.models import resolve_model
-from layoutrt.runtime.info import describe
 
 NAMES = ("camvid-edge", "camvid-seg")
 CONVOLUTIONS_IN_FLOAT = 1

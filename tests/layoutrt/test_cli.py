@@ -41,7 +41,7 @@ def test_importing_the_command_line_imports_no_heavy_package():
 
 def test_running_models_does_not_import_torch():
     modules = (
-        "layoutrt.runtime.demo, layoutrt.runtime.synthesize, layoutrt.runtime.info, layoutrt.runtime.doctor"
+        "layoutrt.runtime.demo, layoutrt.runtime.synthesize, layoutrt.artifacts.info, layoutrt.runtime.doctor"
     )
     assert run_python(f"import sys, {modules}; print('torch' in sys.modules)") == "False\n"
 
@@ -75,7 +75,7 @@ def test_interrupting_exits_with_130_and_no_traceback(cli, monkeypatch):
     def interrupted(*_arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("layoutrt.runtime.info.describe", interrupted)
+    monkeypatch.setattr("layoutrt.artifacts.info.describe", interrupted)
     outcome = cli("info", "anything")
     assert outcome.code == 130
     assert "Traceback" not in outcome.err
@@ -86,7 +86,7 @@ def test_what_may_not_be_read_is_one_sentence(refuses, monkeypatch):
         # Tests may run as root, who may read everything.
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
-    monkeypatch.setattr("layoutrt.runtime.info.describe", locked)
+    monkeypatch.setattr("layoutrt.artifacts.info.describe", locked)
     refuses(("info", "locked/m.onnx"), "cannot use locked/m.onnx: Permission denied; check the path")
 
 
@@ -105,7 +105,7 @@ def test_an_error_is_told_of_though_nothing_can_be_printed():
     code = (
         "from layoutrt.cli import main\n"
         "from layoutrt.errors import LayoutRTError\n"
-        "import layoutrt.runtime.info as info\n"
+        "import layoutrt.artifacts.info as info\n"
         "def describe(model):\n"
         "    print('a line')\n"
         "    raise LayoutRTError('the reason')\n"

@@ -8,8 +8,7 @@ import json
 
 import pytest
 
-from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.engine_manifest import (
+from layoutrt.artifacts.engine_manifest import (
     AMPERE_PLUS,
     NONE,
     SAME_COMPUTE_CAPABILITY,
@@ -19,6 +18,7 @@ from layoutrt.runtime.engine_manifest import (
     check_engine,
     read_manifest,
 )
+from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.native_model import NativeModel
 
 PLAN = b"an engine"

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from layoutrt.runtime.safetensors_header import read_safetensors_header
+from layoutrt.artifacts.safetensors_header import read_safetensors_header
 
 
 def describe(cli, path):

@@ -24,7 +24,7 @@ def engine(model: Path, folder: Path) -> Path:
 
 
 def test_info_tells_what_the_manifest_says(world, model, tmp_path) -> None:
-    from layoutrt.runtime.info import as_table, describe
+    from layoutrt.artifacts.info import as_table, describe
 
     found = describe(engine(model, tmp_path))
     assert found["what"] == "TensorRT engine: generator"

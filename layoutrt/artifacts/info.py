@@ -11,11 +11,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from layoutrt.artifacts.engine_manifest import is_engine, manifest_path, read_manifest
+from layoutrt.artifacts.safetensors_header import read_safetensors_header
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet, label_set
 from layoutrt.models import resolve_model, shipped_models
-from layoutrt.runtime.engine_manifest import is_engine, manifest_path, read_manifest
-from layoutrt.runtime.safetensors_header import read_safetensors_header
 
 FORMAT = 1
 """The newest metadata format this version reads (metadata key ``layoutrt.format``)."""
