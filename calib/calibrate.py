@@ -12,7 +12,7 @@ import onnx
 
 from layoutrt.calib import placement
 from layoutrt.calib.budget import Budget, layers_to_keep
-from layoutrt.calib.equalized_model import EqualizedModel
+from layoutrt.calib.equalize.equalized_model import EqualizedModel
 from layoutrt.calib.judge import Damage, Judge
 from layoutrt.calib.measured_model import measured_model
 from layoutrt.calib.measurement import METHODS

@@ -10,7 +10,7 @@ import onnx
 from onnx import numpy_helper
 
 from layoutrt.calib.calibration_inputs import CalibrationInputs
-from layoutrt.calib.equalized_model import EqualizedModel, equalized_model
+from layoutrt.calib.equalize.equalized_model import EqualizedModel, equalized_model
 from layoutrt.calib.float_model import FloatModel, load_float_model
 from layoutrt.calib.judge import Judge, default_segmenter
 from layoutrt.calib.measurement import find_table, measure, measure_half, source_of

@@ -10,7 +10,7 @@ import onnx
 from layoutrt.calib.accumulations import collect_accumulations
 from layoutrt.calib.calibration_inputs import CalibrationInputs
 from layoutrt.calib.channel_statistics import collect_channel_statistics
-from layoutrt.calib.equalized_model import EqualizedModel, equalized_model
+from layoutrt.calib.equalize.equalized_model import EqualizedModel, equalized_model
 from layoutrt.calib.float_model import FloatModel
 from layoutrt.calib.histograms import collect_clipped_ranges
 from layoutrt.calib.islands import float_tensors

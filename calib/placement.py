@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import onnx
 
-from layoutrt.calib.equalized_model import EqualizedModel
+from layoutrt.calib.equalize.equalized_model import EqualizedModel
 from layoutrt.calib.half import to_half
 from layoutrt.calib.islands import islands
 from layoutrt.calib.onnxruntime_form import for_onnxruntime

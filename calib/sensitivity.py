@@ -12,7 +12,7 @@ import onnx
 from rich import box
 from rich.table import Table
 
-from layoutrt.calib.equalized_model import EqualizedModel
+from layoutrt.calib.equalize.equalized_model import EqualizedModel
 from layoutrt.calib.judge import Damage, Judge
 from layoutrt.calib.measured_model import measured_model
 from layoutrt.calib.placement import int8_for_onnxruntime, quantizable_layers

@@ -5,9 +5,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib.channel_scales import channel_groups
 from layoutrt.calib.channel_statistics import ChannelStatistics, collect_channel_statistics
-from layoutrt.calib.equalization import SMALLEST, equalize, equalizing_scales
+from layoutrt.calib.equalize.channel_scales import channel_groups
+from layoutrt.calib.equalize.equalization import SMALLEST, equalize, equalizing_scales
 from layoutrt.calib.onnxruntime_placement import tensors_to_measure
 from layoutrt.calib.probes import probing_session
 from layoutrt.calib.ranges import collect_ranges

@@ -16,8 +16,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from layoutrt.calib.channel_scales import Group, Weight, channel_groups
 from layoutrt.calib.channel_statistics import ChannelStatistics
+from layoutrt.calib.equalize.channel_scales import Group, Weight, channel_groups
 from layoutrt.calib.probes import without_weights
 
 SMALLEST = 1 / 64

@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 
 from layoutrt.calib.channel_statistics import ChannelStatistics
-from layoutrt.calib.equalization import equalize, equalizing_scales
+from layoutrt.calib.equalize.equalization import equalize, equalizing_scales
 from layoutrt.calib.ranges import Range
 
 
