@@ -7,13 +7,13 @@ from pathlib import Path
 
 import onnx
 
-from layoutrt.calib.accumulations import collect_accumulations
 from layoutrt.calib.calibration_inputs import CalibrationInputs
 from layoutrt.calib.channel_statistics import collect_channel_statistics
 from layoutrt.calib.equalize.equalized_model import EqualizedModel, equalized_model
 from layoutrt.calib.float_model import FloatModel
+from layoutrt.calib.fp16.accumulations import collect_accumulations
+from layoutrt.calib.fp16.islands import float_tensors
 from layoutrt.calib.histograms import collect_clipped_ranges
-from layoutrt.calib.islands import float_tensors
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
 from layoutrt.calib.onnxruntime_placement import tensors_to_measure
 from layoutrt.calib.ranges import collect_ranges

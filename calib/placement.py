@@ -7,8 +7,8 @@ from collections.abc import Collection
 import onnx
 
 from layoutrt.calib.equalize.equalized_model import EqualizedModel
-from layoutrt.calib.half import to_half
-from layoutrt.calib.islands import islands
+from layoutrt.calib.fp16.half import to_half
+from layoutrt.calib.fp16.islands import islands
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
 from layoutrt.calib.onnxruntime_placement import quantize
 from layoutrt.calib.probes import without_weights

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib.accumulations import collect_accumulations
+from layoutrt.calib.fp16.accumulations import collect_accumulations
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
 from layoutrt.calib.ranges import collect_ranges
 from layoutrt.calib.tensorrt_graph import lower

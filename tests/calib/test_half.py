@@ -6,10 +6,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from layoutrt.calib.accumulations import collect_accumulations
 from layoutrt.calib.element_types import element_types
-from layoutrt.calib.half import to_half
-from layoutrt.calib.islands import LARGEST, float_tensors, islands
+from layoutrt.calib.fp16.accumulations import collect_accumulations
+from layoutrt.calib.fp16.half import to_half
+from layoutrt.calib.fp16.islands import LARGEST, float_tensors, islands
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
 from layoutrt.calib.probes import probing_session
 from layoutrt.calib.ranges import Range, collect_ranges

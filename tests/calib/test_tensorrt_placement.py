@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib.half import to_half
+from layoutrt.calib.fp16.half import to_half
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
 from layoutrt.calib.probes import probing_session
 from layoutrt.calib.ranges import Range, collect_ranges

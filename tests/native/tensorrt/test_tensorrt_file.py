@@ -19,7 +19,7 @@ from onnx import AttributeProto, helper, numpy_helper
 from placed_file import Compute, run_placed_file
 
 from layoutrt.calib import plugins
-from layoutrt.calib.half import to_half
+from layoutrt.calib.fp16.half import to_half
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
 from layoutrt.calib.ranges import collect_ranges
 from layoutrt.calib.tensorrt_graph import lower

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from layoutrt.calib.element_types import element_types
-from layoutrt.calib.half import makes_any_float
+from layoutrt.calib.fp16.half import makes_any_float
 from layoutrt.calib.ranges import Range
 from layoutrt.calib.symmetric import LEVELS, SMALLEST_HALF, fits_half
 from layoutrt.errors import LayoutRTError

@@ -1,0 +1,1 @@
+"""Conversion to FP16, and the layers that stay in float32."""
