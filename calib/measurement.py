@@ -7,17 +7,17 @@ from pathlib import Path
 
 import onnx
 
-from layoutrt.calib.calibration_inputs import CalibrationInputs
-from layoutrt.calib.channel_statistics import collect_channel_statistics
 from layoutrt.calib.equalize.equalized_model import EqualizedModel, equalized_model
-from layoutrt.calib.float_model import FloatModel
 from layoutrt.calib.fp16.accumulations import collect_accumulations
 from layoutrt.calib.fp16.islands import float_tensors
-from layoutrt.calib.histograms import collect_clipped_ranges
+from layoutrt.calib.observe.calibration_inputs import CalibrationInputs
+from layoutrt.calib.observe.channel_statistics import collect_channel_statistics
+from layoutrt.calib.observe.float_model import FloatModel
+from layoutrt.calib.observe.histograms import collect_clipped_ranges
+from layoutrt.calib.observe.ranges import collect_ranges
+from layoutrt.calib.observe.table import CalibrationTable, Half, MeasuredTensor, Source, read_table
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
 from layoutrt.calib.onnxruntime_placement import tensors_to_measure
-from layoutrt.calib.ranges import collect_ranges
-from layoutrt.calib.table import CalibrationTable, Half, MeasuredTensor, Source, read_table
 from layoutrt.calib.tensorrt_graph import lower
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import file_digest

@@ -17,9 +17,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from layoutrt.calib.affine import Levels, activation_levels, quantize_rows
-from layoutrt.calib.probes import applied_kernels
-from layoutrt.calib.ranges import Range
+from layoutrt.calib.observe.probes import applied_kernels
+from layoutrt.calib.observe.ranges import Range
+from layoutrt.calib.observe.scales import Levels, activation_levels, quantize_rows
 from layoutrt.calib.weight_rounding import round_rows
 from layoutrt.operators import DOMAIN, operators
 from layoutrt.operators.gated_predicted_conv import GATED_PREDICTED_CONV

@@ -9,11 +9,11 @@ import onnx
 from layoutrt.calib.equalize.equalized_model import EqualizedModel
 from layoutrt.calib.fp16.half import to_half
 from layoutrt.calib.fp16.islands import islands
+from layoutrt.calib.observe.probes import without_weights
+from layoutrt.calib.observe.ranges import Range
+from layoutrt.calib.observe.table import Half
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
 from layoutrt.calib.onnxruntime_placement import quantize
-from layoutrt.calib.probes import without_weights
-from layoutrt.calib.ranges import Range
-from layoutrt.calib.table import Half
 from layoutrt.calib.tensorrt_graph import lower
 from layoutrt.calib.tensorrt_placement import place
 from layoutrt.calib.tensorrt_rules import violations

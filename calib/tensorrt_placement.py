@@ -27,9 +27,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from layoutrt.calib.observe.ranges import Range
+from layoutrt.calib.observe.scales import activation_scale, quantize_channels
 from layoutrt.calib.plugins import plugin_of
-from layoutrt.calib.ranges import Range
-from layoutrt.calib.symmetric import activation_scale, quantize_channels
 from layoutrt.calib.tensorrt_graph import drop_unread
 from layoutrt.calib.tensorrt_parts import IMAGE_CONV, origin
 from layoutrt.errors import LayoutRTError

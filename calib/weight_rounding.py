@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from layoutrt.calib.affine import quantize_rows
+from layoutrt.calib.observe.scales import quantize_rows
 
 LARGEST_LEVEL = 64
 """Of weights that ONNX Runtime multiplies by uint8.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
-from layoutrt.calib.calibration_inputs import evenly_spread
+from layoutrt.calib.observe.calibration_inputs import evenly_spread
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.comparison_sheet import check_sheet_path, comparison_sheet, write_sheet
 from layoutrt.export.evaluation_data import SPLIT, Batch, EvaluationData

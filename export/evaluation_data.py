@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from layoutrt.calib.calibration_inputs import evenly_spread
+from layoutrt.calib.observe.calibration_inputs import evenly_spread
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet, read_instances, read_layout, resize_layout
 from layoutrt.train.datasets import Entry, open_dataset, read_image

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from layoutrt.calib.calibration_inputs import (
+from layoutrt.calib.observe.calibration_inputs import (
     IMAGES,
     evenly_spread,
     generator_inputs,

@@ -42,7 +42,7 @@ MODULES = dict(sources())
 
 
 def part_of(module: str) -> str:
-    """The part that a module belongs to: ``layoutrt.calib`` for ``layoutrt.calib.table``."""
+    """The part that a module belongs to: ``layoutrt.calib`` for ``layoutrt.calib.observe.table``."""
     part = ".".join(module.split(".")[:2])
     return part if part in FLOORS else "layoutrt"
 
@@ -107,8 +107,12 @@ def test_a_part_imports_only_those_below_it(part: str) -> None:
         ("layoutrt.runtime.session", "def f():\n    import layoutrt.export.verify", True),
         ("layoutrt.runtime.session", "if TYPE_CHECKING:\n    import layoutrt.export.verify", False),
         ("layoutrt.layouts.arrays", "from layoutrt import runtime", True),
-        ("layoutrt.calib.table", "from layoutrt.runtime import session", False),
-        ("layoutrt.calib.table", "try:\n    from layoutrt.export import verify\nfinally:\n    pass", True),
+        ("layoutrt.calib.observe.table", "from layoutrt.runtime import session", False),
+        (
+            "layoutrt.calib.observe.table",
+            "try:\n    from layoutrt.export import verify\nfinally:\n    pass",
+            True,
+        ),
         ("layoutrt.cli.verify", "def verify():\n    import layoutrt.export.verify", False),
         ("layoutrt.cli.verify", "import layoutrt.export.verify", True),
     ],

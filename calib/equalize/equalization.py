@@ -16,9 +16,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from layoutrt.calib.channel_statistics import ChannelStatistics
 from layoutrt.calib.equalize.channel_scales import Group, Weight, channel_groups
-from layoutrt.calib.probes import without_weights
+from layoutrt.calib.observe.channel_statistics import ChannelStatistics
+from layoutrt.calib.observe.probes import without_weights
 
 SMALLEST = 1 / 64
 """No channel is enlarged by more: what calibration did not excite, other inputs may."""

@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from layoutrt.calib.channel_statistics import ChannelStatistics
 from layoutrt.calib.equalize.equalization import equalize, equalizing_scales
-from layoutrt.calib.ranges import Range
+from layoutrt.calib.observe.channel_statistics import ChannelStatistics
+from layoutrt.calib.observe.ranges import Range
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.calib.element_types import element_types
+from layoutrt.calib.observe.ranges import collect_ranges
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
-from layoutrt.calib.ranges import collect_ranges
 from layoutrt.operators import DOMAIN
 from layoutrt.operators.predicted_conv import PREDICTED_CONV
 from layoutrt.operators.spatially_varying_conv import SPATIALLY_VARYING_CONV

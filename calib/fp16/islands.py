@@ -13,8 +13,8 @@ from onnx import TensorProto, numpy_helper
 
 from layoutrt.calib.element_types import element_types
 from layoutrt.calib.fp16.half import makes_any_float
-from layoutrt.calib.ranges import Range
-from layoutrt.calib.symmetric import LEVELS, SMALLEST_HALF, fits_half
+from layoutrt.calib.observe.ranges import Range
+from layoutrt.calib.observe.scales import LEVELS, SMALLEST_HALF, fits_half
 from layoutrt.errors import LayoutRTError
 
 SAFETY = 4

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.calib.fp16.accumulations import collect_accumulations
+from layoutrt.calib.observe.ranges import collect_ranges
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
-from layoutrt.calib.ranges import collect_ranges
 from layoutrt.calib.tensorrt_graph import lower
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError

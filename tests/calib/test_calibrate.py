@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from layoutrt.artifacts.info import describe
 from layoutrt.calib.calibrate import calibrate
-from layoutrt.calib.table import read_table
+from layoutrt.calib.observe.table import read_table
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
 from layoutrt.runtime.session import Session

@@ -5,12 +5,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib.channel_statistics import ChannelStatistics, collect_channel_statistics
 from layoutrt.calib.equalize.channel_scales import channel_groups
 from layoutrt.calib.equalize.equalization import SMALLEST, equalize, equalizing_scales
+from layoutrt.calib.observe.channel_statistics import ChannelStatistics, collect_channel_statistics
+from layoutrt.calib.observe.probes import probing_session
+from layoutrt.calib.observe.ranges import collect_ranges
 from layoutrt.calib.onnxruntime_placement import tensors_to_measure
-from layoutrt.calib.probes import probing_session
-from layoutrt.calib.ranges import collect_ranges
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set

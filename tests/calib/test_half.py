@@ -10,9 +10,9 @@ from layoutrt.calib.element_types import element_types
 from layoutrt.calib.fp16.accumulations import collect_accumulations
 from layoutrt.calib.fp16.half import to_half
 from layoutrt.calib.fp16.islands import LARGEST, float_tensors, islands
+from layoutrt.calib.observe.probes import probing_session
+from layoutrt.calib.observe.ranges import Range, collect_ranges
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
-from layoutrt.calib.probes import probing_session
-from layoutrt.calib.ranges import Range, collect_ranges
 from layoutrt.calib.tensorrt_graph import lower
 from layoutrt.calib.tensorrt_placement import place, tensors_to_measure
 from layoutrt.calib.tensorrt_rules import violations

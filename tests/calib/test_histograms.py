@@ -6,9 +6,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization.calibrate import MinMaxCalibrater, PercentileCalibrater
 
-from layoutrt.calib import histograms
-from layoutrt.calib.histograms import collect_clipped_ranges
-from layoutrt.calib.ranges import collect_ranges
+from layoutrt.calib.observe import histograms
+from layoutrt.calib.observe.histograms import collect_clipped_ranges
+from layoutrt.calib.observe.ranges import collect_ranges
 
 
 class Reader:

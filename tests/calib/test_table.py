@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from layoutrt.calib.calibrate import calibrate
-from layoutrt.calib.channel_statistics import ChannelStatistics
-from layoutrt.calib.ranges import Range
-from layoutrt.calib.symmetric import activation_scale
-from layoutrt.calib.table import CalibrationTable, Half, MeasuredTensor, Source, read_table
+from layoutrt.calib.observe.channel_statistics import ChannelStatistics
+from layoutrt.calib.observe.ranges import Range
+from layoutrt.calib.observe.scales import activation_scale
+from layoutrt.calib.observe.table import CalibrationTable, Half, MeasuredTensor, Source, read_table
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set, write_layout

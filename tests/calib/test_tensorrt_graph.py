@@ -6,8 +6,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.calib.element_types import element_types
+from layoutrt.calib.observe.probes import applied_kernels, probing_session
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
-from layoutrt.calib.probes import applied_kernels, probing_session
 from layoutrt.calib.tensorrt_graph import lower
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError

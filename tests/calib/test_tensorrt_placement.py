@@ -8,10 +8,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.calib.fp16.half import to_half
+from layoutrt.calib.observe.probes import probing_session
+from layoutrt.calib.observe.ranges import Range, collect_ranges
+from layoutrt.calib.observe.scales import activation_scale, quantize_channels
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
-from layoutrt.calib.probes import probing_session
-from layoutrt.calib.ranges import Range, collect_ranges
-from layoutrt.calib.symmetric import activation_scale, quantize_channels
 from layoutrt.calib.tensorrt_graph import lower
 from layoutrt.calib.tensorrt_placement import FLOAT_NODES, place, tensors_to_measure
 from layoutrt.calib.tensorrt_rules import violations

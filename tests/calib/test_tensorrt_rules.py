@@ -8,8 +8,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.calib.fp16.half import to_half
+from layoutrt.calib.observe.ranges import collect_ranges
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
-from layoutrt.calib.ranges import collect_ranges
 from layoutrt.calib.tensorrt_graph import lower
 from layoutrt.calib.tensorrt_placement import place, tensors_to_measure
 from layoutrt.calib.tensorrt_rules import violations

@@ -5,9 +5,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib import patch_moments
 from layoutrt.calib.calibrate import calibrate
-from layoutrt.calib.patch_moments import collect_patch_moments
+from layoutrt.calib.observe import patch_moments
+from layoutrt.calib.observe.patch_moments import collect_patch_moments
 from layoutrt.calib.weight_rounding import LARGEST_LEVEL, round_rows
 from layoutrt.errors import LayoutRTError
 from layoutrt.models import resolve_model

@@ -10,7 +10,7 @@ import onnx
 import pytest
 import torch
 
-from layoutrt.calib.calibration_inputs import evenly_spread
+from layoutrt.calib.observe.calibration_inputs import evenly_spread
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.comparison_sheet import comparison_sheet
 from layoutrt.export.evaluate import evaluate

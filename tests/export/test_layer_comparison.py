@@ -146,7 +146,7 @@ def test_tensors_are_fetched_in_groups_of_bounded_size(inputs, monkeypatch) -> N
 
 
 def test_a_class_that_is_ruled_out_hides_no_other(data_folder) -> None:
-    from layoutrt.calib.calibration_inputs import segmenter_inputs
+    from layoutrt.calib.observe.calibration_inputs import segmenter_inputs
 
     frames = list(segmenter_inputs(str(data_folder / "camvid/val/images"), 1, (64, 96)))
     path, damaged = "layoutrt/models/camvid-seg.onnx", onnx.load("layoutrt/models/camvid-seg.onnx")

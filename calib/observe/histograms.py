@@ -17,8 +17,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from layoutrt.calib.probes import applied_kernels_nodes, probing_session
-from layoutrt.calib.ranges import Range
+from layoutrt.calib.observe.probes import applied_kernels_nodes, probing_session
+from layoutrt.calib.observe.ranges import Range
 from layoutrt.onnxruntime_package import import_onnxruntime
 
 BINS = {"entropy": 1024, "percentile": 8192}

@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from layoutrt.calib.probes import applied_kernels_nodes, last_first, probing_session
+from layoutrt.calib.observe.probes import applied_kernels_nodes, last_first, probing_session
 from layoutrt.errors import LayoutRTError
 
 NO_INPUTS = "calibration needs at least one input; give --data a folder that holds layouts"

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from layoutrt.calib.float_model import FloatModel
+from layoutrt.calib.observe.float_model import FloatModel
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import utf8_name
 from layoutrt.layouts import LabelSet, read_layout, resize_layout

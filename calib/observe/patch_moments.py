@@ -15,8 +15,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib.probes import last_first, probing_session
-from layoutrt.calib.ranges import NO_INPUTS, not_finite
+from layoutrt.calib.observe.probes import last_first, probing_session
+from layoutrt.calib.observe.ranges import NO_INPUTS, not_finite
 from layoutrt.errors import LayoutRTError
 
 POSITIONS = 512

@@ -14,8 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from layoutrt.calib.probes import applied_kernels_nodes, last_first, probing_session
-from layoutrt.calib.ranges import NO_INPUTS, Range, not_finite
+from layoutrt.calib.observe.probes import applied_kernels_nodes, last_first, probing_session
+from layoutrt.calib.observe.ranges import NO_INPUTS, Range, not_finite
 from layoutrt.errors import LayoutRTError
 
 _REDUCTIONS = {"low": "ReduceMin", "high": "ReduceMax"}

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from layoutrt import __version__
-from layoutrt.calib.affine import activation_levels
-from layoutrt.calib.channel_statistics import ChannelStatistics
-from layoutrt.calib.ranges import Range
-from layoutrt.calib.symmetric import activation_scale
+from layoutrt.calib.observe.channel_statistics import ChannelStatistics
+from layoutrt.calib.observe.ranges import Range
+from layoutrt.calib.observe.scales import activation_levels, activation_scale
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import replacing
 from layoutrt.onnxruntime_package import import_onnxruntime

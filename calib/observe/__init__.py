@@ -1,0 +1,1 @@
+"""Ranges and statistics of activations, measured on representative inputs."""
