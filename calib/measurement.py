@@ -17,7 +17,7 @@ from layoutrt.calib.observe.histograms import collect_clipped_ranges
 from layoutrt.calib.observe.ranges import collect_ranges
 from layoutrt.calib.observe.table import CalibrationTable, Half, MeasuredTensor, Source, read_table
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
-from layoutrt.calib.onnxruntime_placement import tensors_to_measure
+from layoutrt.calib.ort.quantizer import tensors_to_measure
 from layoutrt.calib.tensorrt_graph import lower
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import file_digest

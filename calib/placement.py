@@ -13,7 +13,7 @@ from layoutrt.calib.observe.probes import without_weights
 from layoutrt.calib.observe.ranges import Range
 from layoutrt.calib.observe.table import Half
 from layoutrt.calib.onnxruntime_form import for_onnxruntime
-from layoutrt.calib.onnxruntime_placement import quantize
+from layoutrt.calib.ort.quantizer import quantize
 from layoutrt.calib.tensorrt_graph import lower
 from layoutrt.calib.tensorrt_placement import place
 from layoutrt.calib.tensorrt_rules import violations

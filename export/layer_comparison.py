@@ -1,7 +1,7 @@
 """Where two graphs part: the same tensors of both, layer by layer.
 
 A tensor is known by its name. A model with 8-bit convolutions has ``NAME_dequantized`` in the place of
-``NAME`` (`layoutrt.calib.onnxruntime_placement`), which is what the layers after it read. It may scale
+``NAME`` (`layoutrt.calib.ort.quantizer`), which is what the layers after it read. It may scale
 channels by positive factors, so each channel is compared after the gain that fits best (least squares, not
 negative); an error that is such a gain shows at the first layer that mixes channels.
 """

@@ -10,7 +10,7 @@ from layoutrt.calib.equalize.equalization import SMALLEST, equalize, equalizing_
 from layoutrt.calib.observe.channel_statistics import ChannelStatistics, collect_channel_statistics
 from layoutrt.calib.observe.probes import probing_session
 from layoutrt.calib.observe.ranges import collect_ranges
-from layoutrt.calib.onnxruntime_placement import tensors_to_measure
+from layoutrt.calib.ort.quantizer import tensors_to_measure
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set

@@ -10,7 +10,7 @@ from onnx import numpy_helper
 from layoutrt.calib.calibrate import calibrate
 from layoutrt.calib.observe.ranges import Range, collect_ranges
 from layoutrt.calib.observe.scales import activation_levels, quantize_rows
-from layoutrt.calib.onnxruntime_placement import quantize, tensors_to_measure
+from layoutrt.calib.ort.quantizer import quantize, tensors_to_measure
 from layoutrt.drive import Drive
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
