@@ -10,13 +10,13 @@ import onnx
 from onnx import numpy_helper
 
 from layoutrt.calib.equalize.equalized_model import EqualizedModel, equalized_model
-from layoutrt.calib.judge import Judge, default_segmenter
 from layoutrt.calib.measurement import find_table, measure, measure_half, source_of
 from layoutrt.calib.observe.calibration_inputs import CalibrationInputs
 from layoutrt.calib.observe.float_model import FloatModel, load_float_model
 from layoutrt.calib.observe.patch_moments import collect_patch_moments
 from layoutrt.calib.observe.table import CalibrationTable
 from layoutrt.calib.placement import quantizable_layers
+from layoutrt.calib.quality.judge import Judge, default_segmenter
 from layoutrt.calib.weight_rounding import round_rows
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import check_not_inputs

@@ -13,9 +13,9 @@ from rich import box
 from rich.table import Table
 
 from layoutrt.calib.equalize.equalized_model import EqualizedModel
-from layoutrt.calib.judge import Damage, Judge
 from layoutrt.calib.measured_model import measured_model
 from layoutrt.calib.placement import int8_for_onnxruntime, quantizable_layers
+from layoutrt.calib.quality.judge import Damage, Judge
 from layoutrt.calib.sensitivity_plot import Bar, bar_chart
 from layoutrt.files import replacing
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from layoutrt.calib.fidelity import Fidelity
+from layoutrt.calib.quality.fidelity import Fidelity
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.segmentation_agreement import SegmentationAgreement
 

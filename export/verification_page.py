@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from layoutrt.calib.fidelity import LEVELS, peak_signal_to_noise
+from layoutrt.calib.quality.fidelity import LEVELS, peak_signal_to_noise
 from layoutrt.export.layer_comparison import BELOW_DB, STEP_CAP_DB, Layer, LayerComparison
 from layoutrt.export.line_chart import Point, line_chart
 from layoutrt.export.verification_checks import Check, inapplicable

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from layoutrt import __version__
-from layoutrt.calib.fidelity import LEVELS, Fidelity
+from layoutrt.calib.quality.fidelity import LEVELS, Fidelity
 from layoutrt.export.layer_comparison import BELOW_DB, Layer, LayerComparison
 from layoutrt.export.segmentation_agreement import SegmentationAgreement
 from layoutrt.export.verification_checks import Check, inapplicable

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from layoutrt.artifacts.engine_manifest import is_engine
-from layoutrt.calib.fidelity import FidelityMeter
+from layoutrt.calib.quality.fidelity import FidelityMeter
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.layer_comparison import LayerComparison, compare_layers
 from layoutrt.export.segmentation_agreement import AgreementMeter

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from layoutrt.calib.fidelity import FrameFidelity
+from layoutrt.calib.quality.fidelity import FrameFidelity
 
 AMPLIFIED = 8
 """Differences are shown so many times as large, around grey."""

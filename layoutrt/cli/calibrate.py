@@ -100,8 +100,8 @@ def calibrate(
     """
     from rich.progress import track
 
-    from layoutrt.calib.budget import parse_budget
     from layoutrt.calib.calibrate import calibrate
+    from layoutrt.calib.quality.budget import parse_budget
 
     done = calibrate(
         model,

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from layoutrt.calib.fidelity import FidelityMeter, compare_images, structural_similarity
+from layoutrt.calib.quality.fidelity import FidelityMeter, compare_images, structural_similarity
 from layoutrt.errors import LayoutRTError
 
 

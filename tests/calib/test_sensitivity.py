@@ -9,10 +9,10 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from layoutrt.calib.budget import Budget, layers_to_keep, parse_budget
 from layoutrt.calib.calibrate import calibrate
-from layoutrt.calib.fidelity import FidelityMeter
-from layoutrt.calib.judge import Damage
+from layoutrt.calib.quality.budget import Budget, layers_to_keep, parse_budget
+from layoutrt.calib.quality.fidelity import FidelityMeter
+from layoutrt.calib.quality.judge import Damage
 from layoutrt.calib.sensitivity import rank_model
 from layoutrt.calib.sensitivity_plot import Bar, bar_chart
 from layoutrt.errors import LayoutRTError

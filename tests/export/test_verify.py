@@ -14,7 +14,7 @@ import pytest
 from onnx import numpy_helper
 
 from layoutrt.calib.calibrate import calibrate
-from layoutrt.calib.fidelity import compare_images
+from layoutrt.calib.quality.fidelity import compare_images
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.layer_comparison import compare_layers

@@ -22,8 +22,8 @@ CORE_ONLY = textwrap.dedent(
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     sys.meta_path.insert(0, Missing())
-    import layoutrt.calib.speed
-    layoutrt.calib.speed._MOST_TURNS = 1
+    import layoutrt.calib.quality.speed
+    layoutrt.calib.quality.speed._MOST_TURNS = 1
     from layoutrt.cli import main
     main(sys.argv[1:])
     """

@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from layoutrt.calib.fidelity import Fidelity, FidelityMeter
 from layoutrt.calib.observe.calibration_inputs import CalibrationInputs
 from layoutrt.calib.observe.float_model import FloatModel
+from layoutrt.calib.quality.fidelity import Fidelity, FidelityMeter
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import temporary_folder
 from layoutrt.layouts import LabelSet

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from layoutrt.calib.judge import Damage
+from layoutrt.calib.quality.judge import Damage
 from layoutrt.errors import LayoutRTError
 
 _FORM = re.compile(r"(psnr|miou):(\d+(?:\.\d+)?)")

@@ -1,0 +1,1 @@
+"""Accuracy and speed of a model of lower precision beside the float one."""
