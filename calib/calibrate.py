@@ -15,12 +15,12 @@ from layoutrt.calib.equalize.equalized_model import EqualizedModel
 from layoutrt.calib.measured_model import measured_model
 from layoutrt.calib.measurement import METHODS
 from layoutrt.calib.observe.table import CalibrationTable
-from layoutrt.calib.onnxruntime_form import for_onnxruntime
 from layoutrt.calib.quality.budget import Budget, layers_to_keep
 from layoutrt.calib.quality.judge import Damage, Judge
 from layoutrt.calib.quality.speed import Speed, compare_speed
 from layoutrt.calib.sensitivity import rank_layers
-from layoutrt.calib.tensorrt_parts import origin
+from layoutrt.calib.trt.decompositions import origin
+from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import check_not_inputs, file_digest
 from layoutrt.models import resolve_model

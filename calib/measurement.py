@@ -16,9 +16,9 @@ from layoutrt.calib.observe.float_model import FloatModel
 from layoutrt.calib.observe.histograms import collect_clipped_ranges
 from layoutrt.calib.observe.ranges import collect_ranges
 from layoutrt.calib.observe.table import CalibrationTable, Half, MeasuredTensor, Source, read_table
-from layoutrt.calib.onnxruntime_form import for_onnxruntime
 from layoutrt.calib.ort.quantizer import tensors_to_measure
-from layoutrt.calib.tensorrt_graph import lower
+from layoutrt.calib.trt.lowering import lower
+from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import file_digest
 from layoutrt.onnx_file import weights_path

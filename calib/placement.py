@@ -12,12 +12,12 @@ from layoutrt.calib.fp16.islands import islands
 from layoutrt.calib.observe.probes import without_weights
 from layoutrt.calib.observe.ranges import Range
 from layoutrt.calib.observe.table import Half
-from layoutrt.calib.onnxruntime_form import for_onnxruntime
 from layoutrt.calib.ort.quantizer import quantize
-from layoutrt.calib.tensorrt_graph import lower
-from layoutrt.calib.tensorrt_placement import place
-from layoutrt.calib.tensorrt_rules import violations
-from layoutrt.calib.weight_layout import to_ohwi
+from layoutrt.calib.trt.lowering import lower
+from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
+from layoutrt.calib.trt.parser_rules import violations
+from layoutrt.calib.trt.qdq_insertion import place
+from layoutrt.calib.trt.weight_layout import to_ohwi
 from layoutrt.operators import operator_of
 
 WithIslands = tuple[onnx.ModelProto, dict[str, str]]

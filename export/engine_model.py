@@ -8,7 +8,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx.external_data_helper import load_external_data_for_model
 
-from layoutrt.calib.tensorrt_rules import violations
+from layoutrt.calib.trt.parser_rules import violations
 from layoutrt.errors import LayoutRTError
 from layoutrt.models import resolve_model
 from layoutrt.onnx_file import weights_path

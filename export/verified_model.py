@@ -214,7 +214,7 @@ def load_graph(path: Path) -> onnx.ModelProto:
     """An ONNX file with its weights, in the form that ONNX Runtime reads."""
     model = onnx.load(path)
     if any(e.key == "layoutrt.target" and e.value == "tensorrt" for e in model.metadata_props):
-        from layoutrt.calib.onnxruntime_form import for_onnxruntime
+        from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
 
         model = for_onnxruntime(model)
     return model

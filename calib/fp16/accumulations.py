@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.calib.element_types import element_types
 from layoutrt.calib.observe.ranges import collect_ranges
-from layoutrt.calib.onnxruntime_form import for_onnxruntime
+from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
 from layoutrt.operators import DOMAIN
 from layoutrt.operators.predicted_conv import PREDICTED_CONV
 from layoutrt.operators.spatially_varying_conv import SPATIALLY_VARYING_CONV
@@ -32,7 +32,7 @@ def collect_accumulations(
     kernels and with them.
 
     Args:
-        model: in float32, of `layoutrt.calib.tensorrt_graph.lower`; not changed.
+        model: in float32, of `layoutrt.calib.trt.lowering.lower`; not changed.
         inputs: arguments of `Session.run`, one after another.
         threads: of one run; None for one per processor.
 

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.calib.element_types import element_types
 from layoutrt.calib.observe.scales import fits_half
-from layoutrt.calib.tensorrt_graph import drop_unread
+from layoutrt.calib.trt.lowering import drop_unread
 from layoutrt.errors import LayoutRTError
 from layoutrt.operators import DOMAIN
 

@@ -9,8 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.calib.fp16.accumulations import collect_accumulations
 from layoutrt.calib.observe.ranges import collect_ranges
-from layoutrt.calib.onnxruntime_form import for_onnxruntime
-from layoutrt.calib.tensorrt_graph import lower
+from layoutrt.calib.trt.lowering import lower
+from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set

@@ -100,7 +100,7 @@ def test_fp16_keeps_the_picture_nearly_as_it_is(tiny_model, layouts, tmp_path, t
 
 
 def test_both_placements_of_one_table_give_the_same_picture(layouts, tmp_path) -> None:
-    from layoutrt.calib.onnxruntime_form import for_onnxruntime
+    from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
     from layoutrt.drive import Drive
     from layoutrt.layouts import label_set
     from layoutrt.onnx_file import save_model

@@ -11,11 +11,11 @@ from layoutrt.calib.fp16.half import to_half
 from layoutrt.calib.observe.probes import probing_session
 from layoutrt.calib.observe.ranges import Range, collect_ranges
 from layoutrt.calib.observe.scales import activation_scale, quantize_channels
-from layoutrt.calib.onnxruntime_form import for_onnxruntime
-from layoutrt.calib.tensorrt_graph import lower
-from layoutrt.calib.tensorrt_placement import FLOAT_NODES, place, tensors_to_measure
-from layoutrt.calib.tensorrt_rules import violations
-from layoutrt.calib.weight_layout import to_ohwi
+from layoutrt.calib.trt.lowering import lower
+from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
+from layoutrt.calib.trt.parser_rules import violations
+from layoutrt.calib.trt.qdq_insertion import FLOAT_NODES, place, tensors_to_measure
+from layoutrt.calib.trt.weight_layout import to_ohwi
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set

@@ -5,8 +5,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib.onnxruntime_form import for_onnxruntime
-from layoutrt.calib.weight_layout import from_ohwi, is_ohwi, to_ohwi
+from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
+from layoutrt.calib.trt.weight_layout import from_ohwi, is_ohwi, to_ohwi
 from layoutrt.errors import LayoutRTError
 from layoutrt.operators import DOMAIN
 

@@ -21,11 +21,11 @@ from placed_file import Compute, run_placed_file
 from layoutrt.calib import plugins
 from layoutrt.calib.fp16.half import to_half
 from layoutrt.calib.observe.ranges import collect_ranges
-from layoutrt.calib.onnxruntime_form import for_onnxruntime
-from layoutrt.calib.tensorrt_graph import lower
-from layoutrt.calib.tensorrt_placement import place, tensors_to_measure
-from layoutrt.calib.tensorrt_rules import violations
-from layoutrt.calib.weight_layout import to_ohwi
+from layoutrt.calib.trt.lowering import lower
+from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
+from layoutrt.calib.trt.parser_rules import violations
+from layoutrt.calib.trt.qdq_insertion import place, tensors_to_measure
+from layoutrt.calib.trt.weight_layout import to_ohwi
 from layoutrt.drive import Drive
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model

@@ -147,8 +147,8 @@ def test_plugins_name_the_attributes_that_the_files_carry(plugin: str, lowered_n
 @pytest.fixture(scope="module")
 def lowered_nodes() -> dict[str, onnx.NodeProto]:
     """A node of each plugin that a float file for TensorRT has."""
-    from layoutrt.calib.tensorrt_graph import lower
-    from layoutrt.calib.weight_layout import to_ohwi
+    from layoutrt.calib.trt.lowering import lower
+    from layoutrt.calib.trt.weight_layout import to_ohwi
     from layoutrt.models import resolve_model
 
     lowered = to_ohwi(lower(onnx.load(resolve_model("camvid-edge"))))

@@ -14,7 +14,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from layoutrt.calib.plugins import plugin_of
-from layoutrt.calib.tensorrt_graph import drop_unread
+from layoutrt.calib.trt.lowering import drop_unread
 from layoutrt.errors import LayoutRTError
 
 ATTRIBUTE, OHWI = "weight_layout", "OHWI"

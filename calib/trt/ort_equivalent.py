@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.calib import plugins
 from layoutrt.calib.element_types import element_types
-from layoutrt.calib.weight_layout import from_ohwi
+from layoutrt.calib.trt.weight_layout import from_ohwi
 from layoutrt.operators import DOMAIN
 
 
@@ -23,7 +23,7 @@ def for_onnxruntime(model: onnx.ModelProto) -> onnx.ModelProto:
     included.
 
     Args:
-        model: of `layoutrt.calib.tensorrt_graph.lower` and what follows it; not changed.
+        model: of `layoutrt.calib.trt.lowering.lower` and what follows it; not changed.
     """
     converted = from_ohwi(model)
     _Conversion(converted).run()

@@ -1,0 +1,1 @@
+"""8-bit models for TensorRT: explicit quantization with Q/DQ nodes."""
