@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.export.any_model import Renderer, check_size, open_renderer
 from layoutrt.export.evaluation_data import EvaluationData
-from layoutrt.export.renderers import Renderer, check_size, open_renderer
 from layoutrt.files import drawable, replacing
 from layoutrt.layouts import colorize
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from layoutrt.calib.observe.calibration_inputs import evenly_spread
 from layoutrt.errors import LayoutRTError
+from layoutrt.export.any_model import Renderer, check_size, open_renderer
 from layoutrt.export.comparison_sheet import check_sheet_path, comparison_sheet, write_sheet
 from layoutrt.export.evaluation_data import SPLIT, Batch, EvaluationData
 from layoutrt.export.evaluation_report import (
@@ -25,7 +26,6 @@ from layoutrt.export.evaluation_report import (
     NetworkFacts,
     SegmentationScore,
 )
-from layoutrt.export.renderers import Renderer, check_size, open_renderer
 from layoutrt.files import check_not_inputs, file_digest, replacing
 from layoutrt.layouts import LabelSet, colorize
 from layoutrt.layouts.confusion import ConfusionMatrix

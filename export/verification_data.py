@@ -16,7 +16,7 @@ from layoutrt.calib.observe.calibration_inputs import (
     segmenter_inputs,
 )
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.verified_model import GENERATOR, VerifiedModel
+from layoutrt.export.any_model import GENERATOR, VerifiedModel
 from layoutrt.layouts import colorize, read_layout, resize_layout
 from layoutrt.runtime.layout_source import find_sources
 

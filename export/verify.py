@@ -14,13 +14,7 @@ from rich.progress import track
 from layoutrt.artifacts.engine_manifest import is_engine
 from layoutrt.calib.quality.fidelity import FidelityMeter
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.layer_comparison import LayerComparison, compare_layers
-from layoutrt.export.segmentation_agreement import AgreementMeter
-from layoutrt.export.verification_checks import Thresholds, check_all
-from layoutrt.export.verification_data import Frame, VerificationData
-from layoutrt.export.verification_page import write_page
-from layoutrt.export.verification_report import DataFacts, ModelFacts, Verification
-from layoutrt.export.verified_model import (
+from layoutrt.export.any_model import (
     GENERATOR,
     SEGMENTER,
     ExportedModel,
@@ -30,6 +24,12 @@ from layoutrt.export.verified_model import (
     load_graph,
     open_model,
 )
+from layoutrt.export.layer_comparison import LayerComparison, compare_layers
+from layoutrt.export.segmentation_agreement import AgreementMeter
+from layoutrt.export.verification_checks import Thresholds, check_all
+from layoutrt.export.verification_data import Frame, VerificationData
+from layoutrt.export.verification_page import write_page
+from layoutrt.export.verification_report import DataFacts, ModelFacts, Verification
 from layoutrt.export.worst_frames import (
     AMPLIFIED,
     FrameResult,

@@ -17,11 +17,11 @@ from layoutrt.calib.calibrate import calibrate
 from layoutrt.calib.quality.fidelity import compare_images
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
+from layoutrt.export.any_model import open_model
 from layoutrt.export.layer_comparison import compare_layers
 from layoutrt.export.segmentation_agreement import AgreementMeter
 from layoutrt.export.verification_checks import Thresholds, check_all
 from layoutrt.export.verification_data import VerificationData
-from layoutrt.export.verified_model import open_model
 from layoutrt.export.verify import verify
 from layoutrt.export.worst_frames import FrameResult, WorstFrames
 from layoutrt.layouts import label_set, read_layout, write_layout
