@@ -12,7 +12,7 @@ from layoutrt.cli.options import Size, parse_size
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from layoutrt.export.engine import BuiltEngine
+    from layoutrt.export.engine.build import BuiltEngine
 
 _SIZES = "Sizes, where the model leaves them open"
 _WHERE = "Where it runs"
@@ -82,9 +82,9 @@ def build_engine(
     """
     from rich.console import Console
 
-    from layoutrt.export.engine import build_engine
-    from layoutrt.export.engine_config import EngineOptions
-    from layoutrt.export.engine_shapes import ProfileRequest
+    from layoutrt.export.engine.build import build_engine
+    from layoutrt.export.engine.config import EngineOptions
+    from layoutrt.export.engine.shapes import ProfileRequest
 
     # Paths and TensorRT's messages may hold brackets.
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)

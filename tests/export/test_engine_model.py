@@ -10,8 +10,8 @@ from onnx import TensorProto, helper
 
 from layoutrt.calib.calibrate import calibrate
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.engine_model import read_engine_model
-from layoutrt.export.engine_shapes import ProfileRequest, engine_inputs
+from layoutrt.export.engine.model import read_engine_model
+from layoutrt.export.engine.shapes import ProfileRequest, engine_inputs
 from layoutrt.models import resolve_model
 
 

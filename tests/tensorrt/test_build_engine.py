@@ -160,7 +160,7 @@ def test_what_fails_after_the_builder_does_not_cost_its_measurements(world, mode
 
 
 def test_a_phase_is_shown_by_the_name_that_tensorrt_gives_it(world) -> None:
-    from layoutrt.export.engine_progress import BuildProgress
+    from layoutrt.export.engine.progress import BuildProgress
 
     shown = io.StringIO()
     progress = BuildProgress(world.module, Console(file=shown, force_terminal=True, width=100))
@@ -171,7 +171,7 @@ def test_a_phase_is_shown_by_the_name_that_tensorrt_gives_it(world) -> None:
 
 
 def test_progress_is_a_bar_for_each_phase_within_the_other(world, model, tmp_path) -> None:
-    from layoutrt.export.engine_progress import BuildProgress
+    from layoutrt.export.engine.progress import BuildProgress
 
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=True, width=100)
@@ -197,7 +197,7 @@ def test_progress_is_a_bar_for_each_phase_within_the_other(world, model, tmp_pat
 
 
 def test_ctrl_c_stops_the_build_after_its_step_and_leaves_nothing(world, model, tmp_path) -> None:
-    from layoutrt.export.engine_progress import BuildProgress
+    from layoutrt.export.engine.progress import BuildProgress
 
     started: list[BuildProgress] = []
     make = BuildProgress.__init__

@@ -16,9 +16,9 @@ def build(
     model: Path, folder: Path, *, sizes: dict[str, Any] | None = None, announce=None, console=None, **options
 ):
     """Build ``edge.engine``; options are those of the builder, ``timing_cache`` and ``verbose``."""
-    from layoutrt.export.engine import build_engine
-    from layoutrt.export.engine_config import EngineOptions
-    from layoutrt.export.engine_shapes import ProfileRequest
+    from layoutrt.export.engine.build import build_engine
+    from layoutrt.export.engine.config import EngineOptions
+    from layoutrt.export.engine.shapes import ProfileRequest
 
     own = {name: options.pop(name) for name in ("timing_cache", "verbose") if name in options}
     return build_engine(

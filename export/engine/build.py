@@ -28,13 +28,13 @@ from layoutrt.artifacts.engine_manifest import (
     is_engine,
 )
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.engine_config import EngineOptions, configure, dla_remark
-from layoutrt.export.engine_model import read_engine_model
-from layoutrt.export.engine_network import parse
-from layoutrt.export.engine_progress import BuildProgress, run_to_the_end
-from layoutrt.export.engine_shapes import ProfileRequest, engine_inputs
-from layoutrt.export.engine_timing_cache import TimingCache, default_timing_cache
-from layoutrt.export.engine_writing import check_writable, write_engine
+from layoutrt.export.engine.config import EngineOptions, configure, dla_remark
+from layoutrt.export.engine.model import read_engine_model
+from layoutrt.export.engine.network import parse
+from layoutrt.export.engine.progress import BuildProgress, run_to_the_end
+from layoutrt.export.engine.shapes import ProfileRequest, engine_inputs
+from layoutrt.export.engine.timing_cache import TimingCache, default_timing_cache
+from layoutrt.export.engine.writing import check_writable, write_engine
 from layoutrt.files import file_digest
 from layoutrt.runtime.cuda_driver import Gpu, find_gpu
 from layoutrt.runtime.tensorrt_engine import prepare_runtime

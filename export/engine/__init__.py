@@ -1,0 +1,1 @@
+"""TensorRT engines: networks, builder configuration, timing cache and manifest."""
