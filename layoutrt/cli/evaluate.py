@@ -63,7 +63,7 @@ def evaluate(
 
     from rich.console import Console
 
-    from layoutrt.export.evaluate import evaluate
+    from layoutrt.export.evaluation.evaluate import evaluate
 
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     evaluation = evaluate(

@@ -13,9 +13,9 @@ import torch
 from layoutrt.calib.observe.calibration_inputs import evenly_spread
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.any_model import open_renderer
-from layoutrt.export.comparison_sheet import comparison_sheet
-from layoutrt.export.evaluate import evaluate
-from layoutrt.export.evaluation_data import EvaluationData
+from layoutrt.export.evaluation.comparison_sheet import comparison_sheet
+from layoutrt.export.evaluation.data import EvaluationData
+from layoutrt.export.evaluation.evaluate import evaluate
 from layoutrt.layouts import colorize, label_set, read_layout, write_layout
 from layoutrt.train.checkpoint import load_segmenter, save_generator, save_segmenter
 from layoutrt.train.networks.inception import InceptionV3

@@ -1,6 +1,6 @@
 """A sheet of images to compare: a row for each layout, a column for what was made of it.
 
-Run as ``python -m layoutrt.export.comparison_sheet --data DIR --out F.jpg [NAME=]MODEL …`` for the columns
+Run as ``python -m layoutrt.export.evaluation.comparison_sheet --data DIR --out F.jpg [NAME=]MODEL …`` for the columns
 layout, real image, and one for each model.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.any_model import Renderer, check_size, open_renderer
-from layoutrt.export.evaluation_data import EvaluationData
+from layoutrt.export.evaluation.data import EvaluationData
 from layoutrt.files import drawable, replacing
 from layoutrt.layouts import colorize
 
@@ -108,7 +108,8 @@ def compare(
 def main() -> None:
     """Render and write a sheet."""
     parser = argparse.ArgumentParser(
-        prog="python -m layoutrt.export.comparison_sheet", description=(__doc__ or "").split("\n")[0]
+        prog="python -m layoutrt.export.evaluation.comparison_sheet",
+        description=(__doc__ or "").split("\n")[0],
     )
     parser.add_argument("models", nargs="+", metavar="[NAME=]MODEL", help="checkpoint, ONNX or shipped name")
     parser.add_argument("--data", type=Path, required=True)

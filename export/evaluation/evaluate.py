@@ -16,9 +16,9 @@ from torch import Tensor
 from layoutrt.calib.observe.calibration_inputs import evenly_spread
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.any_model import Renderer, check_size, open_renderer
-from layoutrt.export.comparison_sheet import check_sheet_path, comparison_sheet, write_sheet
-from layoutrt.export.evaluation_data import SPLIT, Batch, EvaluationData
-from layoutrt.export.evaluation_report import (
+from layoutrt.export.evaluation.comparison_sheet import check_sheet_path, comparison_sheet, write_sheet
+from layoutrt.export.evaluation.data import SPLIT, Batch, EvaluationData
+from layoutrt.export.evaluation.report import (
     DataFacts,
     Diversity,
     Evaluation,
