@@ -14,8 +14,8 @@ from benchmarks.gpu_operators import patches
 from benchmarks.reference_weights import rule_state
 from benchmarks.rows import Row, less_is_better, more_is_better
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.cc_fpse_pipeline import CcFpsePipeline
-from layoutrt.export.folded_layers import FoldedPredictor
+from layoutrt.export.graphs.cc_fpse import CcFpsePipeline
+from layoutrt.export.graphs.folded_layers import FoldedPredictor
 from layoutrt.layouts import LabelSet
 from layoutrt.operators.torch.conv_to_image import conv_to_image, float_image, to_bytes
 from layoutrt.operators.torch.spatially_varying_conv import reference

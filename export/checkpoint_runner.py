@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from layoutrt.export.segmenter_pipeline import never_predict_dont_care
+from layoutrt.export.graphs.segmenter import never_predict_dont_care
 from layoutrt.operators.torch.conv_to_image import to_bytes
 from layoutrt.runtime.profiling.runner import MODEL_STAGES, Run
 from layoutrt.runtime.profiling.session_runner import read_samples

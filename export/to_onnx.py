@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from layoutrt import __version__
 from layoutrt.errors import LayoutRTError, require
-from layoutrt.export.encoder_pipeline import EncoderPipeline
+from layoutrt.export.graphs.build import inference_pipeline
+from layoutrt.export.graphs.encoder import EncoderPipeline
+from layoutrt.export.graphs.segmenter import SegmenterPipeline
 from layoutrt.export.layout_cache import LATENT, Halves, render_path, require_latent, split_model
-from layoutrt.export.pipelines import inference_pipeline
-from layoutrt.export.segmenter_pipeline import SegmenterPipeline
 from layoutrt.files import check_not_inputs, file_digest
 from layoutrt.graph_cost import Cost, graph_cost
 from layoutrt.layouts import LabelSet

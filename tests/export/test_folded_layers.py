@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from layoutrt.export.folded_layers import PixelShuffle
+from layoutrt.export.graphs.folded_layers import PixelShuffle
 
 
 @pytest.mark.parametrize("factor", [2, 3])

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from layoutrt.export.float_image import with_float_image
-from layoutrt.export.pipelines import inference_pipeline
+from layoutrt.export.graphs.build import inference_pipeline
 from layoutrt.export.to_onnx import generator_model
 from layoutrt.layouts import LabelSet, label_set
 from layoutrt.runtime.library import operator_library

@@ -7,8 +7,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from layoutrt.export.folded_layers import FoldedConv
-from layoutrt.export.folding import batch_norm_affine
+from layoutrt.export.graphs.folded_layers import FoldedConv
+from layoutrt.export.graphs.folding import batch_norm_affine
 from layoutrt.layouts import LabelSet
 from layoutrt.train.networks.segmenter import NormedConv, Segmenter
 

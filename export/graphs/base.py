@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from layoutrt.export.folded_layers import LastConv
+from layoutrt.export.graphs.folded_layers import LastConv
 from layoutrt.layouts import LabelSet
 from layoutrt.operators.torch.conv_to_image import conv_to_image, float_image
 from layoutrt.train.networks.generator_config import GeneratorConfig

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from layoutrt.export.folded_layers import (
+from layoutrt.export.graphs.base import GeneratorPipeline
+from layoutrt.export.graphs.folded_layers import (
     Conditioned,
     FoldedConv,
     FoldedPredictor,
@@ -18,8 +19,7 @@ from layoutrt.export.folded_layers import (
     conditioned,
     nearest,
 )
-from layoutrt.export.folding import fold_normed_conv
-from layoutrt.export.pipeline import GeneratorPipeline
+from layoutrt.export.graphs.folding import fold_normed_conv
 from layoutrt.layouts import LabelSet
 from layoutrt.train.networks.conditional_block import LEAKY_SLOPE
 from layoutrt.train.networks.edge_generator import (

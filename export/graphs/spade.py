@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from layoutrt.export.folded_layers import FoldedConv, LastConv, conditioned, nearest
-from layoutrt.export.folding import baked_weight, batch_norm_affine
-from layoutrt.export.pipeline import GeneratorPipeline
+from layoutrt.export.graphs.base import GeneratorPipeline
+from layoutrt.export.graphs.folded_layers import FoldedConv, LastConv, conditioned, nearest
+from layoutrt.export.graphs.folding import baked_weight, batch_norm_affine
 from layoutrt.layouts import LabelSet
 from layoutrt.train.networks.conditional_block import LEAKY_SLOPE
 from layoutrt.train.networks.spade_generator import STAGES, ModulatedNorm, SpadeBlock, SpadeGenerator

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from layoutrt.export.folded_layers import (
+from layoutrt.export.graphs.base import GeneratorPipeline
+from layoutrt.export.graphs.folded_layers import (
     Conditioned,
     FoldedConv,
     GatedPredictor,
@@ -16,8 +17,7 @@ from layoutrt.export.folded_layers import (
     conditioned,
     nearest,
 )
-from layoutrt.export.folding import baked_weight, batch_norm_affine, fold_normed_conv
-from layoutrt.export.pipeline import GeneratorPipeline
+from layoutrt.export.graphs.folding import baked_weight, batch_norm_affine, fold_normed_conv
 from layoutrt.layouts import LabelSet
 from layoutrt.train.networks.conditional_block import LEAKY_SLOPE, ConditionalBlock
 from layoutrt.train.networks.generator import Generator

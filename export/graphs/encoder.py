@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from layoutrt.export.folded_layers import FoldedConv
+from layoutrt.export.graphs.folded_layers import FoldedConv
 from layoutrt.train.networks.image_encoder import ImageEncoder
 from layoutrt.train.networks.spectral_norm import SpectralNormConv2d
 

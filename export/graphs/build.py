@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from layoutrt.export.cc_fpse_pipeline import CcFpsePipeline
-from layoutrt.export.edge_pipeline import EdgePipeline
-from layoutrt.export.pipeline import GeneratorPipeline
-from layoutrt.export.spade_pipeline import SpadePipeline
+from layoutrt.export.graphs.base import GeneratorPipeline
+from layoutrt.export.graphs.cc_fpse import CcFpsePipeline
+from layoutrt.export.graphs.edge import EdgePipeline
+from layoutrt.export.graphs.spade import SpadePipeline
 from layoutrt.layouts import LabelSet
 from layoutrt.train.networks.edge_generator import EdgeGenerator
 from layoutrt.train.networks.generator import Generator

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from layoutrt.export.folding import batch_norm_affine
+from layoutrt.export.graphs.folding import batch_norm_affine
 from layoutrt.operators.torch.gated_predicted_conv import gated_predicted_conv
 from layoutrt.operators.torch.layout_conv import layout_conv, table_from_weight
 from layoutrt.operators.torch.predicted_conv import predicted_conv

@@ -1,0 +1,1 @@
+"""ONNX graphs of generators, segmenters and image encoders, pixels in and out."""
