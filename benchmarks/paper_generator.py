@@ -18,7 +18,7 @@ from benchmarks.reference_weights import rule_state
 from benchmarks.rows import Row, less_is_better
 from layoutrt.calib.calibrate import calibrate
 from layoutrt.export.float_image import with_float_image
-from layoutrt.export.to_onnx import export_onnx
+from layoutrt.export.onnx_export.to_onnx import export_onnx
 from layoutrt.layouts import label_set, write_layout
 from layoutrt.train.checkpoint import save_generator
 from layoutrt.train.networks.generator import Generator

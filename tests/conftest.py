@@ -82,7 +82,7 @@ def _make_generator(
 
 def _export(folder: Path, generator: Generator, labels: LabelSet, *, dynamic: bool = False) -> Path:
     """Export a generator through a checkpoint, as a user would."""
-    from layoutrt.export.to_onnx import export_onnx
+    from layoutrt.export.onnx_export.to_onnx import export_onnx
     from layoutrt.train.checkpoint import save_generator
 
     checkpoint = folder / "generator.safetensors"
@@ -164,7 +164,7 @@ def tiny_dynamic_model(tiny_generator: Generator, made_once: Callable[..., Path]
 @pytest.fixture(scope="session")
 def tiny_batch_model(tiny_checkpoint: Path, made_once: Callable[..., Path]) -> Path:
     """``tiny_generator`` as ONNX that takes two layouts a run."""
-    from layoutrt.export.to_onnx import export_onnx
+    from layoutrt.export.onnx_export.to_onnx import export_onnx
 
     def make(folder: Path) -> None:
         export_onnx(tiny_checkpoint, folder / "two.onnx", batch=2, compare=False)
@@ -190,7 +190,7 @@ def tiny_split_model(tiny_full_model: Path, made_once: Callable[..., Path]) -> P
     """``tiny_full_model`` in two files, as ``export --cache-layout`` writes it."""
     import onnx
 
-    from layoutrt.export.layout_cache import render_path, split_model
+    from layoutrt.export.onnx_export.layout_cache import render_path, split_model
 
     def make(folder: Path) -> None:
         halves = split_model(onnx.load(tiny_full_model), folder / "model.onnx")

@@ -50,7 +50,7 @@ def export(
     from rich.console import Console
     from rich.table import Table
 
-    from layoutrt.export.to_onnx import export_onnx
+    from layoutrt.export.onnx_export.to_onnx import export_onnx
 
     report = export_onnx(
         checkpoint,

@@ -193,7 +193,7 @@ def test_bad_options_are_refused_before_anything_is_measured(tiny_model, layouts
 def test_a_segmenter_that_cannot_judge_the_images_is_refused(
     tiny_model, layouts, tmp_path, extra_dont_care
 ) -> None:
-    from layoutrt.export.to_onnx import export_onnx
+    from layoutrt.export.onnx_export.to_onnx import export_onnx
     from layoutrt.train.checkpoint import save_segmenter
     from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
 

@@ -12,7 +12,7 @@ import torch
 
 from layoutrt.export.float_image import with_float_image
 from layoutrt.export.graphs.build import inference_pipeline
-from layoutrt.export.to_onnx import generator_model
+from layoutrt.export.onnx_export.to_onnx import generator_model
 from layoutrt.layouts import LabelSet, label_set
 from layoutrt.runtime.library import operator_library
 from layoutrt.runtime.session import Session

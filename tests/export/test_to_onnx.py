@@ -12,7 +12,7 @@ import pytest
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.float_image import with_float_image
-from layoutrt.export.to_onnx import export_onnx, generator_model
+from layoutrt.export.onnx_export.to_onnx import export_onnx, generator_model
 from layoutrt.files import file_digest
 from layoutrt.graph_cost import graph_cost
 from layoutrt.layouts import LabelSet, label_set
@@ -155,7 +155,7 @@ def test_a_latent_fixes_the_size(tiny_full_generator, extra_dont_care, tmp_path)
 
 
 def test_more_weights_than_protobuf_holds_are_refused(tiny_checkpoint, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("layoutrt.export.to_onnx.MOST_BYTES", 100)
+    monkeypatch.setattr("layoutrt.export.onnx_export.to_onnx.MOST_BYTES", 100)
     with pytest.raises(LayoutRTError, match=r"GB of weights, .* take 0.00 GB at most; train a narrower"):
         export_onnx(tiny_checkpoint, tmp_path / "m.onnx")
     assert not (tmp_path / "m.onnx").exists()

@@ -14,7 +14,7 @@ import torch
 from onnx import FunctionProto
 from onnx.defs import OpSchema
 
-from layoutrt.export.to_onnx import _translations
+from layoutrt.export.onnx_export.to_onnx import _translations
 from layoutrt.operators import DOMAIN, MODULES, VERSION, operators
 from layoutrt.operators.layout_conv import LAYOUT_CONV
 from layoutrt.operators.operator import Operator
@@ -87,7 +87,7 @@ def torch_lacks(module: str, operator: Operator) -> Iterator[str]:
     if (op is not None) != operator.custom_op:
         yield f"one answer in its record and in torch.ops.layoutrt.{module}: a custom op or none"
     if operator.custom_op and (op is None or op.default not in _translations()):
-        yield "a translation in export/to_onnx.py"
+        yield "a translation in export/onnx_export/to_onnx.py"
 
 
 @pytest.mark.parametrize("module", MODULES)

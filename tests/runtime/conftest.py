@@ -24,7 +24,7 @@ LATENT = 16
 @pytest.fixture(scope="session")
 def tiny_latent_model(make_generator: Callable[..., Generator], made_once: Callable[..., Path]) -> Path:
     """A generator of CamVid's classes with a latent of 16, 64x96, with random weights."""
-    from layoutrt.export.to_onnx import export_onnx
+    from layoutrt.export.onnx_export.to_onnx import export_onnx
     from layoutrt.train.checkpoint import save_generator
 
     def make(folder: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.to_onnx import generator_model
+from layoutrt.export.onnx_export.to_onnx import generator_model
 from layoutrt.graph_cost import graph_cost
 from layoutrt.layouts import label_set
 from layoutrt.train.networks.edge_generator import doubled

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.to_onnx import export_onnx
+from layoutrt.export.onnx_export.to_onnx import export_onnx
 from layoutrt.files import file_digest
 from layoutrt.layouts import label_set
 from layoutrt.runtime.session import Session

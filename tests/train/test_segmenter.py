@@ -154,7 +154,7 @@ def test_a_size_without_statistics_is_refused(pairs: Path) -> None:
 
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_the_exported_file_gives_the_networks_labels(tmp_path: Path, dynamic: bool) -> None:
-    from layoutrt.export.to_onnx import export_onnx
+    from layoutrt.export.onnx_export.to_onnx import export_onnx
     from layoutrt.runtime.session import Session
 
     torch.manual_seed(5)

@@ -81,7 +81,7 @@ def split_model(model: onnx.ModelProto, path: str | Path) -> Halves:
     Nodes that read no input at all, and weights, are given to each half that uses them.
 
     Args:
-        model: from `layoutrt.export.to_onnx.generator_model`, with its metadata.
+        model: from `layoutrt.export.onnx_export.to_onnx.generator_model`, with its metadata.
         path: file that the layout half is going to be written to.
 
     Raises:

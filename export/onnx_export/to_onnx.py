@@ -20,7 +20,7 @@ from layoutrt.errors import LayoutRTError, require
 from layoutrt.export.graphs.build import inference_pipeline
 from layoutrt.export.graphs.encoder import EncoderPipeline
 from layoutrt.export.graphs.segmenter import SegmenterPipeline
-from layoutrt.export.layout_cache import LATENT, Halves, render_path, require_latent, split_model
+from layoutrt.export.onnx_export.layout_cache import LATENT, Halves, render_path, require_latent, split_model
 from layoutrt.files import check_not_inputs, file_digest
 from layoutrt.graph_cost import Cost, graph_cost
 from layoutrt.layouts import LabelSet
@@ -90,7 +90,7 @@ def export_onnx(
         batch: images per run of a graph with a fixed size.
         cache_layout: write two graphs, ``out`` for what depends on the layout alone and a second file beside
             it for the rest, so that more images of one layout cost little; for generators with a latent. See
-            `layoutrt.export.layout_cache`, also for the memory that it takes.
+            `layoutrt.export.onnx_export.layout_cache`, also for the memory that it takes.
         compare: also export a generator's training network as it is and count its cost.
 
     Raises:
