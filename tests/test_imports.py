@@ -104,8 +104,12 @@ def test_a_part_imports_only_those_below_it(part: str) -> None:
     ("module", "line", "is_wrong"),
     [
         ("layoutrt.runtime.session", "from layoutrt.train.config import Config", True),
-        ("layoutrt.runtime.session", "def f():\n    import layoutrt.export.verify", True),
-        ("layoutrt.runtime.session", "if TYPE_CHECKING:\n    import layoutrt.export.verify", False),
+        ("layoutrt.runtime.session", "def f():\n    import layoutrt.export.verification.verify", True),
+        (
+            "layoutrt.runtime.session",
+            "if TYPE_CHECKING:\n    import layoutrt.export.verification.verify",
+            False,
+        ),
         ("layoutrt.layouts.arrays", "from layoutrt import runtime", True),
         ("layoutrt.calib.observe.table", "from layoutrt.runtime import session", False),
         (
@@ -113,8 +117,8 @@ def test_a_part_imports_only_those_below_it(part: str) -> None:
             "try:\n    from layoutrt.export import verify\nfinally:\n    pass",
             True,
         ),
-        ("layoutrt.cli.verify", "def verify():\n    import layoutrt.export.verify", False),
-        ("layoutrt.cli.verify", "import layoutrt.export.verify", True),
+        ("layoutrt.cli.verify", "def verify():\n    import layoutrt.export.verification.verify", False),
+        ("layoutrt.cli.verify", "import layoutrt.export.verification.verify", True),
     ],
 )
 def test_an_import_of_a_part_above_is_found(module: str, line: str, is_wrong: bool) -> None:

@@ -70,8 +70,8 @@ def verify(
     from rich.console import Console
 
     from layoutrt.errors import LayoutRTError
-    from layoutrt.export.verification_checks import Thresholds
-    from layoutrt.export.verify import verify
+    from layoutrt.export.verification.checks import Thresholds
+    from layoutrt.export.verification.verify import verify
 
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     found = verify(

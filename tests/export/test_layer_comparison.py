@@ -9,8 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
-from layoutrt.export import layer_comparison
-from layoutrt.export.layer_comparison import CAP_DB, compare_layers
+from layoutrt.export.verification import layer_comparison
+from layoutrt.export.verification.layer_comparison import CAP_DB, compare_layers
 from layoutrt.layouts import label_set
 
 EDGE = "layoutrt/models/camvid-edge.onnx"

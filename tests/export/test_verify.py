@@ -18,12 +18,12 @@ from layoutrt.calib.quality.fidelity import compare_images
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.any_model import open_model
-from layoutrt.export.layer_comparison import compare_layers
-from layoutrt.export.segmentation_agreement import AgreementMeter
-from layoutrt.export.verification_checks import Thresholds, check_all
-from layoutrt.export.verification_data import VerificationData
-from layoutrt.export.verify import verify
-from layoutrt.export.worst_frames import FrameResult, WorstFrames
+from layoutrt.export.verification.checks import Thresholds, check_all
+from layoutrt.export.verification.data import VerificationData
+from layoutrt.export.verification.layer_comparison import compare_layers
+from layoutrt.export.verification.segmentation_agreement import AgreementMeter
+from layoutrt.export.verification.verify import verify
+from layoutrt.export.verification.worst_frames import FrameResult, WorstFrames
 from layoutrt.layouts import label_set, read_layout, write_layout
 from layoutrt.runtime.synthesizer import Synthesizer
 
@@ -439,7 +439,7 @@ def test_an_image_without_labels_is_named(split, tmp_path) -> None:
 
 def test_verifying_exported_models_does_not_import_torch() -> None:
     code = (
-        "import sys; from layoutrt.export.verify import verify; "
+        "import sys; from layoutrt.export.verification.verify import verify; "
         "verify('camvid-edge', 'camvid-edge', 'drive:1', size=(32, 32), threads=1); "
         "print('torch' in sys.modules)"
     )

@@ -51,7 +51,7 @@ def test_synthesize_writes_the_engines_images(world, model, tmp_path) -> None:
 
 def test_verify_opens_an_engine_and_compares_no_layers_of_it(world, model, tmp_path) -> None:
     from layoutrt.export.any_model import open_model
-    from layoutrt.export.verify import verify
+    from layoutrt.export.verification.verify import verify
 
     path = engine(model, tmp_path)
     opened = open_model(path)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from layoutrt.calib.quality.fidelity import Fidelity
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.segmentation_agreement import SegmentationAgreement
+from layoutrt.export.verification.segmentation_agreement import SegmentationAgreement
 
 MIN_AGREEMENT = 0.97
 """Of segmenters, by default."""

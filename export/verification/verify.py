@@ -24,13 +24,13 @@ from layoutrt.export.any_model import (
     load_graph,
     open_model,
 )
-from layoutrt.export.layer_comparison import LayerComparison, compare_layers
-from layoutrt.export.segmentation_agreement import AgreementMeter
-from layoutrt.export.verification_checks import Thresholds, check_all
-from layoutrt.export.verification_data import Frame, VerificationData
-from layoutrt.export.verification_page import write_page
-from layoutrt.export.verification_report import DataFacts, ModelFacts, Verification
-from layoutrt.export.worst_frames import (
+from layoutrt.export.verification.checks import Thresholds, check_all
+from layoutrt.export.verification.data import Frame, VerificationData
+from layoutrt.export.verification.layer_comparison import LayerComparison, compare_layers
+from layoutrt.export.verification.page import write_page
+from layoutrt.export.verification.report import DataFacts, ModelFacts, Verification
+from layoutrt.export.verification.segmentation_agreement import AgreementMeter
+from layoutrt.export.verification.worst_frames import (
     AMPLIFIED,
     FrameResult,
     WorstFrames,

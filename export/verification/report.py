@@ -17,10 +17,10 @@ from rich.text import Text
 
 from layoutrt import __version__
 from layoutrt.calib.quality.fidelity import LEVELS, Fidelity
-from layoutrt.export.layer_comparison import BELOW_DB, Layer, LayerComparison
-from layoutrt.export.segmentation_agreement import SegmentationAgreement
-from layoutrt.export.verification_checks import Check, inapplicable
-from layoutrt.export.worst_frames import FrameResult
+from layoutrt.export.verification.checks import Check, inapplicable
+from layoutrt.export.verification.layer_comparison import BELOW_DB, Layer, LayerComparison
+from layoutrt.export.verification.segmentation_agreement import SegmentationAgreement
+from layoutrt.export.verification.worst_frames import FrameResult
 
 SHOWN_LAYERS = 12
 
