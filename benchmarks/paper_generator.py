@@ -17,8 +17,8 @@ from benchmarks.contestants import Cost, compare
 from benchmarks.reference_weights import rule_state
 from benchmarks.rows import Row, less_is_better
 from layoutrt.calib.calibrate import calibrate
-from layoutrt.export.float_image import with_float_image
 from layoutrt.export.onnx_export.to_onnx import export_onnx
+from layoutrt.graph.float_image import with_float_image
 from layoutrt.layouts import label_set, write_layout
 from layoutrt.train.checkpoint import save_generator
 from layoutrt.train.networks.generator import Generator

@@ -23,8 +23,8 @@ from layoutrt.calib.trt.decompositions import origin
 from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import check_not_inputs, file_digest
+from layoutrt.graph.onnx_file import save_model, weights_path
 from layoutrt.models import resolve_model
-from layoutrt.onnx_file import save_model, weights_path
 
 TARGETS = {"ort": "onnxruntime", "tensorrt": "tensorrt"}
 """As they are asked for, and as the files' metadata call them."""

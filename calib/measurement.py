@@ -21,7 +21,7 @@ from layoutrt.calib.trt.lowering import lower
 from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import file_digest
-from layoutrt.onnx_file import weights_path
+from layoutrt.graph.onnx_file import weights_path
 
 METHODS = ("minmax", "entropy", "percentile")
 

@@ -15,9 +15,9 @@ from layoutrt.artifacts.engine_manifest import is_engine
 from layoutrt.artifacts.info import describe
 from layoutrt.errors import LayoutRTError, require
 from layoutrt.files import temporary_folder
+from layoutrt.graph.onnx_file import save_model
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_checkpoint, resolve_model, shipped_models
-from layoutrt.onnx_file import save_model
 from layoutrt.operators.torch.conv_to_image import to_bytes
 from layoutrt.runtime.session import Session
 from layoutrt.runtime.synthesizer import Synthesizer

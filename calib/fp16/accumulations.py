@@ -14,9 +14,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib.element_types import element_types
 from layoutrt.calib.observe.ranges import collect_ranges
 from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
+from layoutrt.graph.element_types import element_types
 from layoutrt.operators import DOMAIN
 from layoutrt.operators.predicted_conv import PREDICTED_CONV
 from layoutrt.operators.spatially_varying_conv import SPATIALLY_VARYING_CONV

@@ -15,10 +15,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib.element_types import element_types
 from layoutrt.calib.observe.scales import fits_half
 from layoutrt.calib.trt.lowering import drop_unread
 from layoutrt.errors import LayoutRTError
+from layoutrt.graph.element_types import element_types
 from layoutrt.operators import DOMAIN
 
 FLOAT, HALF = int(TensorProto.FLOAT), int(TensorProto.FLOAT16)

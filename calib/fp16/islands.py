@@ -11,11 +11,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-from layoutrt.calib.element_types import element_types
 from layoutrt.calib.fp16.half import makes_any_float
 from layoutrt.calib.observe.ranges import Range
 from layoutrt.calib.observe.scales import LEVELS, SMALLEST_HALF, fits_half
 from layoutrt.errors import LayoutRTError
+from layoutrt.graph.element_types import element_types
 
 SAFETY = 4
 """How much larger than on the calibration data values may get. With 8 frames of CamVid measured, tensors of

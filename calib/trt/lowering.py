@@ -18,8 +18,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.calib import plugins, tensorrt_parts
-from layoutrt.calib.element_types import element_types
 from layoutrt.errors import LayoutRTError
+from layoutrt.graph.element_types import element_types
 from layoutrt.operators import DOMAIN
 from layoutrt.operators.conv_to_image import CONV_TO_IMAGE
 from layoutrt.operators.gated_predicted_conv import GATED_PREDICTED_CONV

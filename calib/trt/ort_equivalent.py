@@ -10,8 +10,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.calib import plugins
-from layoutrt.calib.element_types import element_types
 from layoutrt.calib.trt.weight_layout import from_ohwi
+from layoutrt.graph.element_types import element_types
 from layoutrt.operators import DOMAIN
 
 

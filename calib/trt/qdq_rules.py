@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from layoutrt.calib.graph_view import GraphView
+from layoutrt.graph.view import GraphView
 from layoutrt.operators.predicted_conv import PREDICTED_CONV
 from layoutrt.operators.quantized_predicted_conv import QUANTIZED_PREDICTED_CONV
 

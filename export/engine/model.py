@@ -10,8 +10,8 @@ from onnx.external_data_helper import load_external_data_for_model
 
 from layoutrt.calib.trt.parser_rules import violations
 from layoutrt.errors import LayoutRTError
+from layoutrt.graph.onnx_file import weights_path
 from layoutrt.models import resolve_model
-from layoutrt.onnx_file import weights_path
 
 _TOLD = 5
 """Broken rules that are told in full."""

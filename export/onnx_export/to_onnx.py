@@ -22,9 +22,9 @@ from layoutrt.export.graphs.encoder import EncoderPipeline
 from layoutrt.export.graphs.segmenter import SegmenterPipeline
 from layoutrt.export.onnx_export.layout_cache import LATENT, Halves, render_path, require_latent, split_model
 from layoutrt.files import check_not_inputs, file_digest
-from layoutrt.graph_cost import Cost, graph_cost
+from layoutrt.graph.cost import Cost, graph_cost
+from layoutrt.graph.onnx_file import save_model
 from layoutrt.layouts import LabelSet
-from layoutrt.onnx_file import save_model
 from layoutrt.operators import BODY_OPSET, DOMAIN, VERSION
 from layoutrt.operators.conv_to_image import CONV_TO_IMAGE
 from layoutrt.operators.gated_predicted_conv import ALPHA, GATED_PREDICTED_CONV
@@ -84,7 +84,7 @@ def export_onnx(
 
     Args:
         checkpoint: its safetensors file.
-        out: the ONNX file to write; `layoutrt.onnx_file` says when weights go to a file beside it.
+        out: the ONNX file to write; `layoutrt.graph.onnx_file` says when weights go to a file beside it.
         size: height and width of the graph; the training size by default.
         dynamic: leave batch, height and width open instead.
         batch: images per run of a graph with a fixed size.

@@ -20,7 +20,7 @@ from onnx import helper
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import temporary_folder
-from layoutrt.onnx_file import save_model
+from layoutrt.graph.onnx_file import save_model
 from layoutrt.runtime.session import Session
 
 BELOW_DB = 20.0

@@ -38,8 +38,8 @@ from layoutrt.export.verification.worst_frames import (
     marked_disagreement,
 )
 from layoutrt.files import check_not_inputs, file_digest, replacing
+from layoutrt.graph.onnx_file import weights_path
 from layoutrt.layouts import colorize
-from layoutrt.onnx_file import weights_path
 
 DEFAULT_SEGMENTER = "camvid-seg"
 _WORST, _COURSE, _LAYER_FRAMES = 6, 160, 4

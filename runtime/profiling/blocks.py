@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from layoutrt.graph_cost import NodeCost
+from layoutrt.graph.cost import NodeCost
 
 _BLOCKS = (
     (r"head\.", "head"),

@@ -14,7 +14,7 @@ from typing import Any
 import onnx
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.graph_cost import NodeCost, node_costs
+from layoutrt.graph.cost import NodeCost, node_costs
 from layoutrt.runtime.profiling.blocks import blocks_of_nodes
 from layoutrt.runtime.profiling.device import Device
 from layoutrt.runtime.profiling.layers import COMPUTE, MEMORY

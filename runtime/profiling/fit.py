@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.graph_cost import node_costs
+from layoutrt.graph.cost import node_costs
 from layoutrt.runtime.profiling.device import Device, Efficiency
 from layoutrt.runtime.profiling.estimate import PRECISIONS, estimate_layers
 from layoutrt.runtime.profiling.report import ModelProfile, Profile

@@ -13,7 +13,7 @@ import onnx
 
 from layoutrt.artifacts.engine_manifest import read_manifest
 from layoutrt.files import file_digest
-from layoutrt.graph_cost import NodeCost, node_costs
+from layoutrt.graph.cost import NodeCost, node_costs
 from layoutrt.runtime.profiling.backends import BACKENDS, TENSORRT_LAYERS
 from layoutrt.runtime.profiling.executed_node import ExecutedNode
 from layoutrt.runtime.profiling.layers import QUIET, fold

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from layoutrt.graph_cost import NodeCost
+from layoutrt.graph.cost import NodeCost
 from layoutrt.runtime.profiling.blocks import OTHER, blocks_of_nodes
 from layoutrt.runtime.profiling.executed_node import ExecutedNode
 from layoutrt.runtime.profiling.yardstick import Roofs

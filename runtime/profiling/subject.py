@@ -14,9 +14,9 @@ from layoutrt.artifacts.info import describe
 from layoutrt.artifacts.safetensors_header import read_safetensors_header
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import file_digest
+from layoutrt.graph.onnx_file import weights_path
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_checkpoint, resolve_model, shipped_models
-from layoutrt.onnx_file import weights_path
 
 _SEGMENTER_STEP = 16
 """Heights and widths of a segmenter are multiples of this."""

@@ -102,8 +102,8 @@ def test_fp16_keeps_the_picture_nearly_as_it_is(tiny_model, layouts, tmp_path, t
 def test_both_placements_of_one_table_give_the_same_picture(layouts, tmp_path) -> None:
     from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
     from layoutrt.drive import Drive
+    from layoutrt.graph.onnx_file import save_model
     from layoutrt.layouts import label_set
-    from layoutrt.onnx_file import save_model
 
     images = []
     layout = Drive(label_set("camvid"), 192, 256).frame(5)[None]
@@ -143,7 +143,7 @@ def test_a_file_for_tensorrt_is_not_run_here_but_says_why(tiny_model, layouts, t
 
 def test_weights_that_lie_apart_are_part_of_a_models_identity(tmp_path) -> None:
     from layoutrt.calib.measurement import model_digest
-    from layoutrt.onnx_file import save_model
+    from layoutrt.graph.onnx_file import save_model
 
     digests = []
     for value in (1.0, 2.0):

@@ -6,7 +6,6 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from layoutrt.calib.element_types import element_types
 from layoutrt.calib.fp16.accumulations import collect_accumulations
 from layoutrt.calib.fp16.half import to_half
 from layoutrt.calib.fp16.islands import LARGEST, float_tensors, islands
@@ -19,6 +18,7 @@ from layoutrt.calib.trt.qdq_insertion import place, tensors_to_measure
 from layoutrt.calib.trt.weight_layout import to_ohwi
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
+from layoutrt.graph.element_types import element_types
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
 

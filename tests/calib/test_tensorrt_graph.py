@@ -5,12 +5,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib.element_types import element_types
 from layoutrt.calib.observe.probes import applied_kernels, probing_session
 from layoutrt.calib.trt.lowering import lower
 from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
+from layoutrt.graph.element_types import element_types
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
 

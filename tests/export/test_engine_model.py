@@ -109,7 +109,7 @@ def test_half_of_a_model_in_two_files_is_refused(placed, tmp_path) -> None:
 
 
 def test_weights_that_are_missing_beside_the_model_are_said(placed, tmp_path) -> None:
-    from layoutrt.onnx_file import save_model, weights_path
+    from layoutrt.graph.onnx_file import save_model, weights_path
 
     path = tmp_path / "large.onnx"
     save_model(onnx.load(placed), path, apart_from=0)

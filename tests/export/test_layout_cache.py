@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.float_image import with_float_image
 from layoutrt.export.onnx_export.layout_cache import RENDER_FILE, SPLIT_ID, Halves, render_path, split_model
 from layoutrt.export.onnx_export.to_onnx import export_onnx, generator_model, set_metadata
-from layoutrt.graph_cost import graph_cost
+from layoutrt.graph.cost import graph_cost
+from layoutrt.graph.float_image import with_float_image
 from layoutrt.layouts import LabelSet, label_set
 from layoutrt.runtime.library import operator_library
 from layoutrt.train.checkpoint import save_generator

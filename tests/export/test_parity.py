@@ -10,9 +10,9 @@ import onnxruntime
 import pytest
 import torch
 
-from layoutrt.export.float_image import with_float_image
 from layoutrt.export.graphs.build import inference_pipeline
 from layoutrt.export.onnx_export.to_onnx import generator_model
+from layoutrt.graph.float_image import with_float_image
 from layoutrt.layouts import LabelSet, label_set
 from layoutrt.runtime.library import operator_library
 from layoutrt.runtime.session import Session

@@ -11,10 +11,10 @@ import onnx.inliner
 import pytest
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.float_image import with_float_image
 from layoutrt.export.onnx_export.to_onnx import export_onnx, generator_model
 from layoutrt.files import file_digest
-from layoutrt.graph_cost import graph_cost
+from layoutrt.graph.cost import graph_cost
+from layoutrt.graph.float_image import with_float_image
 from layoutrt.layouts import LabelSet, label_set
 from layoutrt.train.checkpoint import save_generator
 from layoutrt.train.networks.generator_config import GeneratorConfig

@@ -6,8 +6,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.calib.calibrate import calibrate
-from layoutrt.graph_cost import graph_cost, node_costs
-from layoutrt.graph_shapes import tensor_types
+from layoutrt.graph.cost import graph_cost, node_costs
+from layoutrt.graph.shapes import tensor_types
 from layoutrt.models import resolve_model
 
 

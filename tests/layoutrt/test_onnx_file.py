@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.onnx_file import save_model, weights_path
+from layoutrt.graph.onnx_file import save_model, weights_path
 from layoutrt.runtime.session import Session
 
 

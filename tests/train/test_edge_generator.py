@@ -9,7 +9,7 @@ import torch
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.onnx_export.to_onnx import generator_model
-from layoutrt.graph_cost import graph_cost
+from layoutrt.graph.cost import graph_cost
 from layoutrt.layouts import label_set
 from layoutrt.train.networks.edge_generator import doubled
 from layoutrt.train.networks.generator_config import GeneratorConfig

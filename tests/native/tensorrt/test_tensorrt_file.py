@@ -27,9 +27,9 @@ from layoutrt.calib.trt.parser_rules import violations
 from layoutrt.calib.trt.qdq_insertion import place, tensors_to_measure
 from layoutrt.calib.trt.weight_layout import to_ohwi
 from layoutrt.drive import Drive
+from layoutrt.graph.onnx_file import save_model
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
-from layoutrt.onnx_file import save_model
 from layoutrt.operators.layout_conv import LAYOUT_CONV
 from layoutrt.operators.predicted_conv import PREDICTED_CONV
 from layoutrt.operators.quantized_predicted_conv import QUANTIZED_PREDICTED_CONV

@@ -6,7 +6,7 @@ import onnx
 import pytest
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.graph_cost import NodeCost, node_costs
+from layoutrt.graph.cost import NodeCost, node_costs
 from layoutrt.models import resolve_model
 from layoutrt.runtime.profiling.device import Efficiency, find_device, known_devices, write_device
 from layoutrt.runtime.profiling.estimate import estimate, estimate_layers, fused

@@ -6,7 +6,7 @@ import onnx
 import pytest
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.graph_cost import NodeCost, graph_cost, node_costs
+from layoutrt.graph.cost import NodeCost, graph_cost, node_costs
 from layoutrt.models import resolve_model, shipped_models
 from layoutrt.runtime.profiling.backends import specification
 from layoutrt.runtime.profiling.blocks import OTHER, block_of_weight

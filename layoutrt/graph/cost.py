@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import onnx
 import onnx.inliner
 
-from layoutrt.graph_shapes import Tensors, tensor_types
+from layoutrt.graph.shapes import Tensors, tensor_types
 from layoutrt.operators import operator_of, operators
 
 

@@ -8,7 +8,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from layoutrt.calib.element_types import element_types
+from layoutrt.graph.element_types import element_types
 
 
 class GraphView:

@@ -1,0 +1,1 @@
+"""ONNX graphs: reading, shapes, costs and surgery."""
