@@ -11,9 +11,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib import plugins
 from layoutrt.calib.observe.probes import applied_kernels
-from layoutrt.operators import DOMAIN
+from layoutrt.operators import DOMAIN, plugins
 from layoutrt.operators.gated_predicted_conv import ALPHA
 from layoutrt.operators.predicted_conv import PREDICTED_CONV
 

@@ -9,10 +9,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib import plugins
 from layoutrt.calib.trt.weight_layout import from_ohwi
 from layoutrt.graph.element_types import element_types
-from layoutrt.operators import DOMAIN
+from layoutrt.operators import DOMAIN, plugins
 
 
 def for_onnxruntime(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -20,9 +20,9 @@ from collections.abc import Iterator
 import onnx
 from onnx import TensorProto
 
-from layoutrt.calib.plugins import plugin_of
 from layoutrt.calib.trt import qdq_rules as qdq
 from layoutrt.graph.view import GraphView
+from layoutrt.operators.plugins import plugin_of
 
 _BYTE = TensorProto.UINT8
 _FLOATS: set[int] = {TensorProto.FLOAT, TensorProto.FLOAT16}

@@ -29,10 +29,10 @@ from onnx import helper, numpy_helper
 
 from layoutrt.calib.observe.ranges import Range
 from layoutrt.calib.observe.scales import activation_scale, quantize_channels
-from layoutrt.calib.plugins import plugin_of
 from layoutrt.calib.trt.decompositions import IMAGE_CONV, origin
 from layoutrt.calib.trt.lowering import drop_unread
 from layoutrt.errors import LayoutRTError
+from layoutrt.operators.plugins import plugin_of
 from layoutrt.operators.predicted_conv import PREDICTED_CONV
 
 FLOAT_NODES = "layoutrt.float_nodes"

@@ -13,9 +13,9 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from layoutrt.calib.plugins import plugin_of
 from layoutrt.calib.trt.lowering import drop_unread
 from layoutrt.errors import LayoutRTError
+from layoutrt.operators.plugins import plugin_of
 
 ATTRIBUTE, OHWI = "weight_layout", "OHWI"
 

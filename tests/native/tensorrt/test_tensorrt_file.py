@@ -18,7 +18,6 @@ import pytest
 from onnx import AttributeProto, helper, numpy_helper
 from placed_file import Compute, run_placed_file
 
-from layoutrt.calib import plugins
 from layoutrt.calib.fp16.half import to_half
 from layoutrt.calib.observe.ranges import collect_ranges
 from layoutrt.calib.trt.lowering import lower
@@ -30,6 +29,7 @@ from layoutrt.drive import Drive
 from layoutrt.graph.onnx_file import save_model
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
+from layoutrt.operators import plugins
 from layoutrt.operators.layout_conv import LAYOUT_CONV
 from layoutrt.operators.predicted_conv import PREDICTED_CONV
 from layoutrt.operators.quantized_predicted_conv import QUANTIZED_PREDICTED_CONV

@@ -14,8 +14,7 @@ import numpy as np
 import onnx
 import pytest
 
-from layoutrt.calib import plugins
-from layoutrt.operators import plugin_names
+from layoutrt.operators import plugin_names, plugins
 from layoutrt.operators.quantized_predicted_conv import QUANTIZED_PREDICTED_CONV
 
 NATIVE = Path(__file__).resolve().parents[3] / "runtime" / "native"
