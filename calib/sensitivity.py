@@ -16,8 +16,8 @@ from layoutrt.calib.equalize.equalized_model import EqualizedModel
 from layoutrt.calib.measured_model import measured_model
 from layoutrt.calib.placement import int8_for_onnxruntime, quantizable_layers
 from layoutrt.calib.quality.judge import Damage, Judge
-from layoutrt.calib.sensitivity_plot import Bar, bar_chart
 from layoutrt.files import replacing
+from layoutrt.report.bar_chart import Bar, bar_chart
 
 Track = Callable[[Sequence[str]], Iterable[str]]
 

@@ -7,7 +7,6 @@ from html import escape
 from pathlib import Path
 
 from layoutrt.calib.quality.fidelity import LEVELS, peak_signal_to_noise
-from layoutrt.export.line_chart import Point, line_chart
 from layoutrt.export.verification.checks import Check, inapplicable
 from layoutrt.export.verification.layer_comparison import BELOW_DB, STEP_CAP_DB, Layer, LayerComparison
 from layoutrt.export.verification.page import STYLE
@@ -24,7 +23,8 @@ from layoutrt.export.verification.report import (
 )
 from layoutrt.export.verification.worst_frames import AMPLIFIED, FrameResult
 from layoutrt.files import replacing
-from layoutrt.html_page import html_page, html_table, html_tiles
+from layoutrt.report.html_page import html_page, html_table, html_tiles
+from layoutrt.report.line_chart import Point, line_chart
 
 _CHART_CAP_DB = 60.0
 """Equal frames have an infinite ratio; charts end here."""

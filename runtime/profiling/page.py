@@ -7,9 +7,9 @@ from html import escape
 from pathlib import Path
 
 from layoutrt.files import replacing
-from layoutrt.html_page import html_page, html_table, html_tiles
+from layoutrt.report.canvas import SERIES
+from layoutrt.report.html_page import html_page, html_table, html_tiles
 from layoutrt.runtime.profiling.charts.block_bars import block_bars
-from layoutrt.runtime.profiling.charts.canvas import SERIES
 from layoutrt.runtime.profiling.charts.histogram import histogram
 from layoutrt.runtime.profiling.charts.percentile_curve import percentile_curve
 from layoutrt.runtime.profiling.charts.roofline import roofline

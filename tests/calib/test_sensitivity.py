@@ -14,8 +14,8 @@ from layoutrt.calib.quality.budget import Budget, layers_to_keep, parse_budget
 from layoutrt.calib.quality.fidelity import FidelityMeter
 from layoutrt.calib.quality.judge import Damage
 from layoutrt.calib.sensitivity import rank_model
-from layoutrt.calib.sensitivity_plot import Bar, bar_chart
 from layoutrt.errors import LayoutRTError
+from layoutrt.report.bar_chart import Bar, bar_chart
 
 
 @pytest.fixture(scope="module")

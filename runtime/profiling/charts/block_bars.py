@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from layoutrt.runtime.profiling.charts.canvas import hint, line, linear, round_ticks, svg, text
+from layoutrt.report.canvas import hint, line, linear, round_ticks, svg, text
 from layoutrt.runtime.profiling.layers import Layer
 
 _WIDTH, _BAR, _LEFT, _RIGHT, _TOP, _BOTTOM = 620, 38, 118, 108, 6, 34

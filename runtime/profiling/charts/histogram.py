@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from layoutrt.runtime.profiling.charts.canvas import SERIES, hint, line, linear, round_ticks, svg, text
+from layoutrt.report.canvas import SERIES, hint, line, linear, round_ticks, svg, text
 
 _WIDTH, _ROW, _LEFT, _RIGHT, _TOP, _BOTTOM = 960, 92, 190, 16, 8, 34
 _BINS = 80

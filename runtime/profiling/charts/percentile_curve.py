@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from layoutrt.runtime.profiling.charts.canvas import SERIES, hint, line, linear, round_ticks, svg, text
+from layoutrt.report.canvas import SERIES, hint, line, linear, round_ticks, svg, text
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 620, 320, 48, 20, 16, 40
 _TICKS = (0.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from layoutrt.runtime.profiling.charts.canvas import SERIES, decades, hint, line, logarithmic, svg, text
+from layoutrt.report.canvas import SERIES, decades, hint, line, logarithmic, svg, text
 from layoutrt.runtime.profiling.layers import Layer, by_operator
 from layoutrt.runtime.profiling.yardstick import Roofs
 

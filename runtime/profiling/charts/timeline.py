@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from layoutrt.runtime.profiling.charts.canvas import SERIES, hint, line, linear, round_ticks, svg, text
+from layoutrt.report.canvas import SERIES, hint, line, linear, round_ticks, svg, text
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 960, 200, 48, 16, 12, 34
 _MOST_DOTS = 1500

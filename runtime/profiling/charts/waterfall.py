@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 
-from layoutrt.runtime.profiling.charts.canvas import SERIES, hint, line, linear, round_ticks, svg, text
+from layoutrt.report.canvas import SERIES, hint, line, linear, round_ticks, svg, text
 
 _WIDTH, _BAR, _HEAD, _LEFT, _RIGHT, _TOP, _BOTTOM = 620, 24, 24, 118, 62, 4, 34
 
