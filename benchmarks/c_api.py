@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.rows import Row, less_is_better
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.library import onnxruntime_library
+from layoutrt.runtime.backends.native_bindings import onnxruntime_library
 
 _LINE = re.compile(r"^(?P<way>.*?) {2,}[\d.]+ +(?P<median>[\d.]+) ", re.MULTILINE)
 

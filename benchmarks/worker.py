@@ -43,7 +43,7 @@ def _native(spec: dict[str, Any]) -> Run:
 def _onnxruntime(spec: dict[str, Any]) -> Run:
     onnxruntime = import_onnxruntime()
 
-    from layoutrt.runtime.library import operator_library
+    from layoutrt.runtime.backends.native_bindings import operator_library
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = spec["threads"]

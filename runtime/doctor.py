@@ -10,7 +10,7 @@ from pathlib import Path
 from layoutrt import __version__
 from layoutrt.errors import LayoutRTError
 from layoutrt.models import DEFAULT_GENERATOR, shipped_models
-from layoutrt.runtime import library as native
+from layoutrt.runtime.backends import native_bindings as native
 from layoutrt.runtime.doctor_gpu import examine_gpu
 from layoutrt.runtime.findings import BROKEN, MISSING, OK, Finding, required
 from layoutrt.runtime.usable import usable_memory, usable_processors

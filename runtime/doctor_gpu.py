@@ -10,9 +10,9 @@ from importlib import metadata
 from typing import Any
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.runtime.backends.native import opens_engines
 from layoutrt.runtime.cuda_driver import Gpu, find_gpu
 from layoutrt.runtime.findings import MISSING, OK, UNFIT, Finding
-from layoutrt.runtime.native_model import opens_engines
 from layoutrt.runtime.tensorrt_library import check_fit, is_recent, load_tensorrt, operator_library
 
 _INSTALL = (

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime import pipeline_library as native
-from layoutrt.runtime.library import check
+from layoutrt.runtime.backends import native_bindings as native
+from layoutrt.runtime.backends.native_bindings import check
 from layoutrt.runtime.session import Session
 
 # How long a native call may wait: the interpreter acts on an interrupt only between calls.

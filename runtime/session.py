@@ -18,10 +18,10 @@ from layoutrt.artifacts.engine_manifest import is_engine
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_model
-from layoutrt.runtime.native_model import NativeModel, opens_engines
-from layoutrt.runtime.tensors import LoadedModel, Timings, checked
-from layoutrt.runtime.tensors import StageTimes as StageTimes
-from layoutrt.runtime.tensors import TensorInfo as TensorInfo
+from layoutrt.runtime.backends.base import LoadedModel, Timings, checked
+from layoutrt.runtime.backends.base import StageTimes as StageTimes
+from layoutrt.runtime.backends.base import TensorInfo as TensorInfo
+from layoutrt.runtime.backends.native import NativeModel, opens_engines
 
 #: More threads than any machine has processors spin against each other, and a run never ends.
 MAX_THREADS = 256

@@ -15,15 +15,15 @@ import numpy as np
 
 from layoutrt.artifacts.engine_manifest import EngineInput
 from layoutrt.errors import LayoutRTError
+from layoutrt.runtime.backends.base import StageTimes, TensorInfo, Timings
 from layoutrt.runtime.pycuda_context import StagedTensor, current, import_pycuda, new_stream
 from layoutrt.runtime.tensorrt_engine import EngineFile, out_of_memory
-from layoutrt.runtime.tensors import StageTimes, TensorInfo, Timings
 
 _NOTHING = StageTimes(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 class TensorRTModel:
-    """An engine on the first GPU; see `layoutrt.runtime.tensors.LoadedModel`.
+    """An engine on the first GPU; see `layoutrt.runtime.backends.base.LoadedModel`.
 
     Memory is allocated once, for the largest shapes of the optimisation profile.
 

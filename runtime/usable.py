@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime import library as native
+from layoutrt.runtime.backends import native_bindings as native
 
 
 def usable_processors() -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from layoutrt.drive import Drive
 from layoutrt.layouts import label_set, write_layout
-from layoutrt.runtime.library import operator_library
+from layoutrt.runtime.backends.native_bindings import operator_library
 
 
 @pytest.fixture(scope="session")

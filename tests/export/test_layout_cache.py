@@ -16,7 +16,7 @@ from layoutrt.export.onnx_export.to_onnx import export_onnx, generator_model, se
 from layoutrt.graph.cost import graph_cost
 from layoutrt.graph.float_image import with_float_image
 from layoutrt.layouts import LabelSet, label_set
-from layoutrt.runtime.library import operator_library
+from layoutrt.runtime.backends.native_bindings import operator_library
 from layoutrt.train.checkpoint import save_generator
 from layoutrt.train.networks.generator import Generator
 from layoutrt.train.networks.generator_config import GeneratorConfig

@@ -14,7 +14,7 @@ from layoutrt.export.graphs.build import inference_pipeline
 from layoutrt.export.onnx_export.to_onnx import generator_model
 from layoutrt.graph.float_image import with_float_image
 from layoutrt.layouts import LabelSet, label_set
-from layoutrt.runtime.library import operator_library
+from layoutrt.runtime.backends.native_bindings import operator_library
 from layoutrt.runtime.session import Session
 from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.registry import AnyGenerator, build_generator

@@ -12,7 +12,7 @@ from torch import Tensor
 from layoutrt.operators import BODY_OPSET, DOMAIN
 from layoutrt.operators.conv_to_image import CONV_TO_IMAGE
 from layoutrt.operators.torch import conv_to_image
-from layoutrt.runtime.library import operator_library
+from layoutrt.runtime.backends.native_bindings import operator_library
 
 NAMES = ("x", "weight", "bias", "y")
 

@@ -13,7 +13,7 @@ from layoutrt.operators import BODY_OPSET, DOMAIN
 from layoutrt.operators.gated_predicted_conv import GATED_PREDICTED_CONV
 from layoutrt.operators.predicted_conv import PREDICTED_CONV
 from layoutrt.operators.torch import gated_predicted_conv, predicted_conv
-from layoutrt.runtime.library import operator_library
+from layoutrt.runtime.backends.native_bindings import operator_library
 
 NAMES = [parameter.name for parameter in GATED_PREDICTED_CONV.schema.inputs]
 

@@ -21,7 +21,7 @@ from layoutrt.operators.predicted_conv import PREDICTED_CONV
 from layoutrt.operators.spatially_varying_conv import SPATIALLY_VARYING_CONV
 from layoutrt.operators.torch import layout_conv, predicted_conv, spatially_varying_conv
 from layoutrt.operators.torch.layout_conv import table_from_weight, weight_from_table
-from layoutrt.runtime.library import operator_library
+from layoutrt.runtime.backends.native_bindings import operator_library
 from layoutrt.runtime.session import Session
 
 # One pixel, one row, one column, C = 1, C no multiple of a vector, odd sizes, batch 3, wider than a tile.

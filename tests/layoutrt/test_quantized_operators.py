@@ -17,7 +17,7 @@ from layoutrt.operators.predicted_conv import PREDICTED_CONV
 from layoutrt.operators.quantized_gated_predicted_conv import QUANTIZED_GATED_PREDICTED_CONV
 from layoutrt.operators.quantized_predicted_conv import QUANTIZED_PREDICTED_CONV
 from layoutrt.operators.torch import quantized_gated_predicted_conv, quantized_predicted_conv
-from layoutrt.runtime.library import operator_library
+from layoutrt.runtime.backends.native_bindings import operator_library
 
 SHAPES = [(1, 1, 1, 1), (1, 3, 7, 1), (2, 5, 6, 8), (3, 17, 5, 11), (1, 2, 3, 70)]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from layoutrt.runtime.library import onnxruntime_library
+from layoutrt.runtime.backends.native_bindings import onnxruntime_library
 
 ROOT = Path(__file__).resolve().parents[2]
 PROBE = "#include <thread>\nint main() { std::thread([] {}).join(); }\n"

@@ -21,7 +21,7 @@ from document_commands import NATIVE, Block, native_blocks
 from toolchains import AARCH64, CMAKE_VERSION, ROOT, find_compiler, find_program, machine_of, oldest_cmake
 
 from layoutrt.models import resolve_model
-from layoutrt.runtime.library import onnxruntime_library
+from layoutrt.runtime.backends.native_bindings import onnxruntime_library
 from layoutrt.runtime.session import Session
 
 pytestmark = pytest.mark.slow

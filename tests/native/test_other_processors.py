@@ -24,7 +24,7 @@ from toolchains import ROOT, missing
 from layoutrt.drive import Drive
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
-from layoutrt.runtime.library import onnxruntime_library, operator_library
+from layoutrt.runtime.backends.native_bindings import onnxruntime_library, operator_library
 from layoutrt.runtime.session import Session
 
 pytestmark = pytest.mark.slow

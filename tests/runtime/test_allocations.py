@@ -16,8 +16,8 @@ PROGRAM = """
 import ctypes, sys
 import numpy as np
 from layoutrt.models import resolve_model
-from layoutrt.runtime import library
-from layoutrt.runtime.native_model import native_tensors
+from layoutrt.runtime.backends import native_bindings as library
+from layoutrt.runtime.backends.native import native_tensors
 from layoutrt.runtime.session import Session
 
 counter = ctypes.CDLL(sys.argv[1])

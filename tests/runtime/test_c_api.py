@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from layoutrt.runtime import library
+from layoutrt.runtime.backends import native_bindings as library
 
 NATIVE = Path(__file__).resolve().parents[2] / "runtime" / "native"
 INCLUDE = NATIVE / "include"

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LABEL_SETS, LabelSet, label_set
 from layoutrt.models import resolve_model
-from layoutrt.runtime import library as native
+from layoutrt.runtime.backends import native_bindings as native
 from layoutrt.runtime.session import Session
 
 OK, NOT_FOUND, INVALID_MODEL = 0, 2, 3

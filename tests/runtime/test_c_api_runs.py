@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.runtime import library as native
+from layoutrt.runtime.backends import native_bindings as native
 
 OK, INVALID_ARGUMENT, RUNTIME_ERROR, TIMEOUT = 0, 1, 4, 6
 PENDING = 64

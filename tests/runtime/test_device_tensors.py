@@ -7,9 +7,9 @@ import pytest
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.models import resolve_model
-from layoutrt.runtime.native_model import _device_tensor
+from layoutrt.runtime.backends.base import TensorInfo
+from layoutrt.runtime.backends.native import _device_tensor
 from layoutrt.runtime.session import Session
-from layoutrt.runtime.tensors import TensorInfo
 
 FIXED = TensorInfo("labels", np.dtype("uint8"), (1, 64, 96))
 OPEN = TensorInfo("labels", np.dtype("uint8"), (1, None, None))

@@ -19,7 +19,7 @@ from layoutrt.artifacts.engine_manifest import (
     read_manifest,
 )
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.native_model import NativeModel
+from layoutrt.runtime.backends.native import NativeModel
 
 PLAN = b"an engine"
 MANIFEST = EngineManifest(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from layoutrt.layouts import label_set, write_layout
 from layoutrt.models import resolve_model
-from layoutrt.runtime import library
+from layoutrt.runtime.backends import native_bindings as library
 from layoutrt.runtime.session import Session
 
 # Building what is installed takes a minute and more.

@@ -19,7 +19,7 @@ import pytest
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.models import resolve_model
-from layoutrt.runtime import library as native
+from layoutrt.runtime.backends import native_bindings as native
 from layoutrt.runtime.pipeline import Pipeline
 from layoutrt.runtime.session import Session
 

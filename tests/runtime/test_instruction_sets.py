@@ -23,7 +23,7 @@ import ctypes, json, os, sys
 import numpy as np
 from layoutrt.native_library import operator_library
 from layoutrt.onnxruntime_package import import_onnxruntime
-from layoutrt.runtime import library as native
+from layoutrt.runtime.backends import native_bindings as native
 
 api, model = native.load(), sys.argv[1]
 said = {"simd": api.lrt_simd().decode()}

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from layoutrt.models import resolve_model
-from layoutrt.runtime import library as native
+from layoutrt.runtime.backends import native_bindings as native
 
 # Opens a model through a copy of the library; prints status, sentence and what runs it.
 OPEN = """

@@ -12,8 +12,8 @@ import pytest
 
 from layoutrt import native_library
 from layoutrt.models import resolve_model
-from layoutrt.runtime import pipeline_library as native
-from layoutrt.runtime.library import onnxruntime_library
+from layoutrt.runtime.backends import native_bindings as native
+from layoutrt.runtime.backends.native_bindings import onnxruntime_library
 
 NATIVE = Path(__file__).resolve().parents[2] / "runtime" / "native"
 

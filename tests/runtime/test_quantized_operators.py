@@ -23,7 +23,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime import library
+from layoutrt.runtime.backends import native_bindings as library
 from layoutrt.runtime.session import Session
 
 ISAS = ("baseline", "avx2", "avx512", "avx512vnni")

@@ -17,7 +17,7 @@ from layoutrt import native_library
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
-from layoutrt.runtime import library
+from layoutrt.runtime.backends import native_bindings as library
 from layoutrt.runtime.session import Session, TensorInfo
 
 

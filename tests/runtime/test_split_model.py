@@ -12,7 +12,7 @@ import pytest
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.onnx_export.layout_cache import split_model
-from layoutrt.runtime import library as native
+from layoutrt.runtime.backends import native_bindings as native
 from layoutrt.runtime.session import Session
 from layoutrt.runtime.synthesizer import Synthesizer, latent_from_seed
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from layoutrt.models import resolve_model
-from layoutrt.runtime import library as native
+from layoutrt.runtime.backends import native_bindings as native
 
 INCLUDE = Path(__file__).resolve().parents[2] / "runtime" / "native" / "include"
 

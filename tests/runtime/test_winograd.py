@@ -20,7 +20,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from layoutrt.runtime import library
+from layoutrt.runtime.backends import native_bindings as library
 from layoutrt.runtime.session import Session
 
 ISAS = ("baseline", "avx2", "avx512")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from layoutrt.runtime import library
+from layoutrt.runtime.backends import native_bindings as library
 
 CUDA_INCLUDE = Path(os.environ.get("CUDA_PATH", "/usr/local/cuda"), "include")
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime import library as native
-from layoutrt.runtime.tensors import StageTimes, TensorInfo, Timings, is_fixed
+from layoutrt.runtime.backends import native_bindings as native
+from layoutrt.runtime.backends.base import StageTimes, TensorInfo, Timings, is_fixed
 
 # ONNX element types (TensorProto.DataType) that the C API carries.
 _DTYPES = {
@@ -34,7 +34,7 @@ _CODES = {np.dtype(name): code for code, name in _DTYPES.items()}
 
 
 class NativeModel:
-    """A handle of the C API; see `layoutrt.runtime.tensors.LoadedModel` and `Session`.
+    """A handle of the C API; see `layoutrt.runtime.backends.base.LoadedModel` and `Session`.
 
     Args:
         path: of an ``.onnx`` file, or of an ``.engine`` where the library was built with TensorRT.
