@@ -83,7 +83,7 @@ class Session:
             raise LayoutRTError(f"threads must be at most {MAX_THREADS}, got {threads}")
         self.path = _model_path(model)
         if is_engine(self.path) and not opens_engines():
-            from layoutrt.runtime.tensorrt_py import TensorRTModel
+            from layoutrt.runtime.backends.trt.model import TensorRTModel
 
             self._model = TensorRTModel(self.path)
         else:

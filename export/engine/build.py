@@ -36,10 +36,10 @@ from layoutrt.export.engine.shapes import ProfileRequest, engine_inputs
 from layoutrt.export.engine.timing_cache import TimingCache, default_timing_cache
 from layoutrt.export.engine.writing import check_writable, write_engine
 from layoutrt.files import file_digest
-from layoutrt.runtime.cuda_driver import Gpu, find_gpu
-from layoutrt.runtime.tensorrt_engine import prepare_runtime
-from layoutrt.runtime.tensorrt_library import OperatorLibrary, import_tensorrt, load_operator_library
-from layoutrt.runtime.tensorrt_log import created, message_log
+from layoutrt.runtime.backends.trt.cuda_driver import Gpu, find_gpu
+from layoutrt.runtime.backends.trt.engine import prepare_runtime
+from layoutrt.runtime.backends.trt.library import OperatorLibrary, import_tensorrt, load_operator_library
+from layoutrt.runtime.backends.trt.log import created, message_log
 
 Announce = Callable[[str], None]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from layoutrt.artifacts.engine_manifest import EngineInput
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.tensorrt_library import OperatorLibrary
+from layoutrt.runtime.backends.trt.library import OperatorLibrary
 
 
 @dataclass(frozen=True)

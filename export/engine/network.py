@@ -7,7 +7,7 @@ from typing import Any
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.operators import plugin_names
-from layoutrt.runtime.tensorrt_log import created
+from layoutrt.runtime.backends.trt.log import created
 
 _TOLD = 5
 """Errors that are told in full."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import replacing
-from layoutrt.runtime.cuda_driver import Gpu
+from layoutrt.runtime.backends.trt.cuda_driver import Gpu
 
 
 def default_timing_cache(tensorrt: str, gpu: Gpu) -> Path:

@@ -12,10 +12,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from layoutrt.runtime.backends.trt.model import TensorRTModel
 from layoutrt.runtime.profiling.runner import ENGINE, Run
 from layoutrt.runtime.profiling.session_runner import read_samples
 from layoutrt.runtime.profiling.tensorrt_layers import fold_tensorrt
-from layoutrt.runtime.tensorrt_py import TensorRTModel
 
 
 class TensorRTLayersRunner:

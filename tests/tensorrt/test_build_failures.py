@@ -136,7 +136,7 @@ def test_what_is_missing_on_the_machine_is_one_sentence(world, model, tmp_path, 
 
 
 def test_a_driver_that_is_too_old_for_tensorrt_is_told_by_its_log(world, model, tmp_path) -> None:
-    from layoutrt.runtime.tensorrt_log import message_log
+    from layoutrt.runtime.backends.trt.log import message_log
 
     with pytest.raises(TypeError, match="factory function returned nullptr"):
         # What the real class does over a library that gives nothing.

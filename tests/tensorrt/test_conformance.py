@@ -81,6 +81,6 @@ def test_every_method_of_the_classes_that_are_doubled_has_a_signature_that_can_b
 
 
 def trt_logger(trt):
-    from layoutrt.runtime.tensorrt_log import message_log
+    from layoutrt.runtime.backends.trt.log import message_log
 
     return message_log(trt)

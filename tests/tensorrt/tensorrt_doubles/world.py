@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from layoutrt.runtime import pycuda_context
+from layoutrt.runtime.backends.trt import pycuda_context
 from tensorrt_doubles import pycuda_double
 from tensorrt_doubles.builder import BuilderAnswers, ParserAnswers
 from tensorrt_doubles.double import Constructor, Double

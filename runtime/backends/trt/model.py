@@ -16,8 +16,8 @@ import numpy as np
 from layoutrt.artifacts.engine_manifest import EngineInput
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.backends.base import StageTimes, TensorInfo, Timings
-from layoutrt.runtime.pycuda_context import StagedTensor, current, import_pycuda, new_stream
-from layoutrt.runtime.tensorrt_engine import EngineFile, out_of_memory
+from layoutrt.runtime.backends.trt.engine import EngineFile, out_of_memory
+from layoutrt.runtime.backends.trt.pycuda_context import StagedTensor, current, import_pycuda, new_stream
 
 _NOTHING = StageTimes(0.0, 0.0, 0.0, 0.0, 0.0)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from layoutrt.artifacts.engine_manifest import EngineManifest, check_engine, read_manifest
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.cuda_driver import Gpu, find_gpu
-from layoutrt.runtime.tensorrt_library import import_tensorrt, load_operator_library
-from layoutrt.runtime.tensorrt_log import created, message_log
+from layoutrt.runtime.backends.trt.cuda_driver import Gpu, find_gpu
+from layoutrt.runtime.backends.trt.library import import_tensorrt, load_operator_library
+from layoutrt.runtime.backends.trt.log import created, message_log
 
 
 class EngineFile:

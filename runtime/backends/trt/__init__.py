@@ -1,0 +1,1 @@
+"""TensorRT engines through NVIDIA's Python packages."""
