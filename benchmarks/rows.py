@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from layoutrt.files import replacing
-from layoutrt.runtime.doctor import processor
+from layoutrt.runtime.doctor.report import processor
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ def doctor(json: Json = False) -> None:
 
     from rich.console import Console
 
-    from layoutrt.runtime.doctor import examine
-    from layoutrt.runtime.findings import as_json, as_table, is_sound
+    from layoutrt.runtime.doctor.findings import as_json, as_table, is_sound
+    from layoutrt.runtime.doctor.report import examine
 
     findings = examine()
     if json:

@@ -18,7 +18,7 @@ from typing import Any
 from layoutrt import __version__
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import temporary_folder
-from layoutrt.runtime.doctor import processor
+from layoutrt.runtime.doctor.report import processor
 from layoutrt.runtime.profiling.backends import YARDSTICK, specification
 from layoutrt.runtime.profiling.energy import find_energy_counter
 from layoutrt.runtime.profiling.inputs import write_inputs

@@ -200,8 +200,8 @@ def test_profile_times_an_engine_end_to_end_and_its_layers_apart(world, model, t
 
 
 def findings() -> dict[str, dict[str, str]]:
-    from layoutrt.runtime.doctor_gpu import examine_gpu
-    from layoutrt.runtime.findings import as_json
+    from layoutrt.runtime.doctor.doctor_gpu import examine_gpu
+    from layoutrt.runtime.doctor.findings import as_json
 
     return {finding["name"]: finding for finding in as_json(examine_gpu())["findings"]}
 

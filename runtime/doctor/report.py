@@ -11,8 +11,8 @@ from layoutrt import __version__
 from layoutrt.errors import LayoutRTError
 from layoutrt.models import DEFAULT_GENERATOR, shipped_models
 from layoutrt.runtime.backends import native_bindings as native
-from layoutrt.runtime.doctor_gpu import examine_gpu
-from layoutrt.runtime.findings import BROKEN, MISSING, OK, Finding, required
+from layoutrt.runtime.doctor.doctor_gpu import examine_gpu
+from layoutrt.runtime.doctor.findings import BROKEN, MISSING, OK, Finding, required
 from layoutrt.runtime.usable import usable_memory, usable_processors
 
 
@@ -84,7 +84,7 @@ def _operator_library() -> str:
 
 def _operators() -> str:
     try:
-        from layoutrt.runtime.self_check import check_operators
+        from layoutrt.runtime.doctor.self_check import check_operators
     except ImportError as error:
         raise LayoutRTError(f"cannot be checked: {error}") from None
     return f"right on {check_operators()}"

@@ -13,7 +13,7 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.backends.native import opens_engines
 from layoutrt.runtime.backends.trt.cuda_driver import Gpu, find_gpu
 from layoutrt.runtime.backends.trt.library import check_fit, is_recent, load_tensorrt, operator_library
-from layoutrt.runtime.findings import MISSING, OK, UNFIT, Finding
+from layoutrt.runtime.doctor.findings import MISSING, OK, UNFIT, Finding
 
 _INSTALL = (
     "only for GPUs: pip install 'layoutrt[tensorrt]', or JetPack's own (apt install python3-libnvinfer)"
