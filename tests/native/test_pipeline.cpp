@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "api_guard.h"
+#include "c_api/api_guard.h"
 #include "expect.h"
 #include "layoutrt/pipeline.h"
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <mutex>
 
-#include "api_guard.h"
+#include "c_api/api_guard.h"
 #include "layoutrt/pipeline.h"
 #include "per_process.h"
 #include "pipeline/pipeline.h"

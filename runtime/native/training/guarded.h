@@ -3,7 +3,7 @@
 
 #include <new>
 
-#include "api_guard.h"
+#include "c_api/api_guard.h"
 #include "error.h"
 #include "kernels/kernels.h"
 #include "layoutrt/layoutrt.h"

@@ -1,4 +1,4 @@
-#include "run_queue.h"
+#include "c_api/run_queue.h"
 
 #include <array>
 #include <chrono>
@@ -8,7 +8,7 @@
 
 #include "error.h"
 #include "processors.h"
-#include "session_handles.h"
+#include "c_api/session_handles.h"
 
 namespace layoutrt {
 namespace {

@@ -5,14 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "api_guard.h"
-#include "call.h"
+#include "c_api/api_guard.h"
+#include "c_api/call.h"
 #include "engine_manifest.h"
 #include "kernels/kernels.h"
 #include "layoutrt/layoutrt.h"
 #include "onnxruntime/onnxruntime_engine.h"
 #include "processors.h"
-#include "session_handles.h"
+#include "c_api/session_handles.h"
 #include "split_engine.h"
 #include "tensorrt/tensorrt_engine.h"
 

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "run_queue.h"
+#include "c_api/run_queue.h"
 #include "session.h"
 
 namespace layoutrt {

@@ -1,4 +1,4 @@
-#include "session_handles.h"
+#include "c_api/session_handles.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -6,7 +6,7 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "call.h"
+#include "c_api/call.h"
 #include "error.h"
 #include "per_process.h"
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <mutex>
 
-#include "call.h"
+#include "c_api/call.h"
 #include "layoutrt/layoutrt.h"
 
 namespace layoutrt {

@@ -1,4 +1,4 @@
-#include "api_guard.h"
+#include "c_api/api_guard.h"
 
 namespace layoutrt {
 namespace {
