@@ -1,7 +1,7 @@
 """The manifest ``M.engine.json`` beside ``M.engine``: what the engine is, and where it can run.
 
 It is read and compared before TensorRT sees the engine, which knows no better answer to a foreign file than a
-line in its log. ``runtime/native/engine_manifest.cpp`` does the same with the same sentences.
+line in its log. ``runtime/native/formats/engine_manifest.cpp`` does the same with the same sentences.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 #include <array>
 #include <stdexcept>
 
-#include "json.h"
+#include "formats/json.h"
 
 namespace layoutrt {
 namespace {

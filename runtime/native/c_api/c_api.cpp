@@ -7,7 +7,7 @@
 
 #include "c_api/api_guard.h"
 #include "c_api/call.h"
-#include "engine_manifest.h"
+#include "formats/engine_manifest.h"
 #include "kernels/kernels.h"
 #include "layoutrt/layoutrt.h"
 #include "onnxruntime/onnxruntime_engine.h"

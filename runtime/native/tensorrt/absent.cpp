@@ -1,6 +1,6 @@
 // What stands for TensorRT's part where its headers or CUDA were missing when the library was built.
 
-#include "engine_manifest.h"
+#include "formats/engine_manifest.h"
 #include "error.h"
 #include "tensorrt/tensorrt_engine.h"
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "dtype.h"
-#include "engine_manifest.h"
+#include "formats/engine_manifest.h"
 #include "error.h"
 #include "tensorrt/cuda_check.h"
 #include "tensorrt/cuda_resources.h"

@@ -7,7 +7,7 @@
 #include <iterator>
 #include <string>
 
-#include "engine_manifest.h"
+#include "formats/engine_manifest.h"
 #include "error.h"
 
 int main(int count, char** arguments) {

@@ -5,7 +5,7 @@
 #include <sstream>
 #include <string>
 
-#include "sha256.h"
+#include "formats/sha256.h"
 #include "toy_nvinfer.h"
 
 namespace toy {

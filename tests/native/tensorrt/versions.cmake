@@ -71,7 +71,7 @@ foreach(root IN LISTS LAYOUTRT_TEST_TENSORRT)
   set_target_properties(api_${version} PROPERTIES OUTPUT_NAME layoutrt)
 
   foreach(program test_tensorrt_device test_tensorrt_engine test_tensorrt_refusals)
-    add_executable(${program}_${version} ${here}/${program}.cpp ${native}/sha256.cpp)
+    add_executable(${program}_${version} ${here}/${program}.cpp ${native}/formats/sha256.cpp)
     add_tensorrt_target(${program}_${version})
     target_link_libraries(${program}_${version} PRIVATE api_${version})
     set_target_properties(${program}_${version} PROPERTIES OUTPUT_NAME ${program})

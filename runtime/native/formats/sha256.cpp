@@ -1,4 +1,4 @@
-#include "sha256.h"
+#include "formats/sha256.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "engine_manifest.h"
+#include "formats/engine_manifest.h"
 
 #include <sys/stat.h>
 
@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "error.h"
-#include "json.h"
-#include "sha256.h"
+#include "formats/json.h"
+#include "formats/sha256.h"
 
 namespace layoutrt {
 namespace {
