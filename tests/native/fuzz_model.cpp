@@ -15,7 +15,7 @@
 #include "error.h"
 #include "operator_host.h"
 #include "processors.h"
-#include "session.h"
+#include "session/session.h"
 
 using namespace layoutrt;
 using test::Node;

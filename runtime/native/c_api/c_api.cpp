@@ -13,7 +13,7 @@
 #include "onnxruntime/onnxruntime_engine.h"
 #include "processors.h"
 #include "c_api/session_handles.h"
-#include "split_engine.h"
+#include "session/split_engine.h"
 #include "tensorrt/tensorrt_engine.h"
 
 #define LRT_TEXT_OF(number) #number

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "c_api/run_queue.h"
-#include "session.h"
+#include "session/session.h"
 
 namespace layoutrt {
 

@@ -1,4 +1,4 @@
-#include "label_set.h"
+#include "session/label_set.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "strides.h"
+#include "session/strides.h"
 
 #include <cstring>
 

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "engine.h"
-#include "label_set.h"
-#include "request.h"
-#include "split_engine.h"
+#include "session/label_set.h"
+#include "session/request.h"
+#include "session/split_engine.h"
 
 namespace layoutrt {
 

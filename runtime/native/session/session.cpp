@@ -1,4 +1,4 @@
-#include "session.h"
+#include "session/session.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,7 +7,7 @@
 
 #include "dtype.h"
 #include "error.h"
-#include "strides.h"
+#include "session/strides.h"
 
 namespace layoutrt {
 namespace {

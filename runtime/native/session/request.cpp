@@ -1,11 +1,11 @@
-#include "request.h"
+#include "session/request.h"
 
 #include <cstring>
 #include <limits>
 
 #include "dtype.h"
 #include "error.h"
-#include "strides.h"
+#include "session/strides.h"
 
 namespace layoutrt {
 namespace {

@@ -1,4 +1,4 @@
-#include "split_engine.h"
+#include "session/split_engine.h"
 
 #include <algorithm>
 
