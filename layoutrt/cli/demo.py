@@ -80,7 +80,7 @@ def demo(
 
     from layoutrt.errors import LayoutRTError
     from layoutrt.runtime.demo import run_demo
-    from layoutrt.runtime.frame_view import View
+    from layoutrt.runtime.streaming.frame_view import View
 
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=json)
     if view not in [choice.value for choice in View]:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from layoutrt.files import temporary_folder
 from layoutrt.layouts import LabelSet, colorize
+from layoutrt.runtime.streaming.video import video_writer
 from layoutrt.runtime.studio.protocol import ClipMessage
 from layoutrt.runtime.synthesizer import latent_from_seed
-from layoutrt.runtime.video import video_writer
 
 _FPS = 24.0
 _FRAMES_PER_STATE = 6

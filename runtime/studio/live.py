@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet, colorize
-from layoutrt.runtime.layout_feed import Moment
-from layoutrt.runtime.playback import Sink
-from layoutrt.runtime.stage_times import LATENCY, STAGES, StageTimes
+from layoutrt.runtime.streaming.layout_feed import Moment
+from layoutrt.runtime.streaming.playback import Sink
+from layoutrt.runtime.streaming.stage_times import LATENCY, STAGES, StageTimes
 from layoutrt.runtime.studio.logs import log
 from layoutrt.runtime.studio.metrics import Metrics
 

@@ -14,8 +14,8 @@ import pytest
 
 from layoutrt.drive import Drive
 from layoutrt.layouts import colorize, label_set, write_layout
-from layoutrt.runtime.label_mapping import label_table
-from layoutrt.runtime.video import video_writer
+from layoutrt.runtime.streaming.label_mapping import label_table
+from layoutrt.runtime.streaming.video import video_writer
 
 DOCS = Path(__file__).parents[2] / "docs"
 CAMVID = label_set("camvid")

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.layouts import LabelSet, colorize
-from layoutrt.runtime.layout_feed import Moment
-from layoutrt.runtime.stage_times import LATENCY, STAGES, StageTimes
+from layoutrt.runtime.streaming.layout_feed import Moment
+from layoutrt.runtime.streaming.stage_times import LATENCY, STAGES, StageTimes
 
 PLEASANT_HEIGHT = 384
 """Lower frames are enlarged twice."""

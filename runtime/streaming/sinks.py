@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.frame_view import FrameView
-from layoutrt.runtime.layout_feed import Moment
-from layoutrt.runtime.playback import Sink
-from layoutrt.runtime.stage_times import StageTimes
-from layoutrt.runtime.video import VideoWriter, video_writer
+from layoutrt.runtime.streaming.frame_view import FrameView
+from layoutrt.runtime.streaming.layout_feed import Moment
+from layoutrt.runtime.streaming.playback import Sink
+from layoutrt.runtime.streaming.stage_times import StageTimes
+from layoutrt.runtime.streaming.video import VideoWriter, video_writer
 
 _QUIT = {27, ord("q")}
 _MOST_REPEATS = 250

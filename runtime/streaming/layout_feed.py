@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import resize_layout
-from layoutrt.runtime.layout_smoother import LayoutSmoother
 from layoutrt.runtime.session import Session
 from layoutrt.runtime.sources import Source
+from layoutrt.runtime.streaming.layout_smoother import LayoutSmoother
 
 
 @dataclass(frozen=True, eq=False)

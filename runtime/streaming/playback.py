@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.layout_feed import LayoutFeed, Moment
 from layoutrt.runtime.pipeline import Pipeline, Policy
 from layoutrt.runtime.session import Session
 from layoutrt.runtime.sources import Source
-from layoutrt.runtime.stage_times import LATENCY, StageTimes
+from layoutrt.runtime.streaming.layout_feed import LayoutFeed, Moment
+from layoutrt.runtime.streaming.stage_times import LATENCY, StageTimes
 from layoutrt.runtime.synthesizer import Synthesizer
 
 Images = Generator[tuple[int, NDArray[np.uint8], float], None, None]

@@ -1,0 +1,1 @@
+"""Video in and out: sources, sinks, and what the demo does with frames."""
