@@ -15,13 +15,13 @@ from typing import Any
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import check_not_inputs, drawable
 from layoutrt.models import DEFAULT_GENERATOR
-from layoutrt.runtime.sources import Source, open_source
-from layoutrt.runtime.sources.files import IMAGE_SUFFIXES
 from layoutrt.runtime.streaming.contact_sheet import contact_sheet
 from layoutrt.runtime.streaming.demo_models import DemoModels
 from layoutrt.runtime.streaming.frame_view import FrameView, View
 from layoutrt.runtime.streaming.playback import Playback, Sink, play
 from layoutrt.runtime.streaming.sinks import NullSink, SampledSink, video_sink, window_sink
+from layoutrt.runtime.streaming.sources import Source, open_source
+from layoutrt.runtime.streaming.sources.files import IMAGE_SUFFIXES
 from layoutrt.runtime.synthesize import write_image
 
 SHEET_FRAMES = 12

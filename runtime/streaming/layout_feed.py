@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import resize_layout
 from layoutrt.runtime.session import Session
-from layoutrt.runtime.sources import Source
 from layoutrt.runtime.streaming.layout_smoother import LayoutSmoother
+from layoutrt.runtime.streaming.sources import Source
 
 
 @dataclass(frozen=True, eq=False)

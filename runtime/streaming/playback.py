@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.pipeline import Pipeline, Policy
 from layoutrt.runtime.session import Session
-from layoutrt.runtime.sources import Source
 from layoutrt.runtime.streaming.layout_feed import LayoutFeed, Moment
+from layoutrt.runtime.streaming.sources import Source
 from layoutrt.runtime.streaming.stage_times import LATENCY, StageTimes
 from layoutrt.runtime.synthesizer import Synthesizer
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from layoutrt.errors import LayoutRTError, require
 from layoutrt.models import DEFAULT_GENERATOR
-from layoutrt.runtime.sources import open_source
 from layoutrt.runtime.streaming.demo_models import DemoModels
 from layoutrt.runtime.streaming.playback import play
+from layoutrt.runtime.streaming.sources import open_source
 
 _GRACE_S = 5
 """How long open connections may finish when the server is told to stop."""

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.sources import Source
 from layoutrt.runtime.streaming.demo_models import DemoModels
 from layoutrt.runtime.streaming.playback import Sink
+from layoutrt.runtime.streaming.sources import Source
 from layoutrt.runtime.studio.server import address_of, listen, make_server, require_server
 
 _SMALL = 1 << 16

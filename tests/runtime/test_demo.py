@@ -18,8 +18,8 @@ from layoutrt.models import shipped_models
 from layoutrt.runtime import demo as demo_module
 from layoutrt.runtime.demo import run_demo
 from layoutrt.runtime.latency import Latencies
-from layoutrt.runtime.sources.live_camera import LiveCamera
 from layoutrt.runtime.streaming.contact_sheet import contact_sheet
+from layoutrt.runtime.streaming.sources.live_camera import LiveCamera
 from layoutrt.runtime.streaming.video import video_writer
 from layoutrt.runtime.synthesizer import Synthesizer, latent_from_seed
 

@@ -10,11 +10,11 @@ import pytest
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import Label, LabelSet, label_set
-from layoutrt.runtime.sources.files import ImageFolder
-from layoutrt.runtime.sources.layouts import DriveSource
 from layoutrt.runtime.streaming.label_mapping import label_table
 from layoutrt.runtime.streaming.layout_feed import LayoutFeed, fit_frame
 from layoutrt.runtime.streaming.layout_smoother import LayoutSmoother
+from layoutrt.runtime.streaming.sources.files import ImageFolder
+from layoutrt.runtime.streaming.sources.layouts import DriveSource
 
 CAMVID = label_set("camvid")
 PAIR = LabelSet("pair", (Label("road", (1, 1, 1), False), Label("rest", (2, 2, 2), False)))

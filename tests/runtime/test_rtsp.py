@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from layoutrt.layouts import label_set
-from layoutrt.runtime.sources import open_source
-from layoutrt.runtime.sources.live_camera import LiveCamera
+from layoutrt.runtime.streaming.sources import open_source
+from layoutrt.runtime.streaming.sources.live_camera import LiveCamera
 
 SIZE = (64, 96)
 PACKET = 7 * 188

@@ -16,13 +16,13 @@ import pytest
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set, write_layout
-from layoutrt.runtime.sources import Source, open_source
-from layoutrt.runtime.sources.files import VideoFile
-from layoutrt.runtime.sources.layouts import DriveSource
-from layoutrt.runtime.sources.live_camera import LiveCamera
-from layoutrt.runtime.sources.opencv import csi_pipeline
-from layoutrt.runtime.sources.paced import Paced
-from layoutrt.runtime.sources.uri import without_password
+from layoutrt.runtime.streaming.sources import Source, open_source
+from layoutrt.runtime.streaming.sources.files import VideoFile
+from layoutrt.runtime.streaming.sources.layouts import DriveSource
+from layoutrt.runtime.streaming.sources.live_camera import LiveCamera
+from layoutrt.runtime.streaming.sources.opencv import csi_pipeline
+from layoutrt.runtime.streaming.sources.paced import Paced
+from layoutrt.runtime.streaming.sources.uri import without_password
 
 CAMVID = label_set("camvid")
 SIZE = (32, 48)

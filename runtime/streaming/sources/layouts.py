@@ -8,7 +8,7 @@ from pathlib import Path
 from layoutrt.drive import Drive
 from layoutrt.drive.scene import FRAME_RATE
 from layoutrt.layouts import LabelSet, find_layouts, label_set, read_layout
-from layoutrt.runtime.sources.source import Captured, Source
+from layoutrt.runtime.streaming.sources.source import Captured, Source
 
 
 class DriveSource(Source):

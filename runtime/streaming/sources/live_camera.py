@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.sources.opencv import Capture
-from layoutrt.runtime.sources.source import Captured, Source
+from layoutrt.runtime.streaming.sources.opencv import Capture
+from layoutrt.runtime.streaming.sources.source import Captured, Source
 
 _LOG = logging.getLogger(__name__)
 _PATIENCE_S = 0.05

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
-from layoutrt.runtime.sources.files import ImageFolder, VideoFile
-from layoutrt.runtime.sources.layouts import DriveSource, LabelFolder
-from layoutrt.runtime.sources.live_camera import LiveCamera
-from layoutrt.runtime.sources.opencv import open_camera, open_csi, open_stream
-from layoutrt.runtime.sources.paced import Paced
-from layoutrt.runtime.sources.source import Source
+from layoutrt.runtime.streaming.sources.files import ImageFolder, VideoFile
+from layoutrt.runtime.streaming.sources.layouts import DriveSource, LabelFolder
+from layoutrt.runtime.streaming.sources.live_camera import LiveCamera
+from layoutrt.runtime.streaming.sources.opencv import open_camera, open_csi, open_stream
+from layoutrt.runtime.streaming.sources.paced import Paced
+from layoutrt.runtime.streaming.sources.source import Source
 
 _DRIVE = re.compile(r"drive:([1-9]\d{0,8})?(?:@(\d{1,9}))?")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from layoutrt.runtime.sources.source import Captured, Source
+from layoutrt.runtime.streaming.sources.source import Captured, Source
 
 _PATIENCE_S = 0.05
 

@@ -1,6 +1,6 @@
 """Where the frames of a demo come from: cameras, streams, videos, folders, and the procedural drive."""
 
-from layoutrt.runtime.sources.source import Captured, Source
-from layoutrt.runtime.sources.uri import open_source
+from layoutrt.runtime.streaming.sources.source import Captured, Source
+from layoutrt.runtime.streaming.sources.uri import open_source
 
 __all__ = ["Captured", "Source", "open_source"]

@@ -10,8 +10,8 @@ import numpy as np
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import utf8_name
-from layoutrt.runtime.sources.opencv import Capture, open_capture
-from layoutrt.runtime.sources.source import Captured, Source
+from layoutrt.runtime.streaming.sources.opencv import Capture, open_capture
+from layoutrt.runtime.streaming.sources.source import Captured, Source
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
 _FOLDER_FPS = 25.0
