@@ -212,3 +212,18 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor],
             index, key = rest.split(".")
             state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+STATE_FILE = "training.safetensors"
+"""Everything that a run consists of; it resumes from here."""
+GENERATOR_FILE = "generator.safetensors"
+"""The generator alone, to export."""
+ENCODER_FILE = "encoder.safetensors"
+"""The image encoder of a generator with a latent."""
+SNAPSHOTS_FOLDER = "checkpoints"
+"""Earlier checkpoints, a folder for each step."""
+LOSSES_FILE = "losses.jsonl"
+"""The losses, one JSON object for each step."""
+CURVES_FILE = "curves.png"
+SAMPLES_FILE = "samples.png"
+TENSORBOARD_FOLDER = "tensorboard"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import replacing
-from layoutrt.train.run_files import LOSSES_FILE
+from layoutrt.train.checkpoint import LOSSES_FILE
 
 HEIGHT, WIDTH = 480, 800
 LEFT, RIGHT, TOP, BOTTOM = 64, 176, 24, 40

@@ -18,14 +18,20 @@ from layoutrt.files import file_digest
 from layoutrt.layouts import LabelSet
 from layoutrt.train import losses
 from layoutrt.train.adversaries import build_discriminator
-from layoutrt.train.checkpoint import load_encoder, load_generator, load_tensors
+from layoutrt.train.checkpoint import (
+    ENCODER_FILE,
+    GENERATOR_FILE,
+    STATE_FILE,
+    load_encoder,
+    load_generator,
+    load_tensors,
+)
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.datasets.sample import Sample
 from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.image_encoder import ImageEncoder
 from layoutrt.train.networks.registry import AnyGenerator
 from layoutrt.train.networks.semantics import semantic_tensor
-from layoutrt.train.run_files import ENCODER_FILE, GENERATOR_FILE, STATE_FILE
 from layoutrt.train.synthesis import Synthesised, captured
 
 

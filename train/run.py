@@ -13,6 +13,7 @@ from torch.utils.data import default_collate
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
+from layoutrt.train.checkpoint import GENERATOR_FILE, STATE_FILE
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.datasets import (
     PairDataset,
@@ -28,7 +29,6 @@ from layoutrt.train.health import Health
 from layoutrt.train.interruption import Interruption
 from layoutrt.train.memory import keep_freed_memory
 from layoutrt.train.progress import RunProgress
-from layoutrt.train.run_files import GENERATOR_FILE, STATE_FILE
 from layoutrt.train.run_log import RunLog
 from layoutrt.train.snapshots import keep_snapshot
 from layoutrt.train.trainer import Trainer

@@ -14,6 +14,7 @@ from torch import Tensor
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet, label_set
 from layoutrt.layouts.confusion import ConfusionMatrix
+from layoutrt.train.checkpoint import STATE_FILE
 from layoutrt.train.datasets import (
     PairDataset,
     available_splits,
@@ -23,7 +24,6 @@ from layoutrt.train.datasets import (
 )
 from layoutrt.train.memory import keep_freed_memory
 from layoutrt.train.networks.segmenter import Segmenter
-from layoutrt.train.run_files import STATE_FILE
 from layoutrt.train.run_log import RunLog
 from layoutrt.train.segmenter_training import (
     SegmenterTrainer,

@@ -18,6 +18,7 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.train.averaging import averaged_copy, refresh_statistics, update_average
 from layoutrt.train.checkpoint import (
+    STATE_FILE,
     load_optimizer,
     load_tensors,
     optimizer_tensors,
@@ -26,7 +27,6 @@ from layoutrt.train.checkpoint import (
 )
 from layoutrt.train.config import last_parts, same_name
 from layoutrt.train.networks.segmenter import SIZE_MULTIPLE, Segmenter, SegmenterConfig
-from layoutrt.train.run_files import STATE_FILE
 
 SEGMENTER_FILE = "segmenter.safetensors"
 IGNORED = -1

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.train.run_files import ENCODER_FILE, GENERATOR_FILE, SNAPSHOTS_FOLDER, STATE_FILE
+from layoutrt.train.checkpoint import ENCODER_FILE, GENERATOR_FILE, SNAPSHOTS_FOLDER, STATE_FILE
 
 
 def keep_snapshot(run: Path, step: int, count: int) -> None:

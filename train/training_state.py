@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.train.checkpoint import (
+    ENCODER_FILE,
+    GENERATOR_FILE,
+    STATE_FILE,
     load_optimizer,
     load_tensors,
     optimizer_tensors,
@@ -19,7 +22,6 @@ from layoutrt.train.checkpoint import (
 from layoutrt.train.config import ARCHITECTURE_FIELDS
 from layoutrt.train.networks.registry import AnyGenerator
 from layoutrt.train.precision import load_scaler, scaler_tensors
-from layoutrt.train.run_files import ENCODER_FILE, GENERATOR_FILE, STATE_FILE
 from layoutrt.train.trainer import Trainer
 
 

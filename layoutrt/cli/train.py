@@ -324,8 +324,7 @@ def _source(field: str) -> str:
 
 
 def _run_configuration(run: Path) -> TrainingConfig:
-    from layoutrt.train.checkpoint import load_tensors
-    from layoutrt.train.run_files import STATE_FILE
+    from layoutrt.train.checkpoint import STATE_FILE, load_tensors
 
     if not (run / STATE_FILE).is_file():
         raise LayoutRTError(f"{run} holds no run to resume; check --out, or start one without --resume")

@@ -50,8 +50,7 @@ def train_segmenter(
     require("torch", extra="train", purpose="layoutrt train-segmenter")
     from rich.console import Console
 
-    from layoutrt.train.checkpoint import load_tensors
-    from layoutrt.train.run_files import STATE_FILE
+    from layoutrt.train.checkpoint import STATE_FILE, load_tensors
     from layoutrt.train.segmenter_run import train_segmenter
     from layoutrt.train.segmenter_training import SEGMENTER_FILE, SegmenterTrainingConfig
 
