@@ -22,9 +22,9 @@ from layoutrt.train.datasets import (
     load_batches,
     open_dataset,
 )
+from layoutrt.train.loop.run_log import RunLog
 from layoutrt.train.memory import keep_freed_memory
 from layoutrt.train.networks.segmenter import Segmenter
-from layoutrt.train.run_log import RunLog
 from layoutrt.train.segmenter_training import (
     SegmenterTrainer,
     SegmenterTrainingConfig,

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
-from layoutrt.train.averaging import averaged_copy, refresh_statistics, update_average
 from layoutrt.train.checkpoint import (
     STATE_FILE,
     load_optimizer,
@@ -26,6 +25,7 @@ from layoutrt.train.checkpoint import (
     save_tensors,
 )
 from layoutrt.train.config import last_parts, same_name
+from layoutrt.train.loop.averaging import averaged_copy, refresh_statistics, update_average
 from layoutrt.train.networks.segmenter import SIZE_MULTIPLE, Segmenter, SegmenterConfig
 
 SEGMENTER_FILE = "segmenter.safetensors"

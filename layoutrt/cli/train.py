@@ -271,7 +271,7 @@ def train(
     from rich.console import Console
 
     from layoutrt.train.distributed import from_environment
-    from layoutrt.train.run import train
+    from layoutrt.train.loop.run import train
 
     checkpoint = train(
         config,

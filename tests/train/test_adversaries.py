@@ -19,11 +19,11 @@ from layoutrt.train.adversaries import (
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.datasets import Sample
 from layoutrt.train.differentiable_augmentation import Augmentation
+from layoutrt.train.loop.trainer import Trainer
+from layoutrt.train.loop.training_state import resume, save_run
 from layoutrt.train.networks.discriminator import Judgement
 from layoutrt.train.networks.segmentation_discriminator import SegmentationDiscriminator
 from layoutrt.train.networks.semantics import semantic_tensor
-from layoutrt.train.trainer import Trainer
-from layoutrt.train.training_state import resume, save_run
 
 CAMVID = label_set("camvid")
 TINY = TrainingConfig(

@@ -14,7 +14,7 @@ from pairs_on_disk import write_pairs
 from layoutrt.errors import LayoutRTError
 from layoutrt.train.checkpoint import load_tensors
 from layoutrt.train.config import TrainingConfig
-from layoutrt.train.run import train
+from layoutrt.train.loop.run import train
 
 # Two processes that each import torch twice.
 pytestmark = pytest.mark.slow
@@ -40,7 +40,7 @@ CONFIG = TrainingConfig(
 FAILING = """
 import os, sys
 from layoutrt.cli import main
-from layoutrt.train.trainer import Trainer
+from layoutrt.train.loop.trainer import Trainer
 step = Trainer.train_step
 def fail_once(self, batch):
     if self.step == 2 and os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":

@@ -16,10 +16,10 @@ from layoutrt.runtime.session import Session
 from layoutrt.train.checkpoint import load_generator, load_tensors, save_segmenter
 from layoutrt.train.config import TrainingConfig, default_feature_weight, parse_perceptual
 from layoutrt.train.datasets import Sample
+from layoutrt.train.loop.run import train
+from layoutrt.train.loop.trainer import Trainer
+from layoutrt.train.loop.training_state import resume, save_run
 from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
-from layoutrt.train.run import train
-from layoutrt.train.trainer import Trainer
-from layoutrt.train.training_state import resume, save_run
 
 CAMVID = label_set("camvid")
 TINY = TrainingConfig(

@@ -14,8 +14,8 @@ import pytest
 from layoutrt.errors import LayoutRTError
 from layoutrt.train.checkpoint import load_generator, load_tensors
 from layoutrt.train.config import TrainingConfig
-from layoutrt.train.run import train
-from layoutrt.train.snapshots import keep_snapshot
+from layoutrt.train.loop.run import train
+from layoutrt.train.loop.snapshots import keep_snapshot
 
 OPTIONS = (
     "--size 32x64 --width 2 --hidden 4 --predictor-kernel 1 --discriminator-width 4 --batch 2 --device cpu"
@@ -37,7 +37,7 @@ TINY = TrainingConfig(
 SIGNALLED = """
 import os, signal, sys
 from layoutrt.cli import main
-from layoutrt.train.trainer import Trainer
+from layoutrt.train.loop.trainer import Trainer
 step = Trainer.train_step
 def signalled(self, batch):
     if self.step == 3:
@@ -96,7 +96,7 @@ def test_a_run_in_another_thread_than_the_first_trains_too(pairs, tmp_path) -> N
 
 def test_a_checkpoint_is_written_after_so_many_minutes(pairs, tmp_path, monkeypatch) -> None:
     saved = []
-    monkeypatch.setattr("layoutrt.train.run.save_run", lambda trainer, run: saved.append(trainer.step))
+    monkeypatch.setattr("layoutrt.train.loop.run.save_run", lambda trainer, run: saved.append(trainer.step))
     config = replace(TINY, data=str(pairs))
     train(config, tmp_path / "run", checkpoint_minutes=0.0)
     assert saved == [1, 2, 3, 4, 5, 6]

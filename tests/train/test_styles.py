@@ -14,16 +14,16 @@ from layoutrt.export.onnx_export.to_onnx import export_onnx
 from layoutrt.layouts import label_set
 from layoutrt.runtime.session import Session
 from layoutrt.train import losses
-from layoutrt.train.averaging import update_average
 from layoutrt.train.checkpoint import load_encoder, load_generator
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.datasets import Sample
-from layoutrt.train.finishing import finished_generator, sample_images
-from layoutrt.train.health import FIRST_STEP, WINDOW, Health
+from layoutrt.train.loop.averaging import update_average
+from layoutrt.train.loop.finishing import finished_generator, sample_images
+from layoutrt.train.loop.health import FIRST_STEP, WINDOW, Health
+from layoutrt.train.loop.run import train
+from layoutrt.train.loop.trainer import Trainer
 from layoutrt.train.networks.encoder_config import EncoderConfig
 from layoutrt.train.networks.image_encoder import ImageEncoder
-from layoutrt.train.run import train
-from layoutrt.train.trainer import Trainer
 
 CAMVID = label_set("camvid")
 STYLED = TrainingConfig(
@@ -233,7 +233,7 @@ def test_a_collapsed_latent_and_a_won_game_are_warned_of_once() -> None:
 
 def saved(trainer: Trainer, folder: Path) -> Path:
     """The generator of ``trainer`` in ``folder``, its encoder beside it."""
-    from layoutrt.train.training_state import save_inference_encoder, save_inference_generator
+    from layoutrt.train.loop.training_state import save_inference_encoder, save_inference_generator
 
     save_inference_generator(trainer, folder, trainer.inference_generator())
     save_inference_encoder(trainer, folder)

@@ -17,10 +17,10 @@ from layoutrt.layouts import label_set
 from layoutrt.train.checkpoint import load_generator, load_tensors
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.datasets import PairDataset, Sample, open_dataset
+from layoutrt.train.loop.run import train
+from layoutrt.train.loop.trainer import Trainer
+from layoutrt.train.loop.training_state import save_run, start_from
 from layoutrt.train.networks.semantics import semantic_tensor
-from layoutrt.train.run import train
-from layoutrt.train.trainer import Trainer
-from layoutrt.train.training_state import save_run, start_from
 
 TINY = TrainingConfig(
     data="",
@@ -104,7 +104,7 @@ def test_a_run_killed_at_any_moment_resumes_exactly(pairs, tmp_path) -> None:
         "import os, signal, sys, threading, time\n"
         "from pathlib import Path\n"
         "from layoutrt.train.config import TrainingConfig\n"
-        "from layoutrt.train.run import train\n"
+        "from layoutrt.train.loop.run import train\n"
         "run = Path(sys.argv[1])\n"
         "def kill():\n"
         "    while not (run / 'training.safetensors').exists():\n"

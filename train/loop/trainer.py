@@ -22,7 +22,6 @@ from layoutrt.train.adversaries import (
     label_mask,
     mix,
 )
-from layoutrt.train.averaging import averaged_copy, update_average
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.datasets.sample import Sample
 from layoutrt.train.differentiable_augmentation import Augmentation
@@ -34,6 +33,7 @@ from layoutrt.train.distributed import (
     share_gradients,
     share_statistics,
 )
+from layoutrt.train.loop.averaging import averaged_copy, update_average
 from layoutrt.train.networks.discriminator import Judgement
 from layoutrt.train.networks.image_encoder import ImageEncoder
 from layoutrt.train.networks.registry import AnyGenerator, build_generator

@@ -18,8 +18,8 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.files import replacing, utf8_name
 from layoutrt.layouts import LabelSet, colorize
 from layoutrt.train.checkpoint import CURVES_FILE, LOSSES_FILE, SAMPLES_FILE, TENSORBOARD_FOLDER
-from layoutrt.train.curves import plot_curves
 from layoutrt.train.datasets.sample import Sample
+from layoutrt.train.loop.curves import plot_curves
 
 
 class RunLog:

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from layoutrt.train.averaging import refresh_statistics
 from layoutrt.train.datasets.sample import Sample
+from layoutrt.train.loop.averaging import refresh_statistics
+from layoutrt.train.loop.trainer import Trainer
 from layoutrt.train.networks.image_encoder import sample_latent
 from layoutrt.train.networks.registry import AnyGenerator
-from layoutrt.train.trainer import Trainer
 
 DRAWN_STYLES = 3
 """Of a sample sheet, besides the encoded one and z = 0."""

@@ -24,16 +24,16 @@ from layoutrt.train.datasets import (
     open_dataset,
 )
 from layoutrt.train.distributed import any_process, joined, restarted
-from layoutrt.train.finishing import finished_generator, sample_images
-from layoutrt.train.health import Health
-from layoutrt.train.interruption import Interruption
+from layoutrt.train.loop.finishing import finished_generator, sample_images
+from layoutrt.train.loop.health import Health
+from layoutrt.train.loop.interruption import Interruption
+from layoutrt.train.loop.progress import RunProgress
+from layoutrt.train.loop.run_log import RunLog
+from layoutrt.train.loop.snapshots import keep_snapshot
+from layoutrt.train.loop.trainer import Trainer
+from layoutrt.train.loop.training_state import resume as resume_run
+from layoutrt.train.loop.training_state import save_inference_generator, save_run, start_from
 from layoutrt.train.memory import keep_freed_memory
-from layoutrt.train.progress import RunProgress
-from layoutrt.train.run_log import RunLog
-from layoutrt.train.snapshots import keep_snapshot
-from layoutrt.train.trainer import Trainer
-from layoutrt.train.training_state import resume as resume_run
-from layoutrt.train.training_state import save_inference_generator, save_run, start_from
 
 
 @dataclass(frozen=True)

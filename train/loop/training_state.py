@@ -20,9 +20,9 @@ from layoutrt.train.checkpoint import (
     save_tensors,
 )
 from layoutrt.train.config import ARCHITECTURE_FIELDS
+from layoutrt.train.loop.trainer import Trainer
 from layoutrt.train.networks.registry import AnyGenerator
 from layoutrt.train.precision import load_scaler, scaler_tensors
-from layoutrt.train.trainer import Trainer
 
 
 def save_run(trainer: Trainer, run: Path) -> None:

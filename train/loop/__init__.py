@@ -1,0 +1,1 @@
+"""The training loop: steps, logs, checkpoints and interruptions."""
