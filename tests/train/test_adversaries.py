@@ -7,7 +7,11 @@ import torch
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
-from layoutrt.train.adversaries import (
+from layoutrt.train.config import TrainingConfig
+from layoutrt.train.datasets import Sample
+from layoutrt.train.loop.trainer import Trainer
+from layoutrt.train.loop.training_state import resume, save_run
+from layoutrt.train.losses.adversaries import (
     LARGEST_CLASS_WEIGHT,
     ClassAdversary,
     HingeAdversary,
@@ -16,11 +20,7 @@ from layoutrt.train.adversaries import (
     label_mask,
     mix,
 )
-from layoutrt.train.config import TrainingConfig
-from layoutrt.train.datasets import Sample
-from layoutrt.train.differentiable_augmentation import Augmentation
-from layoutrt.train.loop.trainer import Trainer
-from layoutrt.train.loop.training_state import resume, save_run
+from layoutrt.train.losses.differentiable_augmentation import Augmentation
 from layoutrt.train.networks.discriminator import Judgement
 from layoutrt.train.networks.segmentation_discriminator import SegmentationDiscriminator
 from layoutrt.train.networks.semantics import semantic_tensor

@@ -13,7 +13,6 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.export.onnx_export.to_onnx import export_onnx
 from layoutrt.layouts import label_set
 from layoutrt.runtime.session import Session
-from layoutrt.train import losses
 from layoutrt.train.checkpoint import load_encoder, load_generator
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.datasets import Sample
@@ -22,6 +21,7 @@ from layoutrt.train.loop.finishing import finished_generator, sample_images
 from layoutrt.train.loop.health import FIRST_STEP, WINDOW, Health
 from layoutrt.train.loop.run import train
 from layoutrt.train.loop.trainer import Trainer
+from layoutrt.train.losses.adversarial import adversarial as losses
 from layoutrt.train.networks.encoder_config import EncoderConfig
 from layoutrt.train.networks.image_encoder import ImageEncoder
 

@@ -12,20 +12,8 @@ from torch import Tensor, nn
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
-from layoutrt.train import losses
-from layoutrt.train.adversaries import (
-    Adversary,
-    ClassAdversary,
-    HingeAdversary,
-    build_discriminator,
-    gradient_penalty,
-    label_mask,
-    mix,
-)
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.datasets.sample import Sample
-from layoutrt.train.differentiable_augmentation import Augmentation
-from layoutrt.train.distillation import Distillation, Teacher
 from layoutrt.train.distributed import (
     Processes,
     average_gradients,
@@ -34,11 +22,23 @@ from layoutrt.train.distributed import (
     share_statistics,
 )
 from layoutrt.train.loop.averaging import averaged_copy, update_average
+from layoutrt.train.losses.adversarial import adversarial as losses
+from layoutrt.train.losses.adversaries import (
+    Adversary,
+    ClassAdversary,
+    HingeAdversary,
+    build_discriminator,
+    gradient_penalty,
+    label_mask,
+    mix,
+)
+from layoutrt.train.losses.differentiable_augmentation import Augmentation
+from layoutrt.train.losses.distillation import Distillation, Teacher
+from layoutrt.train.losses.perceptual import perceptual_loss
 from layoutrt.train.networks.discriminator import Judgement
 from layoutrt.train.networks.image_encoder import ImageEncoder
 from layoutrt.train.networks.registry import AnyGenerator, build_generator
 from layoutrt.train.networks.semantics import semantic_tensor
-from layoutrt.train.perceptual import perceptual_loss
 from layoutrt.train.precision import autocast, loss_scaler
 from layoutrt.train.recomputation import recompute_blocks
 from layoutrt.train.synthesis import Synthesis, Synthesised, step_noise

@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import file_digest
 from layoutrt.layouts import LabelSet
-from layoutrt.train import losses
-from layoutrt.train.adversaries import build_discriminator
 from layoutrt.train.checkpoint import (
     ENCODER_FILE,
     GENERATOR_FILE,
@@ -28,6 +26,8 @@ from layoutrt.train.checkpoint import (
 )
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.datasets.sample import Sample
+from layoutrt.train.losses.adversarial import adversarial as losses
+from layoutrt.train.losses.adversaries import build_discriminator
 from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.image_encoder import ImageEncoder
 from layoutrt.train.networks.registry import AnyGenerator

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from layoutrt.files import file_digest
 from layoutrt.models import resolve_checkpoint
 from layoutrt.train.checkpoint import load_segmenter
-from layoutrt.train.losses import absolute_difference
+from layoutrt.train.losses.adversarial import absolute_difference
 from layoutrt.train.networks.efficientnet_lite import efficientnet_lite0
 from layoutrt.train.networks.vgg import vgg19_features
 
