@@ -23,8 +23,8 @@ from layoutrt.train.datasets import (
     open_dataset,
 )
 from layoutrt.train.loop.run_log import RunLog
-from layoutrt.train.memory import keep_freed_memory
 from layoutrt.train.networks.segmenter import Segmenter
+from layoutrt.train.scaling.memory import keep_freed_memory
 from layoutrt.train.segmenter_training import (
     SegmenterTrainer,
     SegmenterTrainingConfig,

@@ -270,8 +270,8 @@ def train(
 
     from rich.console import Console
 
-    from layoutrt.train.distributed import from_environment
     from layoutrt.train.loop.run import train
+    from layoutrt.train.scaling.distributed import from_environment
 
     checkpoint = train(
         config,

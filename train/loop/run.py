@@ -23,7 +23,6 @@ from layoutrt.train.datasets import (
     load_batches,
     open_dataset,
 )
-from layoutrt.train.distributed import any_process, joined, restarted
 from layoutrt.train.loop.finishing import finished_generator, sample_images
 from layoutrt.train.loop.health import Health
 from layoutrt.train.loop.interruption import Interruption
@@ -33,7 +32,8 @@ from layoutrt.train.loop.snapshots import keep_snapshot
 from layoutrt.train.loop.trainer import Trainer
 from layoutrt.train.loop.training_state import resume as resume_run
 from layoutrt.train.loop.training_state import save_inference_generator, save_run, start_from
-from layoutrt.train.memory import keep_freed_memory
+from layoutrt.train.scaling.distributed import any_process, joined, restarted
+from layoutrt.train.scaling.memory import keep_freed_memory
 
 
 @dataclass(frozen=True)

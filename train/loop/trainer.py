@@ -14,13 +14,6 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.datasets.sample import Sample
-from layoutrt.train.distributed import (
-    Processes,
-    average_gradients,
-    mean_over_processes,
-    share_gradients,
-    share_statistics,
-)
 from layoutrt.train.loop.averaging import averaged_copy, update_average
 from layoutrt.train.losses.adversarial import adversarial as losses
 from layoutrt.train.losses.adversaries import (
@@ -39,8 +32,15 @@ from layoutrt.train.networks.discriminator import Judgement
 from layoutrt.train.networks.image_encoder import ImageEncoder
 from layoutrt.train.networks.registry import AnyGenerator, build_generator
 from layoutrt.train.networks.semantics import semantic_tensor
-from layoutrt.train.precision import autocast, loss_scaler
-from layoutrt.train.recomputation import recompute_blocks
+from layoutrt.train.scaling.distributed import (
+    Processes,
+    average_gradients,
+    mean_over_processes,
+    share_gradients,
+    share_statistics,
+)
+from layoutrt.train.scaling.precision import autocast, loss_scaler
+from layoutrt.train.scaling.recomputation import recompute_blocks
 from layoutrt.train.synthesis import Synthesis, Synthesised, step_noise
 
 R1_EVERY = 16

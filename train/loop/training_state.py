@@ -22,7 +22,7 @@ from layoutrt.train.checkpoint import (
 from layoutrt.train.config import ARCHITECTURE_FIELDS
 from layoutrt.train.loop.trainer import Trainer
 from layoutrt.train.networks.registry import AnyGenerator
-from layoutrt.train.precision import load_scaler, scaler_tensors
+from layoutrt.train.scaling.precision import load_scaler, scaler_tensors
 
 
 def save_run(trainer: Trainer, run: Path) -> None:

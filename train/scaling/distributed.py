@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.train.synchronised_norm import SynchronisedBatchNorm2d
+from layoutrt.train.scaling.synchronised_norm import SynchronisedBatchNorm2d
 
 Network = TypeVar("Network", bound=nn.Module)
 

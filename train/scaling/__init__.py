@@ -1,0 +1,1 @@
+"""Several processes, precision and memory of training."""
