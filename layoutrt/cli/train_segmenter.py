@@ -51,8 +51,8 @@ def train_segmenter(
     from rich.console import Console
 
     from layoutrt.train.checkpoint import STATE_FILE, load_tensors
-    from layoutrt.train.segmenter_run import train_segmenter
-    from layoutrt.train.segmenter_training import SEGMENTER_FILE, SegmenterTrainingConfig
+    from layoutrt.train.segmenter.run import train_segmenter
+    from layoutrt.train.segmenter.training import SEGMENTER_FILE, SegmenterTrainingConfig
 
     if not resume and data is None:
         raise LayoutRTError("--data is missing; give a folder of images and labels")

@@ -16,8 +16,8 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
 from layoutrt.train.checkpoint import load_segmenter, save_segmenter
 from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
-from layoutrt.train.segmenter_run import train_segmenter
-from layoutrt.train.segmenter_training import (
+from layoutrt.train.segmenter.run import train_segmenter
+from layoutrt.train.segmenter.training import (
     SEGMENTER_FILE,
     SegmenterTrainer,
     SegmenterTrainingConfig,

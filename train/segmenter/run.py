@@ -25,7 +25,7 @@ from layoutrt.train.datasets import (
 from layoutrt.train.loop.run_log import RunLog
 from layoutrt.train.networks.segmenter import Segmenter
 from layoutrt.train.scaling.memory import keep_freed_memory
-from layoutrt.train.segmenter_training import (
+from layoutrt.train.segmenter.training import (
     SegmenterTrainer,
     SegmenterTrainingConfig,
     class_weights,
