@@ -8,7 +8,6 @@ from typing import Protocol
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
 
 from layoutrt.artifacts.engine_manifest import is_engine
@@ -18,11 +17,8 @@ from layoutrt.files import temporary_folder
 from layoutrt.graph.onnx_file import save_model
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_checkpoint, resolve_model, shipped_models
-from layoutrt.operators.torch.conv_to_image import to_bytes
 from layoutrt.runtime.session import Session
 from layoutrt.runtime.synthesizer import Synthesizer
-from layoutrt.train.checkpoint import load_generator
-from layoutrt.train.networks.semantics import semantic_tensor
 
 GENERATOR, SEGMENTER = "generator", "segmenter"
 _SEGMENTER_MULTIPLE = 16
@@ -138,8 +134,6 @@ class GeneratorCheckpoint:
     kind = GENERATOR
 
     def __init__(self, path: Path) -> None:
-        from layoutrt.export.any_model import CheckpointRenderer
-
         self._renderer = renderer = CheckpointRenderer(path)
         self.name, self.path, self.version = path.name, path, str(describe(path)["version"])
         self.precision, self.backend, self.label_set = (
@@ -317,6 +311,10 @@ class CheckpointRenderer:
     precision = "fp32"
 
     def __init__(self, path: Path) -> None:
+        import torch
+
+        from layoutrt.train.checkpoint import load_generator
+
         self.name, self.path = path.stem, path
         self.generator, self.label_set, _ = load_generator(path)
         config = self.generator.config
@@ -326,7 +324,6 @@ class CheckpointRenderer:
         self.needs_instances, self.latent = config.instance_edges, config.latent
         self.backend = f"torch {torch.__version__} CPU, {torch.get_num_threads()} threads"
 
-    @torch.no_grad()
     def render(
         self,
         labels: NDArray[np.uint8],
@@ -334,9 +331,15 @@ class CheckpointRenderer:
         z: NDArray[np.float32] | None = None,
     ) -> NDArray[np.uint8]:
         """See `Renderer`."""
+        import torch
+
+        from layoutrt.operators.torch.conv_to_image import to_bytes
+        from layoutrt.train.networks.semantics import semantic_tensor
+
         ids = torch.from_numpy(instances) if instances is not None else None
-        semantics = semantic_tensor(torch.from_numpy(labels), self.generator.config.num_classes, ids)
-        image = self.generator(semantics, torch.from_numpy(z) if z is not None else None)
+        with torch.no_grad():
+            semantics = semantic_tensor(torch.from_numpy(labels), self.generator.config.num_classes, ids)
+            image = self.generator(semantics, torch.from_numpy(z) if z is not None else None)
         return np.ascontiguousarray(to_bytes(image).numpy())
 
     def close(self) -> None:

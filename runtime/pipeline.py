@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.backends import native_bindings as native
+from layoutrt.runtime.backends import pipeline_bindings as native
 from layoutrt.runtime.backends.native_bindings import check
 from layoutrt.runtime.session import Session
 

@@ -120,7 +120,7 @@ def sentences() -> tuple[str, ...]:
 
 
 def _sentences() -> Iterator[str]:
-    for folder in ("layoutrt", "runtime", "export", "calib", "train"):
+    for folder in ("layoutrt", "runtime", "export", "calib", "train", "benchmarks"):
         for file in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text())):
                 if isinstance(node, ast.JoinedStr):

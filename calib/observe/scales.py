@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.calib.observe.ranges import Range
-from layoutrt.calib.observe.scales import quantize_rows
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
 

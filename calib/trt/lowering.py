@@ -17,10 +17,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib import plugins, tensorrt_parts
+from layoutrt.calib.trt import decompositions
 from layoutrt.errors import LayoutRTError
 from layoutrt.graph.element_types import element_types
-from layoutrt.operators import DOMAIN
+from layoutrt.operators import DOMAIN, plugins
 from layoutrt.operators.conv_to_image import CONV_TO_IMAGE
 from layoutrt.operators.gated_predicted_conv import GATED_PREDICTED_CONV
 
@@ -34,7 +34,7 @@ _SUFFIXES: dict[int, str] = {TensorProto.FLOAT: "float", TensorProto.INT32: "int
 def lower(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph for TensorRT, in float32, that computes what ``model`` computes.
 
-    Parts of an operator are named as `tensorrt_parts` says; all other nodes keep their names.
+    Parts of an operator are named as `decompositions` says; all other nodes keep their names.
 
     Args:
         model: of ``layoutrt export`` in float32, with its weights in it; not changed.
@@ -201,10 +201,10 @@ class _Lowering:
         self.nodes.append(node)
 
     def _gated_predicted_conv(self, node: onnx.NodeProto) -> None:
-        self.nodes += tensorrt_parts.gated_predicted_conv(node, adds=not self._is_zero(node.input[-1]))
+        self.nodes += decompositions.gated_predicted_conv(node, adds=not self._is_zero(node.input[-1]))
 
     def _conv_to_image(self, node: onnx.NodeProto) -> None:
-        parts, constant, pixels = tensorrt_parts.conv_to_image(node)
+        parts, constant, pixels = decompositions.conv_to_image(node)
         self.nodes += parts
         self._initializer(constant)
         self.wide[node.output[0]] = {TensorProto.FLOAT: pixels}

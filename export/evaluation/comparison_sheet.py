@@ -1,6 +1,7 @@
 """A sheet of images to compare: a row for each layout, a column for what was made of it.
 
-Run as ``python -m layoutrt.export.evaluation.comparison_sheet --data DIR --out F.jpg [NAME=]MODEL …`` for the columns
+Run as ``python -m layoutrt.export.evaluation.comparison_sheet
+--data DIR --out F.jpg [NAME=]MODEL …`` for the columns
 layout, real image, and one for each model.
 """
 

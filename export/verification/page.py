@@ -9,7 +9,6 @@ from pathlib import Path
 from layoutrt.calib.quality.fidelity import LEVELS, peak_signal_to_noise
 from layoutrt.export.verification.checks import Check, inapplicable
 from layoutrt.export.verification.layer_comparison import BELOW_DB, STEP_CAP_DB, Layer, LayerComparison
-from layoutrt.export.verification.page import STYLE
 from layoutrt.export.verification.report import (
     SHOWN_LAYERS,
     ModelFacts,

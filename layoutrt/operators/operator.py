@@ -27,7 +27,7 @@ class Plugin:
 
     Attributes:
         inputs: element types that the first inputs may have, as sets; further ones are float.
-        ohwi_weight: whether its weight comes as ``[C*9, p, p, J]``, `layoutrt.calib.trt.weight_layout` says why.
+        ohwi_weight: whether its weight comes as ``[C*9, p, p, J]``: see `layoutrt.calib.trt.weight_layout`.
     """
 
     inputs: tuple[frozenset[int], ...]

@@ -40,7 +40,7 @@ def test_importing_the_command_line_imports_no_heavy_package():
 
 
 def test_running_models_does_not_import_torch():
-    modules = "layoutrt.runtime.demo, layoutrt.runtime.synthesize, layoutrt.artifacts.info, layoutrt.runtime.doctor.report"
+    modules = "layoutrt.runtime.demo, layoutrt.runtime.synthesize, layoutrt.artifacts.info"
     assert run_python(f"import sys, {modules}; print('torch' in sys.modules)") == "False\n"
 
 

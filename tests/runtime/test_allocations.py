@@ -16,7 +16,7 @@ PROGRAM = """
 import ctypes, sys
 import numpy as np
 from layoutrt.models import resolve_model
-from layoutrt.runtime.backends import native_bindings as library
+from layoutrt.runtime.backends import native_bindings
 from layoutrt.runtime.backends.native import native_tensors
 from layoutrt.runtime.session import Session
 
@@ -28,7 +28,7 @@ inputs, outputs = native_tensors({"labels": labels}), native_tensors({"image": i
 
 
 def run():
-    library.check(library.load().lrt_session_run(session.handle, inputs, 1, outputs, 1))
+    native_bindings.check(native_bindings.load().lrt_session_run(session.handle, inputs, 1, outputs, 1))
 
 
 counter.start_counting()

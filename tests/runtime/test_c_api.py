@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from layoutrt.runtime.backends import native_bindings as library
+from layoutrt.runtime.backends import native_bindings
 
 NATIVE = Path(__file__).resolve().parents[2] / "runtime" / "native"
 INCLUDE = NATIVE / "include"
@@ -156,7 +156,7 @@ def test_the_header_is_c99(compiler: str, tmp_path: Path) -> None:
 
 
 def test_a_c_program_runs_a_model_and_is_told_its_mistakes(compiler: str, tmp_path: Path) -> None:
-    runtime = library.onnxruntime_library()
+    runtime = native_bindings.onnxruntime_library()
     assert runtime is not None
     graph = helper.make_graph(
         [helper.make_node("Neg", ["a"], ["y"])],
@@ -168,7 +168,7 @@ def test_a_c_program_runs_a_model_and_is_told_its_mistakes(compiler: str, tmp_pa
     helper.set_model_props(model, {"maker": "test"})
     onnx.save(model, tmp_path / "m.onnx")
     (tmp_path / "program.c").write_text(PROGRAM)
-    native = library.operator_library()
+    native = native_bindings.operator_library()
     subprocess.run(
         [
             *(
@@ -198,7 +198,7 @@ def test_only_the_public_functions_and_those_of_training_are_exported() -> None:
     if shutil.which("nm") is None:
         pytest.skip("there is no nm")
     listing = subprocess.run(
-        ["nm", "-D", "--defined-only", str(library.operator_library())],
+        ["nm", "-D", "--defined-only", str(native_bindings.operator_library())],
         check=True,
         capture_output=True,
         text=True,

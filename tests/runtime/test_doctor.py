@@ -9,9 +9,9 @@ import pytest
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.backends.trt.library import import_tensorrt
+from layoutrt.runtime.doctor import self_check
 from layoutrt.runtime.doctor.doctor_gpu import examine_gpu
 from layoutrt.runtime.doctor.findings import BROKEN, MISSING, OK, UNFIT, Finding, as_table, is_sound
-from layoutrt.runtime.doctor.report import self_check
 
 NAMES = (
     "layoutrt", "processor", "memory", "numpy", "onnx", "onnxruntime", "opencv-python",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from layoutrt.layouts import label_set, write_layout
 from layoutrt.models import resolve_model
-from layoutrt.runtime.backends import native_bindings as library
+from layoutrt.runtime.backends import native_bindings
 from layoutrt.runtime.session import Session
 
 # Building what is installed takes a minute and more.
@@ -38,7 +38,7 @@ def tool(name: str) -> str:
 
 
 def run(*command: object, **variables: str) -> subprocess.CompletedProcess[str]:
-    runtime = os.environ.get("LAYOUTRT_ONNXRUNTIME") or str(library.onnxruntime_library())
+    runtime = os.environ.get("LAYOUTRT_ONNXRUNTIME") or str(native_bindings.onnxruntime_library())
     return subprocess.run(
         [str(part) for part in command],
         capture_output=True,
@@ -97,7 +97,7 @@ def test_the_installed_tree_is_whole(prefix: Path) -> None:
     assert "share/doc/layoutrt/LICENSE" in files
     names = {Path(name).name for name in files}
     assert {"liblayoutrt.so", "layoutrtConfig.cmake", "layoutrtConfigVersion.cmake", "layoutrt.pc"} <= names
-    version = library.load().lrt_version().decode()
+    version = native_bindings.load().lrt_version().decode()
     assert f"liblayoutrt.so.{version}" in names
     assert 'version = "' + version + '"' in (ROOT / "pyproject.toml").read_text()
 

@@ -20,7 +20,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.backends import native_bindings as library
+from layoutrt.runtime.backends import native_bindings
 from layoutrt.runtime.session import Session
 
 ISAS = ("baseline", "avx2", "avx512")
@@ -208,7 +208,7 @@ def test_a_wrong_shape_is_a_sentence(
 
 
 def main(folder: Path) -> None:
-    results = {"simd": np.array(library.load().lrt_simd().decode())}
+    results = {"simd": np.array(native_bindings.load().lrt_simd().decode())}
     for name, case in CASES.items():
         results[name] = run(case, folder)
         for threads in (2, 5):

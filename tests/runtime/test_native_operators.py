@@ -25,7 +25,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.backends import native_bindings as library
+from layoutrt.runtime.backends import native_bindings
 from layoutrt.runtime.session import Session
 
 ISAS = ("baseline", "avx2", "avx512", "avx512vnni")
@@ -235,7 +235,7 @@ def onnxruntime_session(model: str | bytes, threads: int = 1) -> onnxruntime.Inf
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    options.register_custom_ops_library(str(library.operator_library()))
+    options.register_custom_ops_library(str(native_bindings.operator_library()))
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
@@ -450,7 +450,7 @@ def test_a_wrong_shape_is_a_sentence(
 
 if __name__ == "__main__":
     target = Path(sys.argv[1])
-    simd_name = library.load().lrt_simd().decode()
+    simd_name = native_bindings.load().lrt_simd().decode()
     computed = {
         f"{case}|{runner}": array
         for case, results in compute_all(target).items()

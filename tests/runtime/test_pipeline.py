@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
-from layoutrt.runtime.backends import native_bindings as native
+from layoutrt.runtime.backends import pipeline_bindings as native
 from layoutrt.runtime.backends.native_bindings import check
 from layoutrt.runtime.pipeline import Pipeline, Policy, Result
 from layoutrt.runtime.session import Session

@@ -12,7 +12,7 @@ import pytest
 
 from layoutrt import native_library
 from layoutrt.models import resolve_model
-from layoutrt.runtime.backends import native_bindings as native
+from layoutrt.runtime.backends import pipeline_bindings as native
 from layoutrt.runtime.backends.native_bindings import onnxruntime_library
 
 NATIVE = Path(__file__).resolve().parents[2] / "runtime" / "native"

@@ -23,7 +23,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.backends import native_bindings as library
+from layoutrt.runtime.backends import native_bindings
 from layoutrt.runtime.session import Session
 
 ISAS = ("baseline", "avx2", "avx512", "avx512vnni")
@@ -343,5 +343,5 @@ def test_wrong_input_of_the_gated_operator_is_a_sentence(
 
 if __name__ == "__main__":
     target = Path(sys.argv[1])
-    simd_name = library.load().lrt_simd().decode()
+    simd_name = native_bindings.load().lrt_simd().decode()
     np.savez(target / "results.npz", **{"simd": np.array(simd_name)}, **compute_all(target))

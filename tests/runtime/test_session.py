@@ -17,7 +17,7 @@ from layoutrt import native_library
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
-from layoutrt.runtime.backends import native_bindings as library
+from layoutrt.runtime.backends import native_bindings
 from layoutrt.runtime.session import Session, TensorInfo
 
 
@@ -261,7 +261,7 @@ def test_a_wrong_onnxruntime_says_what_is_needed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LAYOUTRT_ONNXRUNTIME", str(tmp_path / "absent.so"))
     with pytest.raises(LayoutRTError, match=r"ONNX Runtime could not be opened at .*absent\.so.*pip install"):
         Session(model)
-    monkeypatch.setenv("LAYOUTRT_ONNXRUNTIME", str(library.operator_library()))
+    monkeypatch.setenv("LAYOUTRT_ONNXRUNTIME", str(native_bindings.operator_library()))
     with pytest.raises(LayoutRTError, match="is not ONNX Runtime"):
         Session(model)
 

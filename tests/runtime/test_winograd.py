@@ -20,7 +20,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from layoutrt.runtime.backends import native_bindings as library
+from layoutrt.runtime.backends import native_bindings
 from layoutrt.runtime.session import Session
 
 ISAS = ("baseline", "avx2", "avx512")
@@ -159,5 +159,5 @@ if __name__ == "__main__":
         for name, given in CASES.items()
         for threads in THREADS
     }
-    simd_name = library.load().lrt_simd().decode()
+    simd_name = native_bindings.load().lrt_simd().decode()
     np.savez(target / "results.npz", **{"simd": np.array(simd_name)}, **computed)

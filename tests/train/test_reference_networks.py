@@ -5,7 +5,7 @@ import pytest
 import torch
 from reference_case import UNUSED, Case, rule_state
 
-from layoutrt.train.losses.adversarial import adversarial as losses
+from layoutrt.train.losses import adversarial as losses
 from layoutrt.train.networks.encoder_config import EncoderConfig
 from layoutrt.train.networks.image_encoder import ImageEncoder
 

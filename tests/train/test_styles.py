@@ -21,7 +21,7 @@ from layoutrt.train.loop.finishing import finished_generator, sample_images
 from layoutrt.train.loop.health import FIRST_STEP, WINDOW, Health
 from layoutrt.train.loop.run import train
 from layoutrt.train.loop.trainer import Trainer
-from layoutrt.train.losses.adversarial import adversarial as losses
+from layoutrt.train.losses import adversarial as losses
 from layoutrt.train.networks.encoder_config import EncoderConfig
 from layoutrt.train.networks.image_encoder import ImageEncoder
 

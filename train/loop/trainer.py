@@ -15,7 +15,7 @@ from layoutrt.layouts import LabelSet
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.datasets.sample import Sample
 from layoutrt.train.loop.averaging import averaged_copy, update_average
-from layoutrt.train.losses.adversarial import adversarial as losses
+from layoutrt.train.losses import adversarial as losses
 from layoutrt.train.losses.adversaries import (
     Adversary,
     ClassAdversary,

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from layoutrt.train.losses.adversarial import adversarial as losses
+from layoutrt.train.losses import adversarial as losses
 from layoutrt.train.networks.discriminator import Discriminator, Judgement
 from layoutrt.train.networks.segmentation_discriminator import SegmentationDiscriminator
 

@@ -26,7 +26,7 @@ from layoutrt.train.checkpoint import (
 )
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.datasets.sample import Sample
-from layoutrt.train.losses.adversarial import adversarial as losses
+from layoutrt.train.losses import adversarial as losses
 from layoutrt.train.losses.adversaries import build_discriminator
 from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.image_encoder import ImageEncoder

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from layoutrt.artifacts import engine_manifest
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime import engine_manifest, library
+from layoutrt.runtime.backends import native_bindings
 
 NATIVE = Path(__file__).resolve().parents[3] / "runtime" / "native"
-SOURCES = [NATIVE / f"{name}.cpp" for name in ("engine_manifest", "json", "sha256")]
+SOURCES = [NATIVE / "formats" / f"{name}.cpp" for name in ("engine_manifest", "json", "sha256")]
 ENGINE = bytes(range(256)) * 3
 
 HOST = {
@@ -149,7 +150,7 @@ def test_the_hash_is_right_for_every_length(program: Path, tmp_path: Path) -> No
 
 
 def test_a_library_without_tensorrt_says_how_to_get_it(tmp_path: Path) -> None:
-    native = library.load()
+    native = native_bindings.load()
     if native.lrt_has_tensorrt():
         pytest.skip("the library was built with TensorRT")
     engine = tmp_path / "m.engine"
@@ -168,7 +169,7 @@ def test_a_library_without_tensorrt_says_how_to_get_it(tmp_path: Path) -> None:
 
 
 def test_no_damage_to_a_manifest_crashes(tmp_path: Path) -> None:
-    native = library.load()
+    native = native_bindings.load()
     engine = tmp_path / "m.engine"
     engine.write_bytes(ENGINE)
     text = json.dumps(MANIFEST).encode()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from layoutrt.runtime.backends import native_bindings as library
+from layoutrt.runtime.backends import native_bindings
 
 CUDA_INCLUDE = Path(os.environ.get("CUDA_PATH", "/usr/local/cuda"), "include")
 
@@ -61,9 +61,9 @@ def test_the_library_of_tensorrts_wheel_is_found(tmp_path: Path, monkeypatch: py
     (package / "__init__.py").touch()
     monkeypatch.delenv("LAYOUTRT_TENSORRT", raising=False)
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert library.tensorrt_library() is None
+    assert native_bindings.tensorrt_library() is None
     for name in ("libnvinfer_plugin.so.10", "libnvinfer.so.10", "libnvinfer_builder_resource.so.10.3.0"):
         (package / name).touch()
-    assert library.tensorrt_library() == package / "libnvinfer.so.10"
+    assert native_bindings.tensorrt_library() == package / "libnvinfer.so.10"
     monkeypatch.setenv("LAYOUTRT_TENSORRT", "/opt/libnvinfer.so.10")
-    assert library.tensorrt_library() is None
+    assert native_bindings.tensorrt_library() is None
