@@ -207,14 +207,14 @@ def _compare_images(
             f"the images of our generator and of the published formulation differ by {difference:.3g} on "
             f"{device}; run pytest -m gpu to see which operator is wrong"
         )
-    name = "paper's generator FP32: largest difference from the published image / one grey level"
+    name = "paper's generator FP32: largest difference from the published image / one gray level"
     return exact, [less_is_better(name, max(difference, 1e-12), 1 / 127.5, "", "ours <= 0.001")]
 
 
 def _half_precision_row(module: nn.Module, exact: Tensor, inputs: Inputs) -> Row:
     assert isinstance(module, OurGenerator)
     difference = float((module.image(inputs).float() - exact).abs().mean())
-    name = "paper's generator FP16: mean difference from the FP32 image / one grey level"
+    name = "paper's generator FP16: mean difference from the FP32 image / one gray level"
     return less_is_better(name, max(difference, 1e-12), 1 / 127.5, "", "ratio > 1")
 
 

@@ -49,7 +49,7 @@ def draw(points: Sequence[Growth], png: Path) -> None:
             first = points[0]
             sides = sorted({point.side for point in points})
             proportional = [first.ms * (side / first.side) ** 2 for side in sides]
-            axes.plot(sides, proportional, ":", color="grey", label="proportional to pixels")
+            axes.plot(sides, proportional, ":", color="gray", label="proportional to pixels")
         axes.set(xscale="log", yscale="log", xlabel="height and width, pixels", title=what)
         axes.set_xticks([point.side for point in points], [str(point.side) for point in points])
         axes.minorticks_off()

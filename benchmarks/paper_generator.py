@@ -106,10 +106,10 @@ def generator_rows(files: Files, rounds: int, threads: int = 2) -> Iterator[Row]
 
 
 def _difference_rows(files: Files, published: Cost, int8: Cost, fp32: Cost) -> Iterator[Row]:
-    """How far the images are apart; ours beside one grey level of the bytes, in the range [-1, 1]."""
+    """How far the images are apart; ours beside one gray level of the bytes, in the range [-1, 1]."""
     spec = {"kind": "native", "model": str(files.before_bytes), "inputs": str(files.inputs)}
     image = compare({"float": spec}, 1, 1, lead=0)["float"].result
-    name = "paper's COCO generator {}: {} difference from the {} image / one grey level"
+    name = "paper's COCO generator {}: {} difference from the {} image / one gray level"
     levels = {
         ("FP32", "largest", "published", "ours <= 0.001"): np.abs(image - published.result).max(),
         ("INT8", "mean", "FP32", ""): np.abs(int8.result.astype(np.float32) - fp32.result).mean() / 127.5,

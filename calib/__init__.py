@@ -1,1 +1,1 @@
-"""Calibration tables and quantised placements."""
+"""Calibration tables and quantized placements."""

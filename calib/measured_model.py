@@ -87,7 +87,7 @@ def measured_model(
         found, equalized = measure(proto, inputs, source, threads=threads)
     else:
         equalized = equalized_model(proto, found.channels, found.ranges)
-    # The equalised model takes its place; large ones are not kept twice.
+    # The equalized model takes its place; large ones are not kept twice.
     del proto
     if rounding:
         equalized = _rounded(equalized, inputs, threads)

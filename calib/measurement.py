@@ -68,7 +68,7 @@ def find_table(path: Path, source: Source) -> CalibrationTable | None:
 def measure(
     proto: onnx.ModelProto, inputs: CalibrationInputs, source: Source, *, threads: int | None = None
 ) -> tuple[CalibrationTable, EqualizedModel]:
-    """Run a float model on the inputs, and equalise it; ranges by histograms are of the equalised model.
+    """Run a float model on the inputs, and equalize it; ranges by histograms are of the equalized model.
 
     Raises:
         LayoutRTError: there are no inputs, or a tensor is not finite.

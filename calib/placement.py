@@ -1,4 +1,4 @@
-"""From an equalised float model to one of lower precision, for either target."""
+"""From an equalized float model to one of lower precision, for either target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which layers 8 bits hurt: each quantised alone, the others in float."""
+"""Which layers 8 bits hurt: each quantized alone, the others in float."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Ranking:
 
 
 def rank_layers(model: EqualizedModel, judge: Judge, *, track: Track = iter) -> list[LayerSensitivity]:
-    """Quantise each layer alone, as ONNX Runtime's placement does, and measure the damage.
+    """Quantize each layer alone, as ONNX Runtime's placement does, and measure the damage.
 
     Args:
         model: not changed.

@@ -144,7 +144,7 @@ void loop(const Options& options) {
   const std::vector<lrt_tensor> frames{frame.tensor()};
   std::vector<lrt_tensor> layouts{layoutrt::tensor("labels", {1, height, width}, labels.data())};
   std::vector<lrt_tensor> images{layoutrt::tensor("image", {1, height, width, 3}, image.data())};
-  std::vector<double> segmenting, synthesising, latencies;
+  std::vector<double> segmenting, synthesizing, latencies;
 
   const auto start = Clock::now();
   while (int(latencies.size()) < options.frames) {
@@ -159,7 +159,7 @@ void loop(const Options& options) {
     generator.run(layouts, images);
     const auto done = Clock::now();
     segmenting.push_back(milliseconds(segmented - captured));
-    synthesising.push_back(milliseconds(done - segmented));
+    synthesizing.push_back(milliseconds(done - segmented));
     latencies.push_back(milliseconds(done - captured));
   }
   if (latencies.empty()) throw std::runtime_error("there was no whole frame on standard input");
@@ -167,7 +167,7 @@ void loop(const Options& options) {
   std::printf("%zu frames of %dx%d, %.1f frames/s\n", latencies.size(), height, width,
               double(latencies.size()) / seconds);
   print_percentiles("segment", segmenting);
-  print_percentiles("synthesise", synthesising);
+  print_percentiles("synthesize", synthesizing);
   print_percentiles("latency", latencies);
   if (!options.out.empty()) write_ppm(options.out, height, width, image);
 }

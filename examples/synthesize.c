@@ -2,7 +2,7 @@
  *
  *   synthesize camvid-edge.onnx layout.png image.png
  *
- * The layout is a grey or palette PNG with the bytes of the data set's files, or one in the label set's
+ * The layout is a gray or palette PNG with the bytes of the data set's files, or one in the label set's
  * colors. Where ONNX Runtime is comes from the environment variable LAYOUTRT_ONNXRUNTIME. */
 #include <layoutrt/layoutrt.h>
 #include <png.h>
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Pixels of a PNG; channels is 1 (grey values or palette indices) or 3 (RGB). */
+/* Pixels of a PNG; channels is 1 (gray values or palette indices) or 3 (RGB). */
 typedef struct picture {
   png_uint_32 width, height;
   int channels;
@@ -35,7 +35,7 @@ static picture read_png(const char* path) {
   png_read_info(png, info);
   read.width = png_get_image_width(png, info);
   read.height = png_get_image_height(png, info);
-  /* One byte for each index or grey value; neither colors for indices, nor white for grey 1. */
+  /* One byte for each index or gray value; neither colors for indices, nor white for gray 1. */
   png_set_packing(png);
   png_set_strip_16(png);
   png_set_strip_alpha(png);
@@ -106,7 +106,7 @@ int main(int argc, char** argv) {
 
   picture layout = read_png(argv[2]);
   if (layout.channels != 1 && layout.channels != 3) {
-    fprintf(stderr, "error: %s has %d channels; give a grey, palette or RGB image\n", argv[2],
+    fprintf(stderr, "error: %s has %d channels; give a gray, palette or RGB image\n", argv[2],
             layout.channels);
     return 1;
   }

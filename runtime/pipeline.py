@@ -377,7 +377,7 @@ def _result(found: native.NativeResult) -> Result:
         segment_wait_ms=found.segment_wait_ms,
         segment_ms=(found.segmented_ns - found.segment_start_ns) / 1e6,
         synthesis_wait_ms=found.synthesis_wait_ms,
-        synthesis_ms=(found.synthesised_ns - found.synthesis_start_ns) / 1e6,
+        synthesis_ms=(found.synthesized_ns - found.synthesis_start_ns) / 1e6,
         latency_ms=found.latency_ms,
     )
 

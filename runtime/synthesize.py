@@ -18,7 +18,7 @@ from layoutrt.runtime.latency import Latencies
 from layoutrt.runtime.layout_source import LayoutSource, find_sources
 from layoutrt.runtime.synthesizer import Synthesizer, latent_from_seed
 
-STAGE = "synthesise"
+STAGE = "synthesize"
 """Name of the stage whose latency is reported."""
 
 LAYOUT_STAGE = "layout"
@@ -87,7 +87,7 @@ def synthesize(
                 _load(source, synthesizer, resize)
                 _load_instances(instance_files.get(source.name), source, synthesizer, resize)
         latencies, files = Latencies(), []
-        for index, source in enumerate(track(sources, "synthesising", transient=True, disable=not progress)):
+        for index, source in enumerate(track(sources, "synthesizing", transient=True, disable=not progress)):
             labels = _load(source, synthesizer, resize)
             ids = _load_instances(instance_files.get(source.name), source, synthesizer, resize)
             rows = (

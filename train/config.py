@@ -110,7 +110,7 @@ class TrainingConfig:
     flip: bool = True
     """Whether half of the samples are mirrored."""
     init_gain: float = 0.02
-    """Of Xavier initialisation. The published value suits long runs; short ones learn sooner from 1."""
+    """Of Xavier initialization. The published value suits long runs; short ones learn sooner from 1."""
     seed: int = 0
 
     def __post_init__(self) -> None:

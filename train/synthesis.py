@@ -1,4 +1,4 @@
-"""From a batch to synthesised images, with all that the generator's optimiser trains in one module."""
+"""From a batch to synthesized images, with all that the generator's optimizer trains in one module."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from layoutrt.train.networks.image_encoder import ImageEncoder, sample_latent
 from layoutrt.train.networks.registry import AnyGenerator
 
 
-class Synthesised(NamedTuple):
+class Synthesized(NamedTuple):
     """What `Synthesis` returns."""
 
     image: Tensor
@@ -44,8 +44,8 @@ class Synthesis(nn.Module):
         self.encoder = encoder
         self.adapters = adapters
 
-    def forward(self, images: Tensor, semantics: Tensor, noise: Tensor | None) -> Synthesised:
-        """Synthesise images of a batch.
+    def forward(self, images: Tensor, semantics: Tensor, noise: Tensor | None) -> Synthesized:
+        """Synthesize images of a batch.
 
         Args:
             images: float32 ``[N, 3, H, W]``, which the encoder sees.
@@ -57,11 +57,11 @@ class Synthesis(nn.Module):
             mu, logvar = posterior = self.encoder(images)
             z = sample_latent(mu, logvar, noise)
         if self.adapters is None:
-            return Synthesised(self.generator(semantics, z).float(), z, posterior, {})
+            return Synthesized(self.generator(semantics, z).float(), z, posterior, {})
         with captured(self.generator, tuple(self.adapters)) as features:
             image = self.generator(semantics, z)
         adapted = {stride: self.adapters[stride](feature) for stride, feature in features.items()}
-        return Synthesised(image.float(), z, posterior, adapted)
+        return Synthesized(image.float(), z, posterior, adapted)
 
 
 @contextmanager

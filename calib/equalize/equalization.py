@@ -1,9 +1,9 @@
-"""Cross-layer equalisation: channels that share 8 bits get ranges alike.
+"""Cross-layer equalization: channels that share 8 bits get ranges alike.
 
 One scale serves all channels of an activation, so a channel that is a hundredth as large as another keeps two
 or three of 256 levels. Dividing every channel by its own share of the range, and multiplying the weights that
 read it by the same, uses all levels and changes nothing else (Nagel et al., "Data-Free Quantization Through
-Weight Equalization and Bias Correction", ICCV 2019, section 4.1; here activations are equalised, with ranges
+Weight Equalization and Bias Correction", ICCV 2019, section 4.1; here activations are equalized, with ranges
 that were measured, because weights have a scale for each channel anyway).
 """
 

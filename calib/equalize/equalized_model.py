@@ -1,4 +1,4 @@
-"""A float model whose channels are equalised, with what is known of its activations."""
+"""A float model whose channels are equalized, with what is known of its activations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from layoutrt.calib.observe.ranges import Range
 
 @dataclass(frozen=True)
 class EqualizedModel:
-    """What is quantised. It computes what the float model computes, but for rounding."""
+    """What is quantized. It computes what the float model computes, but for rounding."""
 
     proto: onnx.ModelProto
     statistics: dict[str, ChannelStatistics]
@@ -41,12 +41,12 @@ class EqualizedModel:
 def equalized_model(
     proto: onnx.ModelProto, channels: Mapping[str, ChannelStatistics], ranges: dict[str, Range] | None = None
 ) -> EqualizedModel:
-    """Equalise the channels of a float model.
+    """Equalize the channels of a float model.
 
     Args:
         proto: the float model, with its weights in it; not changed.
         channels: statistics of the activations that will have 8 bits.
-        ranges: of these activations, once they are equalised, as an earlier measurement found them.
+        ranges: of these activations, once they are equalized, as an earlier measurement found them.
     """
     scales = equalizing_scales(proto, channels)
     statistics = {name: of.divided(scales[name]) if name in scales else of for name, of in channels.items()}

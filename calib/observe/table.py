@@ -1,7 +1,7 @@
 """The calibration table: what a model's activations were, for any target that needs to know.
 
 A JSON file. It belongs to one float model and one set of inputs, told by their hashes, and says nothing of
-where quantised tensors will stand: both placements read it.
+where quantized tensors will stand: both placements read it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class MeasuredTensor:
     """One activation."""
 
     range: Range
-    """What 8 bits are to hold, once the channels are equalised."""
+    """What 8 bits are to hold, once the channels are equalized."""
     channels: ChannelStatistics
     """Of the float model as it is."""
     histogram_sha256: str | None = None
@@ -84,7 +84,7 @@ class CalibrationTable:
 
     @property
     def ranges(self) -> dict[str, Range]:
-        """Of each tensor, once the channels are equalised."""
+        """Of each tensor, once the channels are equalized."""
         return {name: tensor.range for name, tensor in self.tensors.items()}
 
     def save(self, path: Path) -> None:

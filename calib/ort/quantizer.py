@@ -4,7 +4,7 @@ Standard convolutions stand between `DequantizeLinear` and `QuantizeLinear` node
 weights in int8 within -64 to 64 (`weight_rounding.LARGEST_LEVEL` says why), which ONNX Runtime fuses into
 integer convolutions (with a float output it would keep the float one). Element-wise operators between two
 such tensors are enclosed too, so that a chain stays in integers. Our predicted convolutions become their
-quantised twins, which quantise what they read themselves.
+quantized twins, which quantize what they read themselves.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class _Placement:
         return (name for name in node.input if name and name not in self.weights)
 
     def _reading(self, node: onnx.NodeProto) -> onnx.NodeProto:
-        """The node, reading the dequantised form of tensors that exist in integers."""
+        """The node, reading the dequantized form of tensors that exist in integers."""
         reader = onnx.NodeProto()
         reader.CopyFrom(node)
         for place, name in enumerate(node.input):
@@ -189,7 +189,7 @@ class _Placement:
         )
 
     def _twin(self, node: onnx.NodeProto, name: str, weights: dict[int, NDArray[np.int8]]) -> onnx.NodeProto:
-        """Add the quantised operator in the place of ``node``, with its integer weights."""
+        """Add the quantized operator in the place of ``node``, with its integer weights."""
         twin = self._reading(node)
         twin.op_type = name
         for place, array in weights.items():

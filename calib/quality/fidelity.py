@@ -1,6 +1,6 @@
 """How far the images of one model are from those of another.
 
-Pixels are bytes, so errors and shifts are in grey levels, 0 to 255. Sums are kept, not images: memory does
+Pixels are bytes, so errors and shifts are in gray levels, 0 to 255. Sums are kept, not images: memory does
 not grow with the number of frames.
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from layoutrt.errors import LayoutRTError
 
 LEVELS = (2, 8, 32)
-"""A pixel is counted as off by more than each of these grey levels."""
+"""A pixel is counted as off by more than each of these gray levels."""
 _WINDOW, _SIGMA = 11, 1.5
 _LUMA = np.array([0.299, 0.587, 0.114])
 """ITU-R BT.601."""
@@ -28,7 +28,7 @@ class FrameFidelity:
     """One image beside its reference."""
 
     mean_squared_error: float
-    """Over all pixels and channels, in squared grey levels."""
+    """Over all pixels and channels, in squared gray levels."""
     max_error: int
     mean_error: float
     """Of the absolute differences."""
@@ -45,7 +45,7 @@ class FrameFidelity:
 
     @property
     def largest_shift(self) -> float:
-        """The colour shift of the channel that is shifted most, with its sign."""
+        """The color shift of the channel that is shifted most, with its sign."""
         return max(self.shift, key=abs)
 
 
@@ -77,7 +77,7 @@ class Fidelity:
 
     @property
     def largest_shift(self) -> float:
-        """The colour shift over all frames of the channel that is shifted most, with its sign."""
+        """The color shift over all frames of the channel that is shifted most, with its sign."""
         return max(self.shift, key=abs)
 
 

@@ -1,4 +1,4 @@
-"""What a quantised model does to the picture, measured against the float model it was made from."""
+"""What a quantized model does to the picture, measured against the float model it was made from."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Damage:
     """Share of the pixels to which both models' outputs (a generator's by way of a segmenter) give one label,
     0..1; None without a segmenter."""
     miou_drop: float | None
-    """Float model's mIoU less the quantised one's, in points of 0.01; of a segmenter without labels, 100 less
+    """Float model's mIoU less the quantized one's, in points of 0.01; of a segmenter without labels, 100 less
     its mIoU against the float model's labels. None without a segmenter."""
 
     @property
@@ -44,7 +44,7 @@ class Damage:
 
     @property
     def error(self) -> float:
-        """What layers are ranked by: mean squared error in squared grey levels, or share of other labels."""
+        """What layers are ranked by: mean squared error in squared gray levels, or share of other labels."""
         if self.images:
             return 255**2 / 10 ** (self.images.psnr / 10)
         return 1 - (self.agreement or 0)
@@ -67,7 +67,7 @@ class Damage:
         parts = []
         if self.images:
             shift = " ".join(f"{value:+.2f}" for value in self.images.shift)
-            parts.append(f"PSNR {self.images.psnr:.1f} dB, colour shift {shift} levels")
+            parts.append(f"PSNR {self.images.psnr:.1f} dB, color shift {shift} levels")
         if self.agreement is not None and self.miou_drop is not None:
             parts.append(
                 f"{100 * self.agreement:.1f} % of labels the same, mIoU {-self.miou_drop:+.2f} points"

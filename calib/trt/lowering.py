@@ -7,7 +7,7 @@ onnx-tensorrt). So an input is cast to float first, class indices from there to 
 map to uint8 last.
 
 `GatedPredictedConv` and `ConvToImage` become their parts, because standard convolutions are what TensorRT
-fuses and quantises. The other operators are plugins. The file has no function bodies: a local function would
+fuses and quantizes. The other operators are plugins. The file has no function bodies: a local function would
 shadow the plugin of its name.
 """
 
@@ -44,7 +44,7 @@ def lower(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Raises:
         LayoutRTError: it holds an operator that has no place in such a graph, computes in uint8, or is in
-            FP16 or quantised already.
+            FP16 or quantized already.
     """
     lowered = onnx.ModelProto()
     lowered.CopyFrom(model)
@@ -63,7 +63,7 @@ def _check(model: onnx.ModelProto) -> None:
     for node in model.graph.node:
         if "Quantize" in node.op_type or node.op_type.startswith("QLinear"):
             raise LayoutRTError(
-                f"node {node.name} is a {node.op_type}: give the float model, not a quantised one"
+                f"node {node.name} is a {node.op_type}: give the float model, not a quantized one"
             )
         if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
             raise LayoutRTError(f"node {node.name} is a {node.op_type}, which holds a graph; unroll it first")

@@ -72,9 +72,9 @@ class _Conversion:
             )
 
     def _dequantize(self, node: onnx.NodeProto) -> None:
-        """Dequantise in float32, and round to FP16 after: the same numbers.
+        """Dequantize in float32, and round to FP16 after: the same numbers.
 
-        Between such nodes in FP16, ONNX Runtime quantises the bias of a convolution too, and counts its
+        Between such nodes in FP16, ONNX Runtime quantizes the bias of a convolution too, and counts its
         levels in FP16, where they overflow.
         """
         (y,) = node.output
@@ -92,7 +92,7 @@ class _Conversion:
         self.nodes.append(node)
 
     def _levels(self, node: onnx.NodeProto, y: str) -> None:
-        """Quantise a result, which a plugin does itself."""
+        """Quantize a result, which a plugin does itself."""
         scale = next(attribute for attribute in node.attribute if attribute.name == "y_scale")
         node.attribute.remove(scale)
         step = numpy_helper.from_array(np.array(scale.f, np.float32), f"{y}_step")
@@ -103,10 +103,10 @@ class _Conversion:
         self.nodes.append(helper.make_node("QuantizeLinear", inputs, [y], f"{y}_quantize"))
 
     def _features(self, name: str) -> str:
-        """What the operator quantises itself, in float32, of what a plugin reads."""
+        """What the operator quantizes itself, in float32, of what a plugin reads."""
         quantize = next((node for node in self.nodes if name in node.output), None)
         if self.types[name] == TensorProto.INT8 and quantize is not None:
-            # Dequantised, so that the same levels are found again.
+            # Dequantized, so that the same levels are found again.
             dequantized = f"{name}_levels"
             if dequantized not in self.types:
                 self.types[dequantized] = self.types[quantize.input[1]]

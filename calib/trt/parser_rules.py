@@ -1,4 +1,4 @@
-"""What a finished ONNX file must keep to so that TensorRT 10.3 and later parse, fuse and quantise it.
+"""What a finished ONNX file must keep to so that TensorRT 10.3 and later parse, fuse and quantize it.
 
 Checked on the graph alone, with nothing of the code that placed it. Sources:
 
@@ -7,7 +7,7 @@ Checked on the graph alone, with nothing of the code that placed it. Sources:
 - uint8 at the network's borders only: the same document, and `NvInferRuntimeBase.h` on `DataType::kUINT8`;
 - scales that are positive, zero points that are 0 and as many as the scales, per-channel scales for weights
   only: the importers of `QuantizeLinear` and `DequantizeLinear` in onnx-tensorrt's `onnxOpImporters.cpp`;
-- the window of a convolution whose weights are dequantised: ``convMultiInput`` in its `importerUtils.cpp`;
+- the window of a convolution whose weights are dequantized: ``convMultiInput`` in its `importerUtils.cpp`;
 - where Q/DQ nodes stand: "Q/DQ Layer-Placement Recommendations" of TensorRT's developer guide;
 - plugin attributes: `FallbackPluginImporter` in `onnxOpImporters.cpp`, and what our plugins ask for.
 """
@@ -49,7 +49,7 @@ _OPSETS = range(19, 21)
 def violations(model: onnx.ModelProto) -> list[str]:
     """One sentence for every place where the file breaks a rule; none for a file that is fine.
 
-    A file is judged as quantised if it has Q/DQ nodes or the metadata ``layoutrt.float_nodes``, a JSON list
+    A file is judged as quantized if it has Q/DQ nodes or the metadata ``layoutrt.float_nodes``, a JSON list
     of the convolutions and `PredictedConv` nodes that stay in float.
 
     Args:

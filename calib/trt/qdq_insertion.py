@@ -1,13 +1,13 @@
 """Q/DQ nodes where TensorRT fuses them.
 
-After "Q/DQ Layer-Placement Recommendations" of TensorRT's developer guide: quantise all inputs of weighted
-operations, per tensor for activations and per channel for weights; do not quantise their outputs, so that the
-activation or addition that follows is fused; quantise the residual input of such an addition, because its
-precision is that of the fusion's output. Quantisation is symmetric (`IQuantizeLayer`: zero points are 0).
+After "Q/DQ Layer-Placement Recommendations" of TensorRT's developer guide: quantize all inputs of weighted
+operations, per tensor for activations and per channel for weights; do not quantize their outputs, so that the
+activation or addition that follows is fused; quantize the residual input of such an addition, because its
+precision is that of the fusion's output. Quantization is symmetric (`IQuantizeLayer`: zero points are 0).
 
 Weights are int8 constants with a `DequantizeLinear`, which the guide ("Quantized Weights") allows beside
 float weights with a pair of nodes, and which makes the file small. Biases stay in float: TensorRT adds them
-to the dequantised sums.
+to the dequantized sums.
 
 Plugins are never fused with Q/DQ nodes: those beside a plugin become part of it. `QuantizedPredictedConv`
 reads what a `QuantizeLinear` writes, and where only 8-bit layers read its result it writes what a
@@ -70,7 +70,7 @@ def place(lowered: onnx.ModelProto, ranges: dict[str, Range], keep: Collection[s
         A model of the same inputs and outputs, with `FLOAT_NODES` in its metadata.
 
     Raises:
-        LayoutRTError: the graph is quantised already or was not lowered, or a range is missing.
+        LayoutRTError: the graph is quantized already or was not lowered, or a range is missing.
     """
     placed = onnx.ModelProto()
     placed.CopyFrom(lowered)
@@ -79,7 +79,7 @@ def place(lowered: onnx.ModelProto, ranges: dict[str, Range], keep: Collection[s
 
 
 class _Sites:
-    """Where a lowered graph is quantised."""
+    """Where a lowered graph is quantized."""
 
     def __init__(self, lowered: onnx.ModelProto, keep: Collection[str]) -> None:
         _check(lowered)
@@ -113,7 +113,7 @@ class _Sites:
         return None
 
     def is_read_in_8_bits_only(self, name: str) -> bool:
-        """Whether all that read a tensor read it quantised."""
+        """Whether all that read a tensor read it quantized."""
         if name in self.outputs or not self.readers[name]:
             return False
         return all(
@@ -137,13 +137,13 @@ class _Placement:
         self.sites = sites
         self.nodes: list[onnx.NodeProto] = []
         self.quantized: dict[str, list[str]] = {}
-        """Of tensors that are quantised: scale and zero point."""
+        """Of tensors that are quantized: scale and zero point."""
         self.dequantized: dict[str, str] = {}
-        """Of tensors and weights that are quantised."""
+        """Of tensors and weights that are quantized."""
 
     def run(self) -> None:
         graph = self.model.graph
-        # First, because an addition asks whether the convolution before it is quantised.
+        # First, because an addition asks whether the convolution before it is quantized.
         self.sites.too_large = {
             node.name for node in graph.node if self.sites.is_quantized(node) and self._is_too_large(node)
         }
@@ -256,7 +256,7 @@ def _check(lowered: onnx.ModelProto) -> None:
     for node in lowered.graph.node:
         if "Quantize" in node.op_type:
             raise LayoutRTError(
-                f"node {node.name} is a {node.op_type}: give the float model, not a quantised one"
+                f"node {node.name} is a {node.op_type}: give the float model, not a quantized one"
             )
         if node.domain not in ("", "ai.onnx") and plugin_of(node) is None:
             raise LayoutRTError(

@@ -39,7 +39,7 @@ def scales(graph: GraphView) -> Iterator[str]:
             if graph.types[node.input[0]] != graph.types[node.input[1]]:
                 yield f"node {node.name} has a scale of another type than what it reads"
             if node.input[0] in quantized:
-                yield f"the tensor {node.input[0]} is quantised twice; one pair serves all that read it"
+                yield f"the tensor {node.input[0]} is quantized twice; one pair serves all that read it"
             quantized.add(node.input[0])
         if scale.ndim:
             yield from _per_channel(graph, node, scale.size)
@@ -72,7 +72,7 @@ def convolutions(graph: GraphView, float_nodes: Collection[str]) -> Iterator[str
             yield f"node {node.name} has one scale for all channels of its weight"
         if weight is not None and not any(attribute.name == "kernel_shape" for attribute in node.attribute):
             # Of weights that are no initializer of the node's, the parser takes the window from there alone.
-            yield f"node {node.name} lacks kernel_shape and reads a weight that is dequantised"
+            yield f"node {node.name} lacks kernel_shape and reads a weight that is dequantized"
         for bias in node.input[2:]:
             if bias not in graph.constants:
                 yield f"node {node.name} has a bias that is not a float constant"
@@ -145,7 +145,7 @@ def plugins_in_8_bits(graph: GraphView, float_nodes: Collection[str]) -> Iterato
                 yield from _levels(graph, node, np.float32(values["y_scale"].f))
             step = _step(graph, node.input[1])
             if step is None and graph.types[node.input[1]] == TensorProto.INT8:
-                yield f"node {node.name} reads {node.input[1]} in int8 that no node quantises"
+                yield f"node {node.name} reads {node.input[1]} in int8 that no node quantizes"
             elif step is not None and step != np.float32(values["h_scale"].f):
                 maker = graph.makers[node.input[1]]
                 yield f"node {node.name} has another h_scale than {maker.name}, whose levels it reads"

@@ -1,4 +1,4 @@
-"""The shapes that an engine is built for: one optimisation profile over all open dimensions of its graph."""
+"""The shapes that an engine is built for: one optimization profile over all open dimensions of its graph."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class EvaluationData:
     ) -> None:
         self.root, self.label_set, self.size = root, label_set, size
         found = open_dataset(dataset, root, SPLIT)
-        # Neighbouring frames of a video are much alike, so the first few would say little of the rest.
+        # Neighboring frames of a video are much alike, so the first few would say little of the rest.
         self.entries = evenly_spread(found, limit or len(found))
         self.has_instances = self.entries[0].instances is not None
 

@@ -74,7 +74,7 @@ def evaluate(
         batch: layouts that are rendered at once.
         threads: of one run of an exported model; None for one per processor.
         json_file: where to write the result as JSON.
-        sheet: where to write a sheet of layouts, real and synthesised images, JPEG or PNG.
+        sheet: where to write a sheet of layouts, real and synthesized images, JPEG or PNG.
         progress: show a progress bar.
 
     Raises:
@@ -116,16 +116,16 @@ def evaluate(
             ]
         if sheet:
             write_sheet(sheet, comparison_sheet(totals.rows, ["layout", "real", renderer.name]))
-        real, synthesised = np.concatenate(totals.real_vectors), np.concatenate(totals.vectors)
+        real, synthesized = np.concatenate(totals.real_vectors), np.concatenate(totals.vectors)
         evaluation = Evaluation(
             model=ModelFacts(renderer.name, file_digest(renderer.path), renderer.precision, renderer.backend),
             data=DataFacts(data.resolve().name, SPLIT, len(samples), f"{size[0]}x{size[1]}"),
             segmenter=NetworkFacts(judge.name, judge.sha256),
             features=NetworkFacts(judge.features.name, judge.features.sha256),
-            synthesised=SegmentationScore.of(totals.confusion, renderer.label_set.names),
+            synthesized=SegmentationScore.of(totals.confusion, renderer.label_set.names),
             real=SegmentationScore.of(totals.real_confusion, renderer.label_set.names),
             frechet_name=judge.features.metric,
-            frechet=frechet_distance(real, synthesised),
+            frechet=frechet_distance(real, synthesized),
             frechet_vectors=len(real),
             diversity=_diversity(totals.distances, renderer, count),
             seconds=time.perf_counter() - started,

@@ -82,7 +82,7 @@ class Evaluation:
     data: DataFacts
     segmenter: NetworkFacts
     features: NetworkFacts
-    synthesised: SegmentationScore
+    synthesized: SegmentationScore
     real: SegmentationScore
     """Of the real images: the ceiling."""
     frechet_name: str
@@ -109,8 +109,8 @@ class Evaluation:
             "segmenter": asdict(self.segmenter),
             "features": asdict(self.features) | {"vectors": self.frechet_vectors},
             "metrics": {
-                "mean_iou": self.synthesised.mean_iou,
-                "pixel_accuracy": self.synthesised.pixel_accuracy,
+                "mean_iou": self.synthesized.mean_iou,
+                "pixel_accuracy": self.synthesized.pixel_accuracy,
                 self.frechet_name: self.frechet,
                 "diversity_segmenter": self.diversity.value,
             },
@@ -120,7 +120,7 @@ class Evaluation:
             },
             "ceiling": {"mean_iou": self.real.mean_iou, "pixel_accuracy": self.real.pixel_accuracy},
             "class_iou": {
-                name: {"synthesised": self.synthesised.class_iou[name], "real": self.real.class_iou[name]}
+                name: {"synthesized": self.synthesized.class_iou[name], "real": self.real.class_iou[name]}
                 for name in self.real.class_iou
             },
             "versions": self.versions,
@@ -135,21 +135,21 @@ class Evaluation:
         )
         metrics = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
         metrics.add_column("")
-        metrics.add_column("synthesised", justify="right")
+        metrics.add_column("synthesized", justify="right")
         metrics.add_column("real images", justify="right")
-        metrics.add_row("mean IoU", _percent(self.synthesised.mean_iou), _percent(self.real.mean_iou))
+        metrics.add_row("mean IoU", _percent(self.synthesized.mean_iou), _percent(self.real.mean_iou))
         metrics.add_row(
-            "pixel accuracy", _percent(self.synthesised.pixel_accuracy), _percent(self.real.pixel_accuracy)
+            "pixel accuracy", _percent(self.synthesized.pixel_accuracy), _percent(self.real.pixel_accuracy)
         )
         metrics.add_row(self.frechet_name, f"{self.frechet:.4g}", "")
         value = self.diversity.value
         metrics.add_row("diversity_segmenter", "-" if value is None else f"{value:.4g}", "")
         classes = Table(box=box.SIMPLE_HEAD, title="intersection over union", title_justify="left")
         classes.add_column("class")
-        classes.add_column("synthesised", justify="right")
+        classes.add_column("synthesized", justify="right")
         classes.add_column("real images", justify="right")
         for name, real in self.real.class_iou.items():
-            classes.add_row(name, _percent(self.synthesised.class_iou[name]), _percent(real))
+            classes.add_row(name, _percent(self.synthesized.class_iou[name]), _percent(real))
         return Group(metrics, classes)
 
 

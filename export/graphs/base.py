@@ -35,7 +35,7 @@ class GeneratorPipeline(nn.Module, ABC):
         self.extra_dont_care = label_set.dont_care if label_set.dont_care == len(label_set.labels) else None
 
     def forward(self, labels: Tensor, instances: Tensor | None = None, z: Tensor | None = None) -> Tensor:
-        """Synthesise.
+        """Synthesize.
 
         Args:
             labels: uint8 ``[N, H, W]``.

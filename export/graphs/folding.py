@@ -1,4 +1,4 @@
-"""Folding of normalisation and spectral norm into the weights around them, once, at export."""
+"""Folding of normalization and spectral norm into the weights around them, once, at export."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Thresholds:
     min_psnr: float = 30.0
     """Of generators' images over all frames, in dB."""
     max_shift: float = 1.0
-    """Colour shift of a channel of generators' images over all frames, in grey levels, either way."""
+    """Color shift of a channel of generators' images over all frames, in gray levels, either way."""
     max_miou_drop: float = 1.0
     """Mean IoU that may be lost, in points of 0.01."""
     min_agreement: float | None = None
@@ -102,7 +102,7 @@ def check_all(
             no_images,
         ),
         _check(
-            "colour shift",
+            "color shift",
             "--max-shift",
             False,
             thresholds.max_shift,

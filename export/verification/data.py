@@ -33,7 +33,7 @@ class Frame:
     """What the image should show, uint8 [H,W]: a generator's layout, or a segmenter's labels where there
     are any."""
     picture: NDArray[np.uint8]
-    """The input to look at, uint8 [H,W,3], RGB: the layout in its colours, or the camera frame."""
+    """The input to look at, uint8 [H,W,3], RGB: the layout in its colors, or the camera frame."""
 
 
 class VerificationData:

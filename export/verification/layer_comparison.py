@@ -48,7 +48,7 @@ class Layer:
     shape: tuple[int, ...]
     """Of the reference, [N,C,H,W]."""
     sqnr_db: float
-    """Signal-to-quantisation-noise ratio, ``10 log10(Σ a² / Σ (a - g b)²)`` with the best gain g of each
+    """Signal-to-quantization-noise ratio, ``10 log10(Σ a² / Σ (a - g b)²)`` with the best gain g of each
     channel; 0 to `CAP_DB`."""
     drop_db: float
     """How much lower it is than that of the worst tensor it was made of, both at most `STEP_CAP_DB`."""
@@ -207,7 +207,7 @@ class _Graph:
 
         layers = []
         for name, shape in shapes.items():
-            # In a quantised model the node's own output is the one before its levels.
+            # In a quantized model the node's own output is the one before its levels.
             own = (name, f"{name}{_UNQUANTIZED}", f"{name}{_DEQUANTIZED}")
             node = next(producers[tensor] for tensor in own if tensor in producers)
             before = [ratios[source] for tensor in node.input for source in made_of(tensor)]

@@ -72,7 +72,7 @@ def _tiles(found: Verification) -> str:
         tiles += [
             ("PSNR", decibels(images.psnr), f"worst frame {decibels(images.worst_psnr)}"),
             ("SSIM", f"{images.ssim:.4f}", f"worst frame {images.worst_ssim:.4f}"),
-            ("colour shift", f"{images.largest_shift:+.2f}", "grey levels, worst channel"),
+            ("color shift", f"{images.largest_shift:+.2f}", "gray levels, worst channel"),
         ]
     if labels := found.segmentation:
         worst = f"worst frame {percent(labels.worst_agreement)}"
@@ -152,7 +152,7 @@ def _course(found: Verification) -> str:
 def _worst(found: Verification) -> str:
     images = found.kind == "generator"
     shown = (
-        f"Layout, reference, candidate, and their difference amplified {AMPLIFIED} times around grey."
+        f"Layout, reference, candidate, and their difference amplified {AMPLIFIED} times around gray."
         if images
         else "Frame, labels of the reference and of the candidate, and the pixels where they disagree in red."
     )
@@ -197,7 +197,7 @@ def _layers(layers: LayerComparison) -> str:
             )
             for layer in layers.layers
         ],
-        title="Signal-to-quantisation-noise ratio of the layers in the reference's order",
+        title="Signal-to-quantization-noise ratio of the layers in the reference's order",
         unit="dB",
         limit=BELOW_DB,
         limit_label=f"{BELOW_DB:.0f} dB",
@@ -247,8 +247,8 @@ def _notes(found: Verification) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
     images = (
         "PSNR is of the mean squared error over all pixels of all frames. SSIM is that of Wang et al. (2004) "
-        "on luma with an 11x11 Gaussian window of sigma 1.5. Errors and shifts are in grey levels, 0 to 255; "
-        "the colour shift is the mean of candidate minus reference. "
+        "on luma with an 11x11 Gaussian window of sigma 1.5. Errors and shifts are in gray levels, 0 to 255; "
+        "the color shift is the mean of candidate minus reference. "
     )
     return (
         f"<footer><p>{images if found.fidelity else ''}Mean IoU is over the classes that occur.</p>"

@@ -113,7 +113,7 @@ class Verification:
             data: ``source``, ``frames`` and ``size``.
             image: null for segmenters; ``identical``, ``psnr_db`` and ``worst_psnr_db`` (null where
                 infinite), ``ssim``, ``worst_ssim``; ``max_error``, ``mean_error``, ``shift`` and
-                ``worst_shift`` in grey levels; ``share_off_by_more_than`` with the keys 2, 8 and 32.
+                ``worst_shift`` in gray levels; ``share_off_by_more_than`` with the keys 2, 8 and 32.
             segmentation: ``agreement``, ``worst_agreement``, ``mean_iou`` (candidate against reference),
                 ``reference_mean_iou`` and ``candidate_mean_iou`` (against the labels), ``drop_points``; and
                 ``reason``, which says why there are none of these.
@@ -162,13 +162,13 @@ class Verification:
         checks.add_column("option", no_wrap=True)
         checks.add_column("result", no_wrap=True)
         for check in self.checks:
-            colour = {True: "green", False: "bold red", None: "dim"}[check.passed]
+            color = {True: "green", False: "bold red", None: "dim"}[check.passed]
             checks.add_row(
                 check.name,
                 check.shown_value(),
                 check.shown_limit(),
                 check.option,
-                Text(check.shown_result(), colour),
+                Text(check.shown_result(), color),
             )
         parts = [metrics, checks]
         if self.layers:
@@ -184,7 +184,7 @@ def metric_rows(found: Verification) -> list[tuple[str, str, str]]:
         rows += [
             ("PSNR", decibels(images.psnr), decibels(images.worst_psnr)),
             ("SSIM", f"{images.ssim:.4f}", f"{images.worst_ssim:.4f}"),
-            ("colour shift R, G, B", f"{red:+.2f}, {green:+.2f}, {blue:+.2f}", f"{images.worst_shift:+.2f}"),
+            ("color shift R, G, B", f"{red:+.2f}, {green:+.2f}, {blue:+.2f}", f"{images.worst_shift:+.2f}"),
             ("mean error", f"{images.mean_error:.2f}", ""),
             ("max error", f"{images.max_error}", ""),
         ]

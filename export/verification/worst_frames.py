@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from layoutrt.calib.quality.fidelity import FrameFidelity
 
 AMPLIFIED = 8
-"""Differences are shown so many times as large, around grey."""
+"""Differences are shown so many times as large, around gray."""
 _WIDEST = 512
 _DIMMED = 0.35
 _DISAGREEMENT = (255, 64, 48)
@@ -104,6 +104,6 @@ def marked_disagreement(
     frame: NDArray[np.uint8], reference: NDArray[np.uint8], candidate: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     """The frame uint8 [H,W,3] dimmed, with the pixels marked whose labels uint8 [H,W] are not equal."""
-    grey = frame.mean(axis=2, keepdims=True) * _DIMMED
-    marked = np.where((reference != candidate)[..., None], _DISAGREEMENT, grey)
+    gray = frame.mean(axis=2, keepdims=True) * _DIMMED
+    marked = np.where((reference != candidate)[..., None], _DISAGREEMENT, gray)
     return marked.astype(np.uint8)

@@ -28,7 +28,7 @@ _DTYPES = ("bool", "float16", "float32", "int8", "int32", "int64", "uint8")
 
 @dataclass(frozen=True)
 class EngineInput:
-    """An input: its name, dtype (as numpy calls it), and the shapes of its optimisation profile."""
+    """An input: its name, dtype (as numpy calls it), and the shapes of its optimization profile."""
 
     name: str
     dtype: str
@@ -203,7 +203,7 @@ def check_engine(
     engine: Path, manifest: EngineManifest, *, tensorrt: str, gpu_name: str, compute_capability: str,
     operator_library: str,
 ) -> bytes:  # fmt: skip
-    """Refuse an engine that cannot run here, before it is deserialised.
+    """Refuse an engine that cannot run here, before it is deserialized.
 
     Args:
         engine: its file.

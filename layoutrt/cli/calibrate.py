@@ -84,7 +84,7 @@ def calibrate(
     """Write a model with 8-bit convolutions or in FP16, and say what that does to its output.
 
     Ranges of activations are measured on representative data and kept in a calibration table, which serves
-    both targets and later runs; a table of another model or of other data is refused. Channels are equalised
+    both targets and later runs; a table of another model or of other data is refused. Channels are equalized
     first. The damage is measured on frames of the data and written into the file
     (`layoutrt info` shows it).
 

@@ -38,15 +38,15 @@ def evaluate(
     ] = 4,
     json: Annotated[Path | None, typer.Option(help="File to write the result to.")] = None,
     sheet: Annotated[
-        Path | None, typer.Option(help="JPEG or PNG to write: layouts, real and synthesised images.")
+        Path | None, typer.Option(help="JPEG or PNG to write: layouts, real and synthesized images.")
     ] = None,
     threads: Threads = None,
 ) -> None:
     """Measure a generator on the validation split of a data set.
 
-    A segmenter labels the synthesised images: mean IoU and pixel accuracy say how much of the layout it finds
+    A segmenter labels the synthesized images: mean IoU and pixel accuracy say how much of the layout it finds
     again, beside what it finds in the real images, the ceiling. A Fréchet distance compares the features of
-    synthesised and real images. Models with a latent are measured for diversity as well. The same files give
+    synthesized and real images. Models with a latent are measured for diversity as well. The same files give
     the same numbers.
 
     Examples:

@@ -34,7 +34,7 @@ def sensitivity(
     recalibrate: Recalibrate = False,
     threads: Threads = None,
 ) -> None:
-    """Find the layers that 8 bits hurt: quantise each alone and rank them by the error of the output.
+    """Find the layers that 8 bits hurt: quantize each alone and rank them by the error of the output.
 
     `layoutrt calibrate --budget` does the same to choose what stays in float; `--keep` takes the names.
 

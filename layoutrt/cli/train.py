@@ -17,7 +17,7 @@ from layoutrt.train.config import (
     parse_perceptual,
 )
 
-_DATA, _NETWORKS, _LOSSES, _RUN = "Data", "Networks", "Optimisation", "Run"
+_DATA, _NETWORKS, _LOSSES, _RUN = "Data", "Networks", "Optimization", "Run"
 _DISTILLATION = "Distillation"
 
 # Options of the configuration bear the names of TrainingConfig's fields, and have their defaults.
@@ -104,7 +104,7 @@ def train(
         ),
     ] = _DEFAULT.encoder_colors,
     init_gain: Annotated[
-        float, typer.Option(help="Of Xavier initialisation.", rich_help_panel=_NETWORKS)
+        float, typer.Option(help="Of Xavier initialization.", rich_help_panel=_NETWORKS)
     ] = _DEFAULT.init_gain,
     steps: Annotated[int, typer.Option(rich_help_panel=_LOSSES)] = _DEFAULT.steps,
     decay_steps: Annotated[

@@ -28,7 +28,7 @@ def train_segmenter(
     steps: Annotated[int, typer.Option()] = 5000,
     batch_size: Annotated[int, typer.Option("--batch")] = 8,
     learning_rate: Annotated[float, typer.Option(help="Peak.")] = 2e-3,
-    colour: Annotated[float, typer.Option(help="Largest relative change of colours.")] = 0.3,
+    color: Annotated[float, typer.Option(help="Largest relative change of colors.")] = 0.3,
     ema_decay: Annotated[float, typer.Option("--ema", help="Of the averaged network.")] = 0.998,
     seed: Annotated[int, typer.Option()] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,

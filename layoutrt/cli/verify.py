@@ -42,7 +42,7 @@ def verify(
     ] = False,
     min_psnr: Annotated[float, typer.Option(help="Generators: PSNR over all frames, in dB.")] = 30,
     max_shift: Annotated[
-        float, typer.Option(min=0, help="Generators: colour shift of a channel, in grey levels.")
+        float, typer.Option(min=0, help="Generators: color shift of a channel, in gray levels.")
     ] = 1,
     max_miou_drop: Annotated[float, typer.Option(help="Mean IoU that may be lost, in points of 0.01.")] = 1,
     min_agreement: Annotated[
@@ -55,7 +55,7 @@ def verify(
 ) -> None:
     """Compare two models on the same inputs and exit with 1 if B is too far from A.
 
-    Generators: PSNR, SSIM, colour shift, errors, and whether a segmenter sees the same in both images.
+    Generators: PSNR, SSIM, color shift, errors, and whether a segmenter sees the same in both images.
     Segmenters: how many labels are equal, and the mean IoU of both where the data have labels. The files are
     written whether B passes or not.
 

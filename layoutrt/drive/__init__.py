@@ -54,7 +54,7 @@ class Drive:
         self.height = height
         self.width = width
         self.seed = seed
-        # Metres aside: a slow bend turns the street, a faster one makes it winding.
+        # Meters aside: a slow bend turns the street, a faster one makes it winding.
         self._bends = [(14.0, SmoothNoise(170.0, seed, "bend")), (2.5, SmoothNoise(60.0, seed, "sway"))]
         self._pitch = SmoothNoise(45.0, seed, "pitch")
 

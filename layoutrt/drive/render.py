@@ -12,9 +12,9 @@ from layoutrt.drive.shapes import Geometry
 
 NEAR = 1.0
 FAR = 170.0
-"""Distances in metres between which things are drawn."""
+"""Distances in meters between which things are drawn."""
 
-_RISING = 40.0  # metres before FAR over which things grow to their height
+_RISING = 40.0  # meters before FAR over which things grow to their height
 
 _FRACTION_BITS = 3  # sub-pixel positions of OpenCV's polygon filling, so that things move smoothly
 
@@ -23,7 +23,7 @@ _SMALLEST = 2 << _FRACTION_BITS
 
 
 class Bend(NamedTuple):
-    """How far the road ahead has turned aside, ``aside`` metres at each of ``distances``, float64 [N]."""
+    """How far the road ahead has turned aside, ``aside`` meters at each of ``distances``, float64 [N]."""
 
     distances: NDArray[np.float64]
     aside: NDArray[np.float64]
@@ -38,7 +38,7 @@ class Camera:
         width: of the image in pixels.
         focal: focal length in pixels; pixels are square, so a wider image sees more to the sides.
         horizon: image row of the horizon in pixels.
-        above_ground: in metres.
+        above_ground: in meters.
     """
 
     height: int

@@ -23,7 +23,7 @@ EPISODE = 90.0
 
 _COLUMN = 0.035  # radians between two vertices of the skyline
 _KERB_DISTANCES = np.concatenate([np.linspace(NEAR, 12.0, 12), np.geomspace(14.0, FAR + 60.0, 16)])
-_EPOCH = 200.0  # metres in which the skyline becomes another
+_EPOCH = 200.0  # meters in which the skyline becomes another
 
 
 def standing_and_moving(seed: int, position: float, time: float) -> Geometry:

@@ -1,6 +1,6 @@
 """The things of a street as flat and convex shapes in road coordinates.
 
-A point is (s, u, y) in metres: s along the road, u to the right of the camera's path, y above the ground.
+A point is (s, u, y) in meters: s along the road, u to the right of the camera's path, y above the ground.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Geometry:
         )
 
     def shifted(self, s: float) -> Geometry:
-        """The same shapes, ``s`` metres farther along the road."""
+        """The same shapes, ``s`` meters farther along the road."""
         return Geometry(
             self.points + np.array([s, 0.0, 0.0]), self.counts, self.labels, self.depths + s, self.hulls
         )
@@ -109,7 +109,7 @@ def house(s: tuple[float, float], u: float, side: int, height: float, roof: floa
 def strip(
     rng: Random, label: int, s: tuple[float, float], u: float, height: float, rough: float, base: float = 0.0
 ) -> Shape:
-    """A fence, wall or hedge along the road, whose top edge wanders by ``rough`` metres."""
+    """A fence, wall or hedge along the road, whose top edge wanders by ``rough`` meters."""
     steps = max(2, int((s[1] - s[0]) / 1.2)) if rough > 0 else 1
     along = [s[0] + (s[1] - s[0]) * k / steps for k in range(steps + 1)]
     top = [(a, u, height + rough * rng.uniform(-1, 1)) for a in reversed(along)]

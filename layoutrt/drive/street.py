@@ -17,7 +17,7 @@ from layoutrt.drive.noise import SmoothNoise, stream
 from layoutrt.drive.shapes import Geometry, Shape
 
 BLOCK = 60.0
-"""Length of a block in metres."""
+"""Length of a block in meters."""
 
 KERB = {-1: 2.6, 1: 4.5}
 """Distance from the camera's path to the kerb on the left (-1) and the right (1): left-hand traffic."""
@@ -97,7 +97,7 @@ _FRONTS = (
     (shapes.VOID, 1.6, 0.9),
     (shapes.FENCE, 1.3, 0.9),
 )
-"""Label, height, and distance before the house in metres."""
+"""Label, height, and distance before the house in meters."""
 
 
 def _terrace(rng: Random, start: float, end: float, side: int) -> Iterable[Shape]:
@@ -256,7 +256,7 @@ _TRAFFIC: dict[str, Callable[[Random, float], Iterable[Shape]]] = {
 
 @lru_cache(maxsize=8)
 def leading_car(seed: int, episode: int) -> tuple[Geometry, float] | None:
-    """The car ahead during one episode, with its rear at s = 0, and how near it comes in metres."""
+    """The car ahead during one episode, with its rear at s = 0, and how near it comes in meters."""
     rng = stream(seed, "leading", episode)
     if rng.random() < 0.35:
         return None

@@ -67,8 +67,8 @@ def graph_cost(model: onnx.ModelProto, size: tuple[int, int]) -> Cost:
 def node_costs(model: onnx.ModelProto, size: tuple[int, int]) -> list[NodeCost]:
     """Cost of each node at batch 1 and ``size`` (height, width), in the graph's order.
 
-    A weight that is dequantised first counts with the node that uses it, in its 8 bits; the nodes that
-    dequantise weights are left out, because every runtime folds them.
+    A weight that is dequantized first counts with the node that uses it, in its 8 bits; the nodes that
+    dequantize weights are left out, because every runtime folds them.
     """
     tensors = tensor_types(model, size)
     stored = {tensor.name: tensor.name for tensor in model.graph.initializer}

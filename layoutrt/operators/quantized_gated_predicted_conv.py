@@ -1,6 +1,6 @@
 """``QuantizedGatedPredictedConv``: `GatedPredictedConv` whose three products are of 8-bit integers.
 
-``h``, the conditional convolution's result ``d`` and ``gate_h`` are quantised inside the operator, each with
+``h``, the conditional convolution's result ``d`` and ``gate_h`` are quantized inside the operator, each with
 a scale and a zero point of its own, as `quantized_predicted_conv.quantize` does; ``weight``, ``mix`` and
 ``gate_weight`` are int8 with a scale for each channel that they lead to (one for the nine taps of a predicted
 kernel). Products are added up in int32 without error; everything else is in floating point.

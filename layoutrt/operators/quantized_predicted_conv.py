@@ -1,6 +1,6 @@
 """``QuantizedPredictedConv``: `PredictedConv` whose features and predictor are 8-bit integers.
 
-``h`` is quantised inside the operator, ``q = clamp(round_half_even(h / h_scale) + h_zero_point, 0, 255)``,
+``h`` is quantized inside the operator, ``q = clamp(round_half_even(h / h_scale) + h_zero_point, 0, 255)``,
 and the result is that of ``PredictedConv(x, (q - h_zero_point) * h_scale, weight * weight_scale, bias, scale,
 shift)``; the nine taps of a channel share one weight scale. Products are added up in int32 without error, so
 ``J * p * p`` may be at most 32768. ``x``, the predicted kernels and the result stay in floating point.

@@ -7,7 +7,7 @@ from html import escape
 from typing import NamedTuple
 
 _ROW, _LABEL, _BAR, _VALUE, _TOP, _MARGIN = 22, 330, 380, 170, 60, 20
-_COLOURS = ("#2563eb", "#d97706", "#059669")
+_COLORS = ("#2563eb", "#d97706", "#059669")
 """Of the first three kinds of bars, told apart by those who do not see red and green as well."""
 
 
@@ -16,7 +16,7 @@ class Bar(NamedTuple):
 
     label: str
     kind: str
-    """Bars of one kind have one colour."""
+    """Bars of one kind have one color."""
     length: float
     """The longest fills the width."""
     value: str
@@ -45,17 +45,17 @@ def bar_chart(title: str, subtitles: Sequence[str], bars: Sequence[Bar]) -> str:
     for index, bar in enumerate(bars):
         y = top + _ROW * index
         length = max(1.0, _BAR * bar.length / longest)
-        colour = _COLOURS[kinds.index(bar.kind) % len(_COLOURS)]
+        color = _COLORS[kinds.index(bar.kind) % len(_COLORS)]
         lines += [
             f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{escape(bar.label)}</text>',
-            f'<rect x="{left}" y="{y + 2}" width="{length:.1f}" height="{_ROW - 6}" rx="2" fill="{colour}"/>',
+            f'<rect x="{left}" y="{y + 2}" width="{length:.1f}" height="{_ROW - 6}" rx="2" fill="{color}"/>',
             f'<text class="s" x="{left + length + 8:.1f}" y="{y + 14}">{escape(bar.value)}</text>',
         ]
     x = left
     for index, kind in enumerate(kinds):
         y = height - _MARGIN
         lines.append(
-            f'<rect x="{x}" y="{y - 11}" width="12" height="12" rx="2" fill="{_COLOURS[index % 3]}"/>'
+            f'<rect x="{x}" y="{y - 11}" width="12" height="12" rx="2" fill="{_COLORS[index % 3]}"/>'
             f'<text class="s" x="{x + 18}" y="{y}">{escape(kind)}</text>'
         )
         x += 36 + 7 * len(kind)

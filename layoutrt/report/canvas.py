@@ -8,7 +8,7 @@ from html import escape
 
 Scale = Callable[[float], float]
 SERIES = 6
-"""Colours of models, classes ``s0`` to ``s5`` of the page."""
+"""Colors of models, classes ``s0`` to ``s5`` of the page."""
 
 
 def linear(low: float, high: float, start: float, end: float) -> Scale:

@@ -1,4 +1,4 @@
-"""A small line chart as inline SVG, which needs no script and takes its colours from the page."""
+"""A small line chart as inline SVG, which needs no script and takes its colors from the page."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class NativeResult(ctypes.Structure):
         ("segment_start_ns", ctypes.c_int64),
         ("segmented_ns", ctypes.c_int64),
         ("synthesis_start_ns", ctypes.c_int64),
-        ("synthesised_ns", ctypes.c_int64),
+        ("synthesized_ns", ctypes.c_int64),
         ("segment_wait_ms", ctypes.c_double),
         ("synthesis_wait_ms", ctypes.c_double),
         ("latency_ms", ctypes.c_double),

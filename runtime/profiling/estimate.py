@@ -57,7 +57,7 @@ class Estimate:
     fitted_on: str
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, labelled."""
+        """Plain values, labeled."""
         return {"what": "estimate"} | asdict(self)
 
 

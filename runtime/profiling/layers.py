@@ -127,7 +127,7 @@ def fold(
 def quiet_runs(executed: Sequence[ExecutedNode]) -> list[int]:
     """The fastest quarter of the runs, by the sum of their nodes' times; counted from the end, as -1, -2, ...
 
-    A busy neighbour only ever adds time, and to another node in each run: medians of the nodes would not add
+    A busy neighbor only ever adds time, and to another node in each run: medians of the nodes would not add
     up to the median of the runs. Means of one set of runs add up.
     """
     count = min(len(node.times_ms) for node in executed)

@@ -16,7 +16,7 @@ from layoutrt.runtime.profiling.session_runner import read_samples
 from layoutrt.runtime.session import Session
 from layoutrt.runtime.usable import usable_processors
 
-STAGES = ("capture", "segment wait", "segment", "synthesis wait", "synthesise", "present")
+STAGES = ("capture", "segment wait", "segment", "synthesis wait", "synthesize", "present")
 """From the source's frame to the image in the memory that is shown."""
 
 

@@ -12,7 +12,7 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.files import replacing
 from layoutrt.runtime.profiling.layers import Layer
 from layoutrt.runtime.profiling.runner import CALL
-from layoutrt.runtime.profiling.statistics import Summary, summarise
+from layoutrt.runtime.profiling.statistics import Summary, summarize
 from layoutrt.runtime.profiling.yardstick import Roofs
 
 SCHEMA = "layoutrt.profile"
@@ -88,7 +88,7 @@ class ModelProfile:
     def summaries(self) -> dict[str, Summary]:
         """Of the stages in order, and end to end."""
         return {
-            name: summarise(times) for name, times in (*self.stages_ms.items(), (END_TO_END, self.total_ms))
+            name: summarize(times) for name, times in (*self.stages_ms.items(), (END_TO_END, self.total_ms))
         }
 
     @property

@@ -29,7 +29,7 @@ class Summary:
         return asdict(self)
 
 
-def summarise(times_ms: Sequence[float]) -> Summary:
+def summarize(times_ms: Sequence[float]) -> Summary:
     """Sum a series up. Percentiles are interpolated between the two nearest ranks, as numpy's are by default.
 
     Args:

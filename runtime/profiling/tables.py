@@ -160,7 +160,7 @@ def change_table(changes: Iterable[StageChange], limit: float) -> Table:
 
 
 def estimate_table(found: Estimate) -> Table:
-    """An estimate by block, labelled as one."""
+    """An estimate by block, labeled as one."""
     table = _table(
         f"ESTIMATE, not measured: {found.model} at {found.size[0]}x{found.size[1]}, {found.precision}, "
         f"on {found.device}",

@@ -48,7 +48,7 @@ class Roofs:
 
 
 def roofs(stages_ms: Mapping[str, Sequence[float]], threads: int) -> Roofs:
-    """From the times of `Yardstick`: the 10th percentile, which a busy neighbour cannot worsen much."""
+    """From the times of `Yardstick`: the 10th percentile, which a busy neighbor cannot worsen much."""
     best_s = {name: float(np.percentile(times, 10)) / 1e3 for name, times in stages_ms.items()}
     cached = 2 * CACHED_BYTES * CACHED_COPIES * threads
     return Roofs(
@@ -127,12 +127,12 @@ def _copy_often(pair: tuple[NDArray, NDArray]) -> None:
 
 def _product(kind: type) -> bytes:
     """A model that multiplies ``a`` by a weight: float32, or uint8 by int8 into int32."""
-    quantised = kind is np.uint8
-    weight = numpy_helper.from_array(np.ones((INNER, COLUMNS), np.int8 if quantised else kind), "b")
-    element = TensorProto.UINT8 if quantised else TensorProto.FLOAT
-    sums = TensorProto.INT32 if quantised else TensorProto.FLOAT
+    quantized = kind is np.uint8
+    weight = numpy_helper.from_array(np.ones((INNER, COLUMNS), np.int8 if quantized else kind), "b")
+    element = TensorProto.UINT8 if quantized else TensorProto.FLOAT
+    sums = TensorProto.INT32 if quantized else TensorProto.FLOAT
     graph = helper.make_graph(
-        [helper.make_node("MatMulInteger" if quantised else "MatMul", ["a", "b"], ["y"])],
+        [helper.make_node("MatMulInteger" if quantized else "MatMul", ["a", "b"], ["y"])],
         "product",
         [helper.make_tensor_value_info("a", element, [ROWS, INNER])],
         [helper.make_tensor_value_info("y", sums, [ROWS, COLUMNS])],

@@ -37,7 +37,7 @@ class Playback:
     frames: int = 0
     """Images that were presented."""
     dropped: int = 0
-    """Layouts that were never synthesised, because newer ones were there."""
+    """Layouts that were never synthesized, because newer ones were there."""
     elapsed_s: float = 0.0
     """From the start to the last presented image."""
     interrupted: bool = False
@@ -57,7 +57,7 @@ def pipelined(feed: LayoutFeed, generator: Session, size: tuple[int, int], live:
         feed: the layouts.
         generator: whose one input is ``labels``.
         size: (height, width) of the layouts.
-        live: whether the newest layout wins; every layout is synthesised otherwise.
+        live: whether the newest layout wins; every layout is synthesized otherwise.
 
     Raises:
         LayoutRTError: the generator does not fit, or failed; or what the feed raised.
@@ -115,7 +115,7 @@ def play(
             times.add("capture", moment.capture_ms)
             if moment.segment_ms is not None:
                 times.add("segment", moment.segment_ms)
-            times.add("synthesise", synthesis_ms)
+            times.add("synthesize", synthesis_ms)
             presenting = time.perf_counter()
             wanted = sink.show(moment, image, times)
             times.add("present", (time.perf_counter() - presenting) * 1e3)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from layoutrt.runtime.latency import Latencies
 
-STAGES = ("capture", "segment", "synthesise", "present")
+STAGES = ("capture", "segment", "synthesize", "present")
 """What a frame goes through, in order."""
 LATENCY = "whole frame"
 """From the capture until the frame was presented."""

@@ -19,7 +19,7 @@ from layoutrt.runtime.session import Session
 
 
 def scales_of(path) -> list[float]:
-    """All scales of a quantised model."""
+    """All scales of a quantized model."""
     model = onnx.load(path)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     found = []

@@ -1,4 +1,4 @@
-"""Equalisation: the function stays, and channels get ranges alike."""
+"""Equalization: the function stays, and channels get ranges alike."""
 
 import numpy as np
 import onnx
@@ -91,7 +91,7 @@ def test_a_convolution_between_two_others_gets_channels_alike_and_computes_the_s
 
 
 @pytest.mark.parametrize("fixture", ["tiny_model", "tiny_full_model"])
-def test_equalised_generators_make_the_same_image(request, fixture, drive_inputs) -> None:
+def test_equalized_generators_make_the_same_image(request, fixture, drive_inputs) -> None:
     model = onnx.load(request.getfixturevalue(fixture))
     random = np.random.default_rng(0)
     inputs: dict[str, np.ndarray] = {"labels": random.integers(0, 3, (1, 64, 96), np.uint8)}

@@ -196,7 +196,7 @@ def test_a_scale_that_fp16_does_not_hold_keeps_its_convolution_in_float32(edge) 
     assert types["leaky_relu_2"] == HALF
 
 
-def test_islands_among_quantised_convolutions_share_the_pair_of_the_others(edge) -> None:
+def test_islands_among_quantized_convolutions_share_the_pair_of_the_others(edge) -> None:
     placed = place(edge, dict.fromkeys(tensors_to_measure(edge), Range(-4.0, 4.0)))
     half = to_half(placed, ["node_conv2d_1"])  # reads leaky_relu_1, as node_conv2d_8 does
     assert violations(to_ohwi(half)) == []

@@ -1,4 +1,4 @@
-"""8-bit models for ONNX Runtime: what is quantised, and how close they stay."""
+"""8-bit models for ONNX Runtime: what is quantized, and how close they stay."""
 
 import cv2
 import numpy as np

@@ -68,7 +68,7 @@ def test_every_convolution_but_that_of_the_image_has_8_bits(edge, placed) -> Non
     assert len(nodes_of(placed, "LayoutConv")) == len(nodes_of(edge, "LayoutConv"))
 
 
-def test_a_tensor_that_many_read_is_quantised_once(placed) -> None:
+def test_a_tensor_that_many_read_is_quantized_once(placed) -> None:
     quantized = [node.input[0] for node in nodes_of(placed, "QuantizeLinear")]
     assert len(set(quantized)) == len(quantized)
     readers = [node for node in placed.graph.node if "leaky_relu_3_dequantized" in node.input]
@@ -129,7 +129,7 @@ def test_a_result_that_a_float_layer_reads_too_stays_in_float(edge, ranges) -> N
     assert violations(to_ohwi(placed)) == []
 
 
-def test_no_tensor_is_quantised_twice_and_none_for_nobody(placed) -> None:
+def test_no_tensor_is_quantized_twice_and_none_for_nobody(placed) -> None:
     quantized = [node.input[0] for node in nodes_of(placed, "QuantizeLinear")]
     assert len(set(quantized)) == len(quantized)
     read = {name for node in placed.graph.node for name in node.input}
@@ -147,7 +147,7 @@ def test_what_is_added_to_a_convolution_has_8_bits_and_the_convolution_is_left_a
     }
     assert ("Conv", "DequantizeLinear") in kinds
     assert not any("Conv" in kind and "DequantizeLinear" not in kind for kind in kinds)
-    # Where nothing is fused, nothing is quantised.
+    # Where nothing is fused, nothing is quantized.
     assert not any("DequantizeLinear" in kind and "Conv" not in kind for kind in kinds)
 
 
@@ -222,7 +222,7 @@ def test_scales_are_numbers_of_fp16_and_zeros_have_one_too() -> None:
     assert not levels[0].any()
 
 
-def test_missing_ranges_and_quantised_models_are_refused(edge, ranges, placed) -> None:
+def test_missing_ranges_and_quantized_models_are_refused(edge, ranges, placed) -> None:
     with pytest.raises(LayoutRTError, match="no range of the tensor leaky_relu;"):
         place(edge, {name: limits for name, limits in ranges.items() if name != "leaky_relu"})
     with pytest.raises(LayoutRTError, match="give the float model"):

@@ -162,7 +162,7 @@ def one_scale_for_a_weight(model):
     replace(model, "down.0.weight_zero_point", np.array(0, np.int8))
 
 
-def quantised_twice(model):
+def quantized_twice(model):
     inputs = list(node(model, "leaky_relu_quantize").input)
     model.graph.node.append(helper.make_node("QuantizeLinear", inputs, ["again"], "again"))
 
@@ -184,7 +184,7 @@ def no_window(model):
     conv.attribute.extend(kept)
 
 
-def listed_but_quantised(model):
+def listed_but_quantized(model):
     helper.set_model_props(model, {"layoutrt.float_nodes": json.dumps(["node_conv2d"])})
 
 
@@ -231,7 +231,7 @@ def plugin_scale_negative(model):
         (mixed_types, "node_conv2d, a Conv, reads float and float16"),
         (no_namespace, "node_layout_conv lacks plugin_version 1 or plugin_namespace"),
         (levels_of_another_scale, "node predictor has another h_scale than"),
-        (levels_of_nobody, "that no node quantises"),
+        (levels_of_nobody, "that no node quantizes"),
         (result_of_another_scale, "has another scale than predictor, whose levels it reads"),
         (levels_for_a_float_node, "reads the levels of predictor and is no DequantizeLinear"),
         (no_weight_layout, "node predictor lacks weight_layout OHWI"),
@@ -246,11 +246,11 @@ def plugin_scale_negative(model):
         (scales_of_an_activation, "leaky_relu_quantize has a scale for each channel of an activation"),
         (axis_1, "down.0.weight_dequantize has no scale for each output channel"),
         (one_scale_for_a_weight, "node_conv2d has one scale for all channels"),
-        (quantised_twice, "leaky_relu is quantised twice"),
+        (quantized_twice, "leaky_relu is quantized twice"),
         (float_data, "node_conv2d reads leaky_relu without Q/DQ"),
         (float_weight, "node_conv2d has a weight that is not int8"),
         (no_window, "node_conv2d lacks kernel_shape"),
-        (listed_but_quantised, "node_conv2d is listed as float and reads a DequantizeLinear"),
+        (listed_but_quantized, "node_conv2d is listed as float and reads a DequantizeLinear"),
         (float_residual, "node_add_4 adds layout_conv_2 without Q/DQ"),
         (pair_before_an_activation, "before stands between a convolution and node_leaky_relu_1, a LeakyRelu"),
         (plugin_after_a_pair, "is a plugin and reads a DequantizeLinear"),
@@ -273,7 +273,7 @@ def test_a_file_in_floating_point_needs_no_pairs() -> None:
     lowered = to_ohwi(lower(onnx.load(resolve_model("camvid-edge"))))
     assert violations(lowered) == []
     assert violations(to_half(lowered, ())) == []
-    helper.set_model_props(lowered, {"layoutrt.float_nodes": "[]"})  # says that it is quantised
+    helper.set_model_props(lowered, {"layoutrt.float_nodes": "[]"})  # says that it is quantized
     assert any("without Q/DQ" in sentence for sentence in violations(lowered))
     assert any("PredictedConv in float" in sentence for sentence in violations(lowered))
 

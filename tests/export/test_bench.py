@@ -45,8 +45,8 @@ def test_the_published_formulation_gives_the_image_of_the_exported_file(
         "ours": {"kind": "native", "model": str(tiny_model), "inputs": str(inputs)},
     }
     costs = compare(specs, threads=1, rounds=1)
-    grey = ((costs["published"].result + 1) * 127.5).transpose(0, 2, 3, 1)
-    assert np.abs(grey - costs["ours"].result).max() <= 0.51
+    gray = ((costs["published"].result + 1) * 127.5).transpose(0, 2, 3, 1)
+    assert np.abs(gray - costs["ours"].result).max() <= 0.51
 
 
 def test_a_video_comes_to_the_same_in_a_pipeline_and_in_turn(tmp_path, monkeypatch) -> None:

@@ -26,7 +26,7 @@ VOID = 11
 
 
 def write_set(root: Path, labels, count: int, *, instances: bool = False, split: str = "val") -> Path:
-    """Blocks of random classes at 64x96; images are their colours with noise."""
+    """Blocks of random classes at 64x96; images are their colors with noise."""
     random = np.random.default_rng(0)
     folder = root / split
     for part in ("images", "labels", *(["instances"] if instances else [])):
@@ -84,7 +84,7 @@ def scores_by_hand(pairs) -> tuple[float, float]:
     return float(np.mean(ious)), float((truth == found).mean())
 
 
-def test_scores_are_those_of_the_segmenter_on_synthesised_and_real_images(
+def test_scores_are_those_of_the_segmenter_on_synthesized_and_real_images(
     tiny_checkpoint, camvid_set, segmenter
 ) -> None:
     evaluation = evaluate(tiny_checkpoint, camvid_set, segmenter=segmenter)
@@ -96,15 +96,15 @@ def test_scores_are_those_of_the_segmenter_on_synthesised_and_real_images(
             scores = network(torch.from_numpy(image.transpose(2, 0, 1)[None] / np.float32(127.5) - 1))
         return scores[0, :VOID].argmax(0).numpy()
 
-    real, synthesised = [], []
+    real, synthesized = [], []
     for i in range(5):
         layout = read_layout(camvid_set / "val" / "labels" / f"{i}.png", labels)
         photo = np.asarray(cv2.imread(str(camvid_set / "val" / "images" / f"{i}.png"))[..., ::-1], np.uint8)
         real.append((layout, predict(photo)))
-        synthesised.append((layout, predict(renderer.render(layout[None])[0])))
-    for found, pairs in ((evaluation.real, real), (evaluation.synthesised, synthesised)):
+        synthesized.append((layout, predict(renderer.render(layout[None])[0])))
+    for found, pairs in ((evaluation.real, real), (evaluation.synthesized, synthesized)):
         assert (found.mean_iou, found.pixel_accuracy) == pytest.approx(scores_by_hand(pairs))
-    assert evaluation.real.mean_iou != evaluation.synthesised.mean_iou
+    assert evaluation.real.mean_iou != evaluation.synthesized.mean_iou
     assert list(evaluation.real.class_iou) == labels.names[:VOID]
 
 
@@ -114,7 +114,7 @@ def test_an_exported_model_scores_as_its_checkpoint(
     one = evaluate(tiny_checkpoint, camvid_set, segmenter=segmenter)
     two = evaluate(tiny_model, camvid_set, segmenter=segmenter)
     # Their bytes differ by one here and there, which may tip a pixel of a segmenter with random weights.
-    assert two.synthesised.pixel_accuracy == pytest.approx(one.synthesised.pixel_accuracy, abs=0.02)
+    assert two.synthesized.pixel_accuracy == pytest.approx(one.synthesized.pixel_accuracy, abs=0.02)
     assert two.frechet == pytest.approx(one.frechet, rel=0.02)
     assert two.real == one.real
     assert (one.model.precision, two.model.precision) == ("fp32", "fp32")
@@ -143,7 +143,7 @@ def test_a_model_of_a_fixed_batch_is_fed_whole_batches(tiny_model, camvid_set, s
     found = evaluate(tmp_path / "two.onnx", camvid_set, segmenter=segmenter, batch=2)
     assert found.data.images == 5
     wanted = evaluate(tiny_model, camvid_set, segmenter=segmenter)
-    assert found.synthesised.pixel_accuracy == pytest.approx(wanted.synthesised.pixel_accuracy, abs=1e-3)
+    assert found.synthesized.pixel_accuracy == pytest.approx(wanted.synthesized.pixel_accuracy, abs=1e-3)
     assert found.frechet == pytest.approx(wanted.frechet, rel=1e-3)
     with pytest.raises(LayoutRTError, match="renders 2 layouts at a time"):
         evaluate(tmp_path / "two.onnx", camvid_set, segmenter=segmenter, batch=3)

@@ -102,7 +102,7 @@ def test_the_ratio_is_that_of_the_noise_over_all_frames() -> None:
     assert found.frames == 3
 
 
-def test_a_tensor_is_compared_with_its_dequantised_form() -> None:
+def test_a_tensor_is_compared_with_its_dequantized_form() -> None:
     constants = {"scale": np.array(0.02, np.float32), "zero": np.array(128, np.uint8)}
     plain = small_graph(
         [

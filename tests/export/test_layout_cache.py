@@ -106,7 +106,7 @@ def test_halves_one_after_the_other_give_the_image_of_the_whole(split: Split, op
         )
         np.testing.assert_allclose(before_bytes, expected[1], atol=2e-6, rtol=0)
         assert np.abs(image.astype(int) - expected[0]).max() <= 1
-        assert image.std() > 1, "an image of one colour would hide every difference"
+        assert image.std() > 1, "an image of one color would hide every difference"
 
 
 def test_tensors_of_another_layout_give_another_image(split: Split) -> None:

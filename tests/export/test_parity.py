@@ -145,11 +145,11 @@ def test_onnx_gives_the_networks_image(exported, runner) -> None:
         inputs = {name: t.numpy() for name, t in given.items() if t is not None}
         (image,), (before_bytes,) = run(**inputs), run_float(**inputs)
         np.testing.assert_allclose(before_bytes, expected.numpy(), atol=1e-4, rtol=0)
-        grey = ((expected + 1) * 127.5).round().permute(0, 2, 3, 1).numpy()
+        gray = ((expected + 1) * 127.5).round().permute(0, 2, 3, 1).numpy()
         assert image.dtype == np.uint8
         assert image.shape == (1, *size, 3)
-        assert np.abs(image.astype(int) - grey).max() <= 1
-        assert grey.std() > 1, "an image of one colour would hide every difference"
+        assert np.abs(image.astype(int) - gray).max() <= 1
+        assert gray.std() > 1, "an image of one color would hide every difference"
 
 
 def test_folded_pipeline_gives_the_networks_image_in_torch(exported) -> None:

@@ -58,7 +58,7 @@ def edge_int8(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory) -> Path:
-    """Three frames of a data set's split: images are noisy colours of their labels."""
+    """Three frames of a data set's split: images are noisy colors of their labels."""
     folder = tmp_path_factory.mktemp("split") / "val"
     random = np.random.default_rng(0)
     (folder / "images").mkdir(parents=True)

@@ -44,7 +44,7 @@ def test_8_bit_files_cost_the_same_arithmetic_and_a_quarter_of_the_weights(tiny_
     fp32, int8 = onnx.load(tiny_model), onnx.load(tmp_path / "int8.onnx")
     size = (64, 96)
     assert graph_cost(int8, size).flops == graph_cost(fp32, size).flops
-    # Weights of convolutions are 8-bit with the node that uses them, not with one that dequantises them.
+    # Weights of convolutions are 8-bit with the node that uses them, not with one that dequantizes them.
     nodes = {node.name: node for node in node_costs(int8, size)}
     for node in node_costs(fp32, size):
         if node.operator == "Conv" and nodes[node.name].weights[0].endswith("_int8"):

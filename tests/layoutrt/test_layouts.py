@@ -254,7 +254,7 @@ ONE_LABEL = 'labels = [{ name = "a", color = [0, 0, 0], thing = false }]'
         ("name = ", "not valid TOML"),
         (ONE_LABEL, "has no 'name'"),
         ('name = "x"', "has no 'labels'"),
-        (f'name = "x"\ncolour = 1\n{ONE_LABEL}', "unknown key 'colour'"),
+        (f'name = "x"\ncolor = 1\n{ONE_LABEL}', "unknown key 'color'"),
         (f"name = 3\n{ONE_LABEL}", "name = 3"),
         (f'name = "x"\ndont_care = true\n{ONE_LABEL}', "dont_care = True"),
         ('name = "x"\nlabels = [1]', "label 0, is not a table"),

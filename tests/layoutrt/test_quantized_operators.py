@@ -1,4 +1,4 @@
-"""The quantised operators' references, bodies and kernels give the same numbers."""
+"""The quantized operators' references, bodies and kernels give the same numbers."""
 
 from __future__ import annotations
 

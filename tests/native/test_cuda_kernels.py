@@ -246,7 +246,7 @@ def test_halves_are_those_of_ieee(emulation: Emulation) -> None:
     pointers = (array.ctypes.data_as(ctypes.c_void_p) for array in (halves, floats))
     emulation.library.emulation_halves_to_floats(*pointers, halves.size)
     assert np.array_equal(floats, halves.view(np.float16).astype(np.float32), equal_nan=True)
-    # Half way between neighbours, and right beside that.
+    # Half way between neighbors, and right beside that.
     finite = np.sort(floats[np.isfinite(floats)])
     middle = (finite[1:] + finite[:-1]) / 2
     above, below = np.nextafter(middle, np.float32(np.inf)), np.nextafter(middle, np.float32(-np.inf))

@@ -31,7 +31,7 @@ class Numbers {
     return value;
   }
 
-  // Multiples of `step`, a quarter off: never halfway between two quantised values.
+  // Multiples of `step`, a quarter off: never halfway between two quantized values.
   Value steps(std::vector<int64_t> dims, float step) {
     Value value = make_value(ort::kFloat, std::move(dims));
     for (int64_t i = 0; i < count_elements(value.dims); ++i) {
@@ -256,7 +256,7 @@ void test_quantized_gated_predicted_conv(Numbers* numbers) {
           conv(quantize(d, mix_in_scale, 131), dequantize(in[6], floats["mix_scale"], 1), in[7]);
       const Image gates =
           conv(quantize(in[8], gate_scale, 7), dequantize(in[9], floats["gate_weight_scale"], 1), in[10]);
-      // d is not of our choice: where it is halfway between two quantised values, a result may be a step off.
+      // d is not of our choice: where it is halfway between two quantized values, a result may be a step off.
       const Image expected = gate(mixed, gates, in[11], 0.2f);
       check(node, expected, 1e-5, 1 + expected.values.size() / 500);
     }

@@ -42,7 +42,7 @@ void check(Seen* seen, const lrt_pipeline_result* result) {
   EXPECT(0 < result->captured_ns && result->captured_ns <= result->segment_start_ns);
   EXPECT(result->segment_start_ns <= result->segmented_ns);
   EXPECT(result->segmented_ns <= result->synthesis_start_ns);
-  EXPECT(result->synthesis_start_ns <= result->synthesised_ns && result->latency_ms > 0);
+  EXPECT(result->synthesis_start_ns <= result->synthesized_ns && result->latency_ms > 0);
 }
 
 lrt_pipeline* create(lrt_pipeline_policy policy, int32_t capacity, lrt_pipeline_result_fn on_result,

@@ -57,7 +57,7 @@ def test_the_demo_writes_a_video_and_a_contact_sheet(cli, tiny_model, tmp_path):
     sheet = cv2.imread(str(out / "contact_sheet.png"))
     assert sheet.shape[1] > 3 * 2 * 96
     assert sheet.shape[0] > 4 * 64
-    for word in ("capture", "synthesise", "present", "whole frame", "p50", "p95", "frames/s", "ONNX Runtime"):
+    for word in ("capture", "synthesize", "present", "whole frame", "p50", "p95", "frames/s", "ONNX Runtime"):
         assert word in outcome.out
     assert "segment" not in outcome.out
 
@@ -145,7 +145,7 @@ def test_a_video_goes_through_segmenter_and_generator(cli, tmp_path):
     assert report["dropped"] == 0
     assert report["segmenter"] == segmenter
     assert (report["size"], report["source_size"]) == ([192, 256], [192, 256])
-    assert list(report["stages"]) == ["capture", "segment", "synthesise", "present", "whole frame"]
+    assert list(report["stages"]) == ["capture", "segment", "synthesize", "present", "whole frame"]
     assert report["frames_per_second"] == pytest.approx(count / report["elapsed_s"], rel=0.01)
     if demanded:
         print(f"{report['frames_per_second']} frames/s end to end")
@@ -163,7 +163,7 @@ def test_all_three_pictures_of_a_frame_are_shown(tmp_path):
     camera, layout, image = np.split(shown[1].astype(int), 3, axis=1)
     larger = cv2.resize(given[1], (192, 128), interpolation=cv2.INTER_LINEAR)
     assert np.abs(camera - larger).mean() < 6
-    # Colours of the palette, which the codec blurs.
+    # Colors of the palette, which the codec blurs.
     assert np.median(np.abs(layout[..., None, :] - CAMVID.palette.astype(int)).sum(-1).min(-1)) < 20
     # The image is made of the layout and not of the frame: like it, but another.
     assert 2 < np.abs(image - camera).mean() < 90

@@ -120,7 +120,7 @@ def write_palette_png(path: Path, labels: NDArray[np.uint8]) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["palette", "grey", "colors"])
+@pytest.mark.parametrize("kind", ["palette", "gray", "colors"])
 def test_synthesize_renders_the_image_that_python_renders(
     synthesize: Path, tmp_path: Path, kind: str
 ) -> None:

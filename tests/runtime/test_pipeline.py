@@ -58,10 +58,10 @@ def tiny_generator(folder: Path, *, convolutions: int = 0, **metadata: str) -> S
     """image = (label, label + 1, label + 2); fails on a label of KNOWN or more; convolutions make it slow."""
     table = np.arange(KNOWN, dtype=np.uint8)[:, None] + np.arange(3, dtype=np.uint8)
     constants: dict[str, np.ndarray] = {"table": table}
-    colours = "image" if not convolutions else "colours"
+    colors = "image" if not convolutions else "colors"
     nodes = [
         helper.make_node("Cast", ["labels"], ["index"], to=TensorProto.INT32),
-        helper.make_node("Gather", ["table", "index"], [colours]),
+        helper.make_node("Gather", ["table", "index"], [colors]),
     ]
     if convolutions:
         constants |= {
@@ -78,7 +78,7 @@ def tiny_generator(folder: Path, *, convolutions: int = 0, **metadata: str) -> S
             ),
             helper.make_node("ReduceMax", [f"x{convolutions}"], ["nothing"], keepdims=0),
             helper.make_node("Cast", ["nothing"], ["zero"], to=TensorProto.UINT8),
-            helper.make_node("Add", ["colours", "zero"], ["image"]),
+            helper.make_node("Add", ["colors", "zero"], ["image"]),
         ]
     size = [1, H, W]
     return _save(folder / "gen.onnx", nodes, constants, ("labels", size), ("image", [*size, 3]), **metadata)

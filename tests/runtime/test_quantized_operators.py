@@ -1,4 +1,4 @@
-"""The quantised kernels, for every instruction set of this machine, against float64 numpy.
+"""The quantized kernels, for every instruction set of this machine, against float64 numpy.
 
 The instruction set is chosen once in a process, so each one computes all cases in a process of its own: this
 file, run as a program.
@@ -224,7 +224,7 @@ def cases() -> dict[str, Case]:
         "gated, one pixel": gated_case(1, 1, 1, 1, 1, 1, 1),
         "gated by its own features": gated_case(3, 5, 9, 4, 7, 13, 7, alpha=0.5),
         "gated by h": gated_case(1, 21, 8, 6, None, 9, 35),
-        "gated by h, quantised otherwise": gated_case(1, 8, 19, 6, None, 9, 35, gate_h_zero_point=100),
+        "gated by h, quantized otherwise": gated_case(1, 8, 19, 6, None, 9, 35, gate_h_zero_point=100),
         "gated, many parts": gated_case(2, 33, 34, 32, None, 40, 70),
     }
     return made

@@ -90,7 +90,7 @@ def test_a_video_gives_its_frames_in_order_and_ends(tmp_path: Path) -> None:
     assert levels(source) == pytest.approx([10, 20, 30, 40, 50], abs=2)
 
 
-def test_colours_of_a_video_are_rgb(tmp_path: Path) -> None:
+def test_colors_of_a_video_are_rgb(tmp_path: Path) -> None:
     writer = cv2.VideoWriter(str(tmp_path / "red.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 20, SIZE[::-1])
     writer.write(np.full((*SIZE, 3), (0, 0, 200), np.uint8))
     writer.release()

@@ -371,7 +371,7 @@ def test_the_live_show_runs_while_somebody_watches(studio):
             assert set(pictures) == {"layout", "image"}
             colors = {tuple(color) for color in pictures["layout"].reshape(-1, 3).tolist()}
             assert colors <= set(CAMVID.colors)
-            assert {"capture", "synthesise", "present", "whole frame"} <= set(head["stages"])
+            assert {"capture", "synthesize", "present", "whole frame"} <= set(head["stages"])
             assert head["frames_per_second"] > 0
         deadline = time.monotonic() + 10
         while metric(studio, "watchers") and time.monotonic() < deadline:

@@ -295,7 +295,7 @@ def test_the_live_tab_shows_the_drive_and_its_times(studio, open_page):
     page.evaluate("window.first = [...document.querySelectorAll('#panels canvas')].at(-1).toDataURL()")
     assert page.locator("#panels figcaption").all_inner_texts() == ["Layout", "Image"]
     # A stage is there once it was timed, and the first picture comes before it was presented.
-    for stage in ("capture", "synthesise", "present"):
+    for stage in ("capture", "synthesize", "present"):
         page.locator("#stages th", has_text=stage).wait_for()
     wait_until(page, "[...document.querySelectorAll('#panels canvas')].at(-1).toDataURL() !== window.first")
     page.get_by_role("tab", name="Paint").click()

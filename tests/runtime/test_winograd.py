@@ -110,7 +110,7 @@ def expected(given: Arguments) -> tuple[NDArray[np.float64], NDArray[np.float64]
         x = values["x"]
         if "scale" in values:
             x = x * values["scale"][:, None, None] + values["shift"][:, None, None]
-        return sum(kernels[:, t::9] * neighbour for t, neighbour in enumerate(around(x)))
+        return sum(kernels[:, t::9] * neighbor for t, neighbor in enumerate(around(x)))
 
     exact = {name: value.astype(np.float64) for name, value in given.items()}
     return compute(exact), compute({name: np.abs(value) for name, value in exact.items()})

@@ -10,7 +10,7 @@ from layoutrt.layouts import LabelSet, colorize, label_set, write_layout
 
 
 def write_pairs(folder: Path, count: int, size: tuple[int, int] = (48, 64)) -> None:
-    """Frames of the procedural drive as labels; their colours with a little noise as images."""
+    """Frames of the procedural drive as labels; their colors with a little noise as images."""
     camvid = label_set("camvid")
     drive = Drive(camvid, *size, seed=1)
     random = np.random.default_rng(0)

@@ -21,7 +21,7 @@ from layoutrt.train.losses.adversaries import (
     mix,
 )
 from layoutrt.train.losses.differentiable_augmentation import Augmentation
-from layoutrt.train.networks.discriminator import Judgement
+from layoutrt.train.networks.discriminator import Judgment
 from layoutrt.train.networks.segmentation_discriminator import SegmentationDiscriminator
 from layoutrt.train.networks.semantics import semantic_tensor
 
@@ -87,11 +87,11 @@ def test_the_class_losses_are_those_of_the_papers_equations() -> None:
     torch.manual_seed(0)
     adversary = ClassAdversary(3, None)
     labels = torch.nn.functional.one_hot(torch.randint(0, 3, (2, 4, 4)), 3).permute(0, 3, 1, 2).float()
-    real, fake = (Judgement([torch.randn(2, 4, 4, 4)], []) for _ in range(2))
+    real, fake = (Judgment([torch.randn(2, 4, 4, 4)], []) for _ in range(2))
     weights = balanced_weights(labels, None)
     index = labels.argmax(1)
 
-    def as_layout(judged: Judgement) -> torch.Tensor:
+    def as_layout(judged: Judgment) -> torch.Tensor:
         plain = torch.nn.functional.cross_entropy(judged.scores[0], index, reduction="none")
         return (weights[index] * plain).mean()
 
@@ -164,14 +164,14 @@ def test_every_recipe_trains_all_its_weights_and_resumes_exactly(batch, tmp_path
     assert again.train_step(batch) == trainer.train_step(batch)
 
 
-def test_shared_fakes_give_each_optimiser_its_own_gradients(batch) -> None:
+def test_shared_fakes_give_each_optimizer_its_own_gradients(batch) -> None:
     """The generator's step is that of new fakes; the discriminator's gradients are its own loss's alone."""
     shared, anew = (Trainer(replace(TINY, fakes=fakes), CAMVID) for fakes in ("shared", "anew"))
     first, second = shared.train_step(batch), anew.train_step(batch)
     assert first["gan"] == pytest.approx(second["gan"], rel=1e-4)
     for (name, p), q in zip(shared.generator.named_parameters(), anew.generator.parameters(), strict=True):
         torch.testing.assert_close(p.grad, q.grad, rtol=2e-2, atol=2e-3, msg=name)
-    # The same judgement by hand, of the images that the generator made before its update.
+    # The same judgment by hand, of the images that the generator made before its update.
     trainer = Trainer(replace(TINY, fakes="shared"), CAMVID)
     semantics = trainer.semantics(batch.labels, batch.instances)
     fake = trainer.generator(semantics, None).detach()

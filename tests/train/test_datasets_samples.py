@@ -52,7 +52,7 @@ def test_image_labels_and_instances_stay_on_each_other(painted, load_size, enlar
         image, indices, instances = dataset[epoch, 0]
         red, green, _ = ((image.numpy() + 1) * 127.5 / 20).round().astype(int)
         indices, instances = indices.numpy(), instances.numpy()
-        # Where blocks meet, the image's colours are mixtures.
+        # Where blocks meet, the image's colors are mixtures.
         inside = cv2.erode(
             (cv2.Laplacian(instances.astype(float), -1) == 0).astype(np.uint8), np.ones((3, 3))
         )

@@ -57,7 +57,7 @@ def test_vgg_gives_five_activations_of_halving_size(vgg_file) -> None:
     assert all(f.min() >= 0 for f in features)
 
 
-def test_vgg_normalises_as_imagenet(vgg_file) -> None:
+def test_vgg_normalizes_as_imagenet(vgg_file) -> None:
     state = torch.load(vgg_file, weights_only=True)
     image = torch.rand(1, 3, 16, 16) * 2 - 1
     bytes_ = (image + 1) / 2
@@ -211,7 +211,7 @@ def test_efficientnet_lite0_gives_five_features_of_halving_size_and_gradients_to
         ("coco_stuff_sample/*_img/000000203744.jpg", {144, 146}),
     ],
 )
-def test_efficientnet_lite0_recognises_photographs(lite, data_folder, file, classes) -> None:
+def test_efficientnet_lite0_recognizes_photographs(lite, data_folder, file, classes) -> None:
     """As the reference implementation, efficientnet-lite-pytorch 0.1.0, does: to 1e-5 in each score."""
     (path,) = data_folder.glob(file)
     picture = cv2.imread(str(path))[:, :, ::-1]

@@ -1,4 +1,4 @@
-"""Metrics of synthesised images, against cases that are worked out by hand or another way."""
+"""Metrics of synthesized images, against cases that are worked out by hand or another way."""
 
 import math
 

@@ -22,7 +22,7 @@ from layoutrt.train.segmenter.training import (
     SegmenterTrainer,
     SegmenterTrainingConfig,
     class_weights,
-    recolour,
+    recolor,
 )
 
 CAMVID = label_set("camvid")
@@ -76,7 +76,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(pairs: Path, tmp_pat
 
 
 def test_dont_care_teaches_nothing(tmp_path: Path) -> None:
-    trainer = SegmenterTrainer(tiny_config(tmp_path, colour=0.0), CAMVID, torch.ones(12))
+    trainer = SegmenterTrainer(tiny_config(tmp_path, color=0.0), CAMVID, torch.ones(12))
     labels = torch.randint(0, 11, (2, 32, 48), dtype=torch.uint8)
     labels[:, :16] = 11
     before = trainer._target(labels)
@@ -97,9 +97,9 @@ def test_rare_classes_weigh_more_and_those_that_were_not_counted_most() -> None:
     assert weights[2] > weights[1] > weights[0] > 0
 
 
-def test_recolouring_keeps_the_range_and_depends_on_its_source_alone() -> None:
+def test_recoloring_keeps_the_range_and_depends_on_its_source_alone() -> None:
     images = torch.rand(2, 3, 8, 8) * 2 - 1
-    first, second = (recolour(images, 0.3, np.random.default_rng(1)) for _ in range(2))
+    first, second = (recolor(images, 0.3, np.random.default_rng(1)) for _ in range(2))
     assert torch.equal(first, second)
     assert not torch.equal(first, images)
     assert first.abs().max() <= 1

@@ -34,16 +34,16 @@ TINY = TrainingConfig(
     discriminator_width=4,
 )
 # A signal that arrives in the middle of step 4.
-SIGNALLED = """
+SIGNALED = """
 import os, signal, sys
 from layoutrt.cli import main
 from layoutrt.train.loop.trainer import Trainer
 step = Trainer.train_step
-def signalled(self, batch):
+def signaled(self, batch):
     if self.step == 3:
         os.kill(os.getpid(), getattr(signal, sys.argv[1]))
     return step(self, batch)
-Trainer.train_step = signalled
+Trainer.train_step = signaled
 main(sys.argv[2:])
 """
 
@@ -54,7 +54,7 @@ def test_a_signal_stops_a_run_with_a_checkpoint_from_which_it_resumes_exactly(pa
     command = ["train", "--data", str(pairs), "--out", str(run), *OPTIONS.split(), "--steps", "6"]
     command += ["--decay-steps", "0", "--workers", "1"]
     outcome = subprocess.run(
-        [sys.executable, "-c", SIGNALLED, name, *command], capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", SIGNALED, name, *command], capture_output=True, text=True, timeout=300
     )
     assert outcome.returncode == 1, outcome.stderr
     assert outcome.stderr.splitlines() == [

@@ -45,7 +45,7 @@ def losses(run: Path) -> str:
 
 
 def blank_batch() -> Sample:
-    """Two grey images of class 0."""
+    """Two gray images of class 0."""
     labels = torch.zeros(2, 32, 64, dtype=torch.uint8)
     return Sample(torch.zeros(2, 3, 32, 64), labels, labels.to(torch.int32))
 

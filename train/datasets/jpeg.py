@@ -13,7 +13,7 @@ _MARKER_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 def is_whole_jpeg(data: bytes) -> bool:
     """Walk the segments of a JPEG file: whether its end-of-image marker is reached.
 
-    Not left to OpenCV, some versions of which fill the missing part of a truncated file with grey.
+    Not left to OpenCV, some versions of which fill the missing part of a truncated file with gray.
     """
     if not data.startswith(_START):
         return False

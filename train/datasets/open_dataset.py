@@ -1,4 +1,4 @@
-"""Data sets by name, or recognised by their folders."""
+"""Data sets by name, or recognized by their folders."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def refresh_statistics(network: Network, batches: Iterable[Batch], call: Callabl
     """Measure the statistics of every batch norm anew, as the plain mean over ``batches``.
 
     Running statistics lag behind averaged weights, and those of small crops do not fit whole pictures:
-    colours shift and blocks appear. (Wu and Johnson, "Rethinking 'Batch' in BatchNorm", arXiv 2105.07576,
+    colors shift and blocks appear. (Wu and Johnson, "Rethinking 'Batch' in BatchNorm", arXiv 2105.07576,
     section 3, call this precise batch norm.)
 
     Args:

@@ -18,7 +18,7 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 176, 24, 40
 """Margins around the axes, for ticks and legend."""
 POINTS = 200
 """Of a curve; each is the mean of the steps around it."""
-COLOURS = (
+COLORS = (
     (180, 119, 31),
     (14, 127, 255),
     (44, 160, 44),
@@ -52,12 +52,12 @@ def plot_curves(run: Path, png: Path) -> None:
     _draw_axes(image, horizontal, vertical)
     x = _pixels(_averaged(steps), horizontal, LEFT, WIDTH - RIGHT)
     for index, (name, values) in enumerate(averaged.items()):
-        colour = COLOURS[index % len(COLOURS)]
+        color = COLORS[index % len(COLORS)]
         y = _pixels(values, vertical, HEIGHT - BOTTOM, TOP)
         points = np.stack([x, y], 1).astype(np.int32)[:, None]
-        cv2.polylines(image, [points], False, colour, 1, cv2.LINE_AA)
+        cv2.polylines(image, [points], False, color, 1, cv2.LINE_AA)
         row = TOP + 8 + 20 * index
-        cv2.line(image, (WIDTH - RIGHT + 12, row), (WIDTH - RIGHT + 32, row), colour, 2)
+        cv2.line(image, (WIDTH - RIGHT + 12, row), (WIDTH - RIGHT + 32, row), color, 2)
         _write(image, name, (WIDTH - RIGHT + 38, row + 4))
     with replacing(png) as path:
         if not cv2.imwrite(str(path), image):
@@ -109,16 +109,16 @@ def _pixels(
 
 
 def _draw_axes(image: Image, horizontal: NDArray[np.float64], vertical: NDArray[np.float64]) -> None:
-    grey, black = (225, 225, 225), (0, 0, 0)
+    gray, black = (225, 225, 225), (0, 0, 0)
     bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
     for value in vertical:
         y = round(float(_pixels(value, vertical, bottom, TOP)))
-        cv2.line(image, (LEFT, y), (right, y), grey, 1)
+        cv2.line(image, (LEFT, y), (right, y), gray, 1)
         text = f"{value:g}"
         _write(image, text, (LEFT - 8 - 8 * len(text), y + 4))
     for value in horizontal:
         x = round(float(_pixels(value, horizontal, LEFT, right)))
-        cv2.line(image, (x, TOP), (x, bottom), grey, 1)
+        cv2.line(image, (x, TOP), (x, bottom), gray, 1)
         text = f"{value:g}"
         _write(image, text, (x - 4 * len(text), bottom + 18))
     cv2.rectangle(image, (LEFT, TOP), (right, bottom), black, 1)

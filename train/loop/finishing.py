@@ -57,7 +57,7 @@ def finished_generator(trainer: Trainer, batches: Iterable[Sample]) -> AnyGenera
     generator, encoder = copy.deepcopy(trainer.inference_generator()), trainer.inference_encoder()
     noise = torch.Generator().manual_seed(trainer.config.seed)
 
-    def synthesise(batch: Sample) -> None:
+    def synthesize(batch: Sample) -> None:
         batch = Sample(*(part.to(trainer.device) for part in batch))
         z = None
         if encoder is not None:
@@ -68,5 +68,5 @@ def finished_generator(trainer: Trainer, batches: Iterable[Sample]) -> AnyGenera
             z = torch.where(alternating, encoded, drawn)
         generator(trainer.semantics(batch.labels, batch.instances), z)
 
-    refresh_statistics(generator, batches, synthesise)
+    refresh_statistics(generator, batches, synthesize)
     return generator

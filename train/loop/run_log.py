@@ -65,7 +65,7 @@ class RunLog:
                 self._board.add_scalar(f"train/{name}", value, step)
 
     def write_samples(self, step: int, samples: Sample, fakes: list[Tensor], labels: LabelSet) -> None:
-        """Grid of layouts, real and synthesised images (each float32 ``[N, 3, H, W]`` in [-1, 1])."""
+        """Grid of layouts, real and synthesized images (each float32 ``[N, 3, H, W]`` in [-1, 1])."""
         layouts = np.stack([colorize(layout.numpy(), labels) for layout in samples.labels])
         parts = (layouts, _bytes(samples.image), *map(_bytes, fakes))
         columns = [np.concatenate(list(part), 0) for part in parts]

@@ -28,7 +28,7 @@ from layoutrt.train.losses.adversaries import (
 from layoutrt.train.losses.differentiable_augmentation import Augmentation
 from layoutrt.train.losses.distillation import Distillation, Teacher
 from layoutrt.train.losses.perceptual import perceptual_loss
-from layoutrt.train.networks.discriminator import Judgement
+from layoutrt.train.networks.discriminator import Judgment
 from layoutrt.train.networks.image_encoder import ImageEncoder
 from layoutrt.train.networks.registry import AnyGenerator, build_generator
 from layoutrt.train.networks.semantics import semantic_tensor
@@ -41,14 +41,14 @@ from layoutrt.train.scaling.distributed import (
 )
 from layoutrt.train.scaling.precision import autocast, loss_scaler
 from layoutrt.train.scaling.recomputation import recompute_blocks
-from layoutrt.train.synthesis import Synthesis, Synthesised, step_noise
+from layoutrt.train.synthesis import Synthesis, Synthesized, step_noise
 
 R1_EVERY = 16
 """Steps between two penalties, each weighing as much more (Karras et al., arXiv 1912.04958, appendix B)."""
 
 
-def initialise(network: nn.Module, gain: float) -> None:
-    """Xavier initialisation of convolutions and linear layers, biases zero, as published."""
+def initialize(network: nn.Module, gain: float) -> None:
+    """Xavier initialization of convolutions and linear layers, biases zero, as published."""
     for name, parameter in network.named_parameters():
         if parameter.ndim >= 2:
             nn.init.xavier_normal_(parameter, gain=gain)
@@ -112,7 +112,7 @@ class Trainer:
         )
         self.encoder = ImageEncoder(config.encoder_config()) if config.latent else None
         for network in self.networks.values():
-            initialise(network, config.init_gain)
+            initialize(network, config.init_gain)
         self.perceptual = perceptual_loss(config.perceptual, config.perceptual_file)
         self.teacher = Teacher(Path(config.teacher)) if config.teacher else None
         self.distillation: Distillation | None = None
@@ -135,7 +135,7 @@ class Trainer:
         self._prepare(compile, recompute)
 
     def _prepare(self, compile: bool, recompute: bool) -> None:
-        """Optimisers, and what changes how the networks run but not what they are."""
+        """Optimizers, and what changes how the networks run but not what they are."""
         if recompute and compile:
             raise LayoutRTError(
                 "--checkpoint-blocks and --compile exclude each other; a compiled network chooses by itself "
@@ -159,7 +159,7 @@ class Trainer:
         self.generator_scaler = loss_scaler(self.config.precision, self.device)
         self.discriminator_scaler = loss_scaler(self.config.precision, self.device)
         # The discriminator is called several times in a step; `average_gradients` shares its gradients.
-        self._synthesise = share_gradients(self.synthesis) if self.processes.count > 1 else self.synthesis
+        self._synthesize = share_gradients(self.synthesis) if self.processes.count > 1 else self.synthesis
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -177,7 +177,7 @@ class Trainer:
         """One update of the generator, then one of the discriminator.
 
         The discriminator gets images that the updated generator makes anew, as in the published training, or
-        those of the generator's step (``fakes = "shared"``), whose judgement then serves both updates.
+        those of the generator's step (``fakes = "shared"``), whose judgment then serves both updates.
 
         Args:
             batch: of this process.
@@ -214,7 +214,7 @@ class Trainer:
     ) -> dict[str, float]:
         self.discriminator.requires_grad_(False)
         with autocast(self.config.precision, self.device):
-            made = self._synthesise(batch.image, semantics, self._noise(len(batch.image)))
+            made = self._synthesize(batch.image, semantics, self._noise(len(batch.image)))
             seen = _seen(batch.image, made.image, semantics, augmentation)
             judged = self.discriminator(seen.fake, seen.semantics)
             with torch.no_grad():
@@ -236,7 +236,7 @@ class Trainer:
         self, batch: Sample, semantics: Tensor, augmentation: Augmentation | None
     ) -> dict[str, float]:
         with autocast(self.config.precision, self.device):
-            made = self._synthesise(batch.image, semantics, self._noise(len(batch.image)))
+            made = self._synthesize(batch.image, semantics, self._noise(len(batch.image)))
             seen = _seen(batch.image, made.image, semantics, augmentation)
             fake = self.discriminator(seen.fake, seen.semantics)
             real = self.discriminator(seen.real, seen.semantics)
@@ -247,7 +247,7 @@ class Trainer:
         return values | self._update("discriminator", terms)
 
     def _generator_terms(
-        self, batch: Sample, made: Synthesised, fake: Judgement, real: Judgement, seen: Seen
+        self, batch: Sample, made: Synthesized, fake: Judgment, real: Judgment, seen: Seen
     ) -> dict[str, Tensor]:
         config = self.config
         terms = {}
@@ -265,7 +265,7 @@ class Trainer:
             terms |= self.distillation.terms(made, batch)
         return terms
 
-    def _discriminator_terms(self, seen: Seen, real: Judgement, fake: Judgement) -> dict[str, Tensor]:
+    def _discriminator_terms(self, seen: Seen, real: Judgment, fake: Judgment) -> dict[str, Tensor]:
         config = self.config
         terms = {"discriminator": self.adversary.discriminator(real, fake, seen.semantics)}
         if config.discriminator == "segmentation" and config.labelmix_weight:
@@ -285,12 +285,12 @@ class Trainer:
         return terms
 
     def _update(self, name: str, terms: dict[str, Tensor], *, retain: bool = False) -> dict[str, float]:
-        """One step of an optimiser on the sum of ``terms``; their values, means over the processes.
+        """One step of an optimizer on the sum of ``terms``; their values, means over the processes.
 
         Args:
             name: ``"generator"`` or ``"discriminator"``.
             terms: losses by name.
-            retain: keep the graph for the other optimiser, whose parameters get no gradients from this.
+            retain: keep the graph for the other optimizer, whose parameters get no gradients from this.
         """
         generator = name == "generator"
         optimizer = self.generator_optimizer if generator else self.discriminator_optimizer
@@ -354,9 +354,9 @@ def _seen(real: Tensor, fake: Tensor, semantics: Tensor, augmentation: Augmentat
     return Seen(augmentation.images(real), augmentation.images(fake), augmentation.maps(semantics))
 
 
-def _halves(judged: Judgement) -> tuple[Judgement, Judgement]:
-    """What was said of the real and of the synthesised half of a batch."""
+def _halves(judged: Judgment) -> tuple[Judgment, Judgment]:
+    """What was said of the real and of the synthesized half of a batch."""
     scores = [score.chunk(2) for score in judged.scores]
     features = [feature.chunk(2) for feature in judged.features]
-    first, second = (Judgement([part[k] for part in scores], [part[k] for part in features]) for k in (0, 1))
+    first, second = (Judgment([part[k] for part in scores], [part[k] for part in features]) for k in (0, 1))
     return first, second

@@ -110,7 +110,7 @@ def resume(trainer: Trainer, run: Path) -> None:
 
 
 def start_from(trainer: Trainer, run: Path) -> None:
-    """Take the networks of another run, for instance one at a smaller size; optimisers start afresh.
+    """Take the networks of another run, for instance one at a smaller size; optimizers start afresh.
 
     Raises:
         LayoutRTError: no state there, or networks of other shapes.

@@ -1,4 +1,4 @@
-"""What a discriminator and its opponent minimise: the paper's hinge, or OASIS' classes of pixels."""
+"""What a discriminator and its opponent minimize: the paper's hinge, or OASIS' classes of pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from layoutrt.train.losses import adversarial as losses
-from layoutrt.train.networks.discriminator import Discriminator, Judgement
+from layoutrt.train.networks.discriminator import Discriminator, Judgment
 from layoutrt.train.networks.segmentation_discriminator import SegmentationDiscriminator
 
 LARGEST_CLASS_WEIGHT = 50.0
@@ -19,28 +19,28 @@ LARGEST_CLASS_WEIGHT = 50.0
 class Adversary(Protocol):
     """The losses of one kind of discriminator; ``semantics [N, S, H, W]`` are zero where nothing counts."""
 
-    def generator(self, fake: Judgement, semantics: Tensor) -> Tensor:
+    def generator(self, fake: Judgment, semantics: Tensor) -> Tensor:
         """The generator's loss."""
 
-    def discriminator(self, real: Judgement, fake: Judgement, semantics: Tensor) -> Tensor:
+    def discriminator(self, real: Judgment, fake: Judgment, semantics: Tensor) -> Tensor:
         """The discriminator's loss."""
 
-    def realness(self, judged: Judgement) -> Tensor:
+    def realness(self, judged: Judgment) -> Tensor:
         """How real it thinks each picture is, ``[N]``; what R1 is the gradient of."""
 
 
 class HingeAdversary:
     """The paper's: hinge over the patch scores of three scales."""
 
-    def generator(self, fake: Judgement, semantics: Tensor) -> Tensor:
+    def generator(self, fake: Judgment, semantics: Tensor) -> Tensor:
         """See `Adversary`."""
         return losses.hinge_generator(fake.scores)
 
-    def discriminator(self, real: Judgement, fake: Judgement, semantics: Tensor) -> Tensor:
+    def discriminator(self, real: Judgment, fake: Judgment, semantics: Tensor) -> Tensor:
         """See `Adversary`."""
         return losses.hinge_discriminator(real.scores, fake.scores)
 
-    def realness(self, judged: Judgement) -> Tensor:
+    def realness(self, judged: Judgment) -> Tensor:
         """See `Adversary`."""
         return torch.stack([score.float().mean((1, 2, 3)) for score in judged.scores]).mean(0)
 
@@ -57,22 +57,22 @@ class ClassAdversary:
         self.num_classes = num_classes
         self.ignored = ignored
 
-    def generator(self, fake: Judgement, semantics: Tensor) -> Tensor:
+    def generator(self, fake: Judgment, semantics: Tensor) -> Tensor:
         """See `Adversary`."""
         return self._as_layout(fake, semantics)
 
-    def discriminator(self, real: Judgement, fake: Judgement, semantics: Tensor) -> Tensor:
+    def discriminator(self, real: Judgment, fake: Judgment, semantics: Tensor) -> Tensor:
         """See `Adversary`."""
         counted = semantics[:, : self.num_classes].sum(1)
         is_fake = -F.log_softmax(fake.scores[0].float(), 1)[:, -1]
         return self._as_layout(real, semantics) + (is_fake * counted).mean()
 
-    def realness(self, judged: Judgement) -> Tensor:
+    def realness(self, judged: Judgment) -> Tensor:
         """See `Adversary`."""
         scores = judged.scores[0].float()
         return (torch.logsumexp(scores[:, :-1], 1) - scores[:, -1]).mean((1, 2))
 
-    def _as_layout(self, judged: Judgement, semantics: Tensor) -> Tensor:
+    def _as_layout(self, judged: Judgment, semantics: Tensor) -> Tensor:
         labels = semantics[:, : self.num_classes].float()
         weights = balanced_weights(labels, self.ignored)[:, None, None]
         logarithms = F.log_softmax(judged.scores[0].float(), 1)[:, :-1]

@@ -1,6 +1,6 @@
 """DiffAugment (Zhao et al., NeurIPS 2020, arXiv 2006.10738): what the discriminator sees, augmented.
 
-Real and synthesised pictures pass the same differentiable changes, in the generator's step as well, so that a
+Real and synthesized pictures pass the same differentiable changes, in the generator's step as well, so that a
 discriminator cannot learn few pictures by heart and a generator does not learn the changes. Layouts move with
 their pictures.
 """

@@ -32,7 +32,7 @@ from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.image_encoder import ImageEncoder
 from layoutrt.train.networks.registry import AnyGenerator
 from layoutrt.train.networks.semantics import semantic_tensor
-from layoutrt.train.synthesis import Synthesised, captured
+from layoutrt.train.synthesis import Synthesized, captured
 
 
 class Teacher:
@@ -152,7 +152,7 @@ class Distillation:
         if self.teacher.discriminator:
             self.teacher.discriminator.to(device)
 
-    def terms(self, student: Synthesised, batch: Sample) -> dict[str, Tensor]:
+    def terms(self, student: Synthesized, batch: Sample) -> dict[str, Tensor]:
         """Weighted losses by name.
 
         Args:

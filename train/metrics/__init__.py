@@ -1,1 +1,1 @@
-"""How good synthesised images are: by what a segmenter sees in them, and by the statistics of features."""
+"""How good synthesized images are: by what a segmenter sees in them, and by the statistics of features."""

@@ -1,4 +1,4 @@
-"""How far images that are synthesised from one layout lie apart."""
+"""How far images that are synthesized from one layout lie apart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def pairwise_distance(features: Sequence[Tensor]) -> float:
 
     The distance of two samples: at every position the feature vectors are scaled to unit length, the squares
     of their differences are summed over channels and averaged over positions, and the layers are summed.
-    LPIPS weighs channels by what it learned from people's judgements; here all weights are one.
+    LPIPS weighs channels by what it learned from people's judgments; here all weights are one.
 
     Args:
         features: of several layers, each float ``[K, C, H, W]`` for the same K >= 2 samples.

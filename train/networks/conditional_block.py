@@ -59,7 +59,7 @@ class SpatiallyAdaptiveNorm(nn.Module):
         self.mlp_beta = nn.Conv2d(hidden, channels, 3, padding=1)
 
     def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
-        """``x [N, C, H, W]`` normalised, and modulated by what ``mlp_shared`` made of the condition."""
+        """``x [N, C, H, W]`` normalized, and modulated by what ``mlp_shared`` made of the condition."""
         return self.param_free_norm(x) * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden)
 
 

@@ -18,7 +18,7 @@ def instance_normed_conv(in_channels: int, out_channels: int, kernel: int, strid
     return nn.Sequential(nn.Sequential(conv, nn.InstanceNorm2d(out_channels)), nn.LeakyReLU(LEAKY_SLOPE))
 
 
-class Judgement(NamedTuple):
+class Judgment(NamedTuple):
     """What the discriminator returns."""
 
     scores: list[Tensor]
@@ -49,7 +49,7 @@ class Discriminator(nn.Module):
         self.seg = nn.Conv2d(2 * d, 2 * d, 1)
         self.embedding = nn.Conv2d(semantic_channels, 2 * d, 1)
 
-    def forward(self, image: Tensor, semantics: Tensor) -> Judgement:
+    def forward(self, image: Tensor, semantics: Tensor) -> Judgment:
         """Judge ``image [N, 3, H, W]`` against ``semantics [N, S, H, W]``; H and W divisible by 32."""
         encoded = [image]
         for k in range(1, 6):
@@ -67,4 +67,4 @@ class Discriminator(nn.Module):
             embedding = self.embedding(F.avg_pool2d(semantics, 2**k))
             agreement = embedding * self.seg(final)
             scores.append(self.tf(final) + torch.sum(agreement, 1, keepdim=True))
-        return Judgement(scores, encoded[2:])
+        return Judgment(scores, encoded[2:])

@@ -185,7 +185,7 @@ class EdgeGenerator(nn.Module):
         self.to_rgb = nn.Conv2d(FULL_SIZE_CHANNELS + FULL_SIZE_HIDDEN, 3, 3, padding=1)
 
     def forward(self, semantics: Tensor, z: Tensor | None = None) -> Tensor:
-        """Synthesise images.
+        """Synthesize images.
 
         Args:
             semantics: float ``[N, S, H, W]`` from `semantic_tensor`.

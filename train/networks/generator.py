@@ -74,7 +74,7 @@ class Generator(LayoutPyramid):
         self.conv_img = nn.Conv2d(n, 3, 3, padding=1)
 
     def forward(self, semantics: Tensor, z: Tensor | None = None) -> Tensor:
-        """Synthesise images.
+        """Synthesize images.
 
         Args:
             semantics: float ``[N, S, H, W]`` from `semantic_tensor`.

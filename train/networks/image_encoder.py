@@ -51,5 +51,5 @@ class ImageEncoder(nn.Module):
 
 
 def sample_latent(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
-    """``mu + noise * exp(logvar / 2)``, the reparametrised sample; all ``[N, latent]``."""
+    """``mu + noise * exp(logvar / 2)``, the reparametrized sample; all ``[N, latent]``."""
     return mu + noise * torch.exp(0.5 * logvar)

@@ -78,7 +78,7 @@ class InceptionB(nn.Module):
 
 
 class InceptionC(nn.Module):
-    """The block at 17x17, with factorised 7x7 convolutions (figure 6)."""
+    """The block at 17x17, with factorized 7x7 convolutions (figure 6)."""
 
     def __init__(self, before: int, inner: int) -> None:
         super().__init__()
@@ -199,7 +199,7 @@ class InceptionV3(nn.Module):
 
 
 def average_pool(x: Tensor) -> Tensor:
-    """Mean over 3x3 neighbours, of those that exist: ``[N, C, H, W]`` both."""
+    """Mean over 3x3 neighbors, of those that exist: ``[N, C, H, W]`` both."""
     return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
 
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from layoutrt.train.networks.conditional_block import LEAKY_SLOPE
-from layoutrt.train.networks.discriminator import Judgement
+from layoutrt.train.networks.discriminator import Judgment
 from layoutrt.train.networks.spectral_norm import SpectralNormConv2d
 
 MULTIPLES = (2, 2, 4, 4, 8, 8)
@@ -61,7 +61,7 @@ class SegmentationDiscriminator(nn.Module):
         self.up = nn.ModuleList(Residual(b + s, u) for b, s, u in zip(before, sides, ups, strict=True))
         self.classify = nn.Conv2d(width, num_classes + 1, 1)
 
-    def forward(self, image: Tensor, semantics: Tensor) -> Judgement:
+    def forward(self, image: Tensor, semantics: Tensor) -> Judgment:
         """Class scores ``[N, num_classes + 1, H, W]`` of ``image [N, 3, H, W]``.
 
         Args:
@@ -84,4 +84,4 @@ class SegmentationDiscriminator(nn.Module):
             if k:
                 x = torch.cat([x, kept[-1 - k]], 1)
             x = up(F.interpolate(x, size=sizes[-1 - k], mode="nearest"))
-        return Judgement([self.classify(F.leaky_relu(x, LEAKY_SLOPE))], features)
+        return Judgment([self.classify(F.leaky_relu(x, LEAKY_SLOPE))], features)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def instance_edges(instances: Tensor) -> Tensor:
-    """1 where a pixel's instance id differs from any of its 4 neighbours.
+    """1 where a pixel's instance id differs from any of its 4 neighbors.
 
     Args:
         instances: integer ``[N, H, W]``.

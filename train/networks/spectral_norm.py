@@ -1,4 +1,4 @@
-"""Convolution with spectral normalisation (Miyato et al., arXiv 1802.05957)."""
+"""Convolution with spectral normalization (Miyato et al., arXiv 1802.05957)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SpectralNormConv2d(nn.Module):
         self.register_buffer("weight_v", F.normalize(torch.randn(in_channels * kernel_size**2), dim=0))
 
     def weight(self) -> Tensor:
-        """The normalised weight, ``[out, in, k, k]``."""
+        """The normalized weight, ``[out, in, k, k]``."""
         matrix = self.weight_orig.flatten(1)
         if self.training:
             with torch.no_grad():

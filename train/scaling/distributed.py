@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.train.scaling.synchronised_norm import SynchronisedBatchNorm2d
+from layoutrt.train.scaling.synchronized_norm import SynchronizedBatchNorm2d
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -88,10 +88,10 @@ def joined(device: str) -> Iterator[tuple[Processes, str]]:
 
 
 def share_statistics(network: Network) -> Network:
-    """``network`` with batch norms that normalise by the statistics of all processes' batches."""
+    """``network`` with batch norms that normalize by the statistics of all processes' batches."""
     if next(network.parameters()).is_cuda:
         return nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    return SynchronisedBatchNorm2d.convert(network)
+    return SynchronizedBatchNorm2d.convert(network)
 
 
 def share_gradients(network: Network) -> nn.Module:

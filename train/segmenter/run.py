@@ -138,7 +138,7 @@ def validate(segmenter: Segmenter, labels: LabelSet, pairs: PairDataset) -> Conf
 
 
 def _images(training: PairDataset, config: SegmenterTrainingConfig) -> Iterator[Tensor]:
-    """Up to 200 training frames, augmented as in training but not recoloured."""
+    """Up to 200 training frames, augmented as in training but not recolored."""
     indices = np.random.default_rng(config.seed).permutation(len(training))[:200]
     for start in range(0, len(indices), config.batch_size):
         yield torch.stack([training[0, int(i)].image for i in indices[start : start + config.batch_size]])

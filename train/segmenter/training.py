@@ -1,4 +1,4 @@
-"""Training of the segmenter: weighted cross-entropy on randomly scaled, mirrored and recoloured frames."""
+"""Training of the segmenter: weighted cross-entropy on randomly scaled, mirrored and recolored frames."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class SegmenterTrainingConfig:
     """Peak. Rises linearly over the first 100 steps (a tenth of a shorter run), then falls as ``(1 - t)^0.9``
     (Chen et al., arXiv 1606.00915, section 4.1)."""
     weight_decay: float = 1e-2
-    colour: float = 0.3
+    color: float = 0.3
     """Largest relative change of brightness, contrast and each channel's gain."""
     ema_decay: float = 0.998
     seed: int = 0
@@ -64,7 +64,7 @@ class SegmenterTrainingConfig:
             "batch_size": self.batch_size >= 1,
             "learning_rate": 0 < self.learning_rate < math.inf,
             "weight_decay": self.weight_decay >= 0,
-            "colour": 0 <= self.colour < 1,
+            "color": 0 <= self.color < 1,
             "ema_decay": 0 <= self.ema_decay < 1,
             "seed": 0 <= self.seed < 1 << 63,
         }
@@ -118,7 +118,7 @@ def class_weights(pixels: Tensor) -> Tensor:
     return (1 / torch.log(1.02 + share)).float()
 
 
-def recolour(images: Tensor, strength: float, random: np.random.Generator) -> Tensor:
+def recolor(images: Tensor, strength: float, random: np.random.Generator) -> Tensor:
     """Change brightness, contrast and channel gains of each image.
 
     Args:
@@ -180,7 +180,7 @@ class SegmenterTrainer:
         config = self.config
         self.optimizer.param_groups[0]["lr"] = config.rate(self.step)
         random = np.random.default_rng([config.seed, self.step])
-        images = recolour(images.to(self.device), config.colour, random)
+        images = recolor(images.to(self.device), config.color, random)
         target = self._target(labels.to(self.device))
         scores = self.segmenter(images.contiguous(memory_format=torch.channels_last))
         valid = target != IGNORED

@@ -44,9 +44,9 @@ def reference(
         x, h, bias, scale, shift, mix_bias, gate_h, gate_bias, residual, alpha: as for
             `gated_predicted_conv.reference`.
         weight, mix, gate_weight: int8 ``[C*9, J, 1, 1]``, ``[O, C, 1, 1]`` and ``[O, G, 1, 1]``.
-        h_scale, h_zero_point: quantisation of ``h``.
-        mix_in_scale, mix_in_zero_point: quantisation of ``d``, which ``mix`` multiplies.
-        gate_h_scale, gate_h_zero_point: quantisation of ``gate_h``.
+        h_scale, h_zero_point: quantization of ``h``.
+        mix_in_scale, mix_in_zero_point: quantization of ``d``, which ``mix`` multiplies.
+        gate_h_scale, gate_h_zero_point: quantization of ``gate_h``.
         weight_scale, mix_scale, gate_weight_scale: ``C``, ``O`` and ``O`` positive numbers.
 
     Returns:

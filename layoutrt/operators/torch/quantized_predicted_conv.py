@@ -47,7 +47,7 @@ def reference(
         weight: int8 ``[C*9, J, p, p]``, ``p`` = 1 or 3.
         bias: float ``[C*9]``.
         scale, shift: float ``[C]``, both or neither.
-        h_scale, h_zero_point: quantisation of ``h``, as for `quantize`.
+        h_scale, h_zero_point: quantization of ``h``, as for `quantize`.
         weight_scale: ``C`` positive numbers, one for the nine taps of each channel.
 
     Returns:

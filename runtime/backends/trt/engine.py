@@ -46,7 +46,7 @@ class EngineFile:
         self.log: Any = message_log(self.trt)
 
     def load(self) -> tuple[Any, Any]:
-        """Deserialise it; once, because the file's content is not kept.
+        """Deserialize it; once, because the file's content is not kept.
 
         Returns:
             ``tensorrt.Runtime``, which must live as long as the engine, and ``tensorrt.ICudaEngine``.
@@ -77,7 +77,7 @@ class EngineFile:
 
 
 def prepare_runtime(runtime: Any, *, version_compatible: bool, dla: bool) -> None:
-    """What a ``tensorrt.Runtime`` must be told before it deserialises such an engine."""
+    """What a ``tensorrt.Runtime`` must be told before it deserializes such an engine."""
     if version_compatible:
         # It carries its lean runtime and our plugins as code. The manifest's hash vouches for the file.
         runtime.engine_host_code_allowed = True

@@ -25,7 +25,7 @@ _NOTHING = StageTimes(0.0, 0.0, 0.0, 0.0, 0.0)
 class TensorRTModel:
     """An engine on the first GPU; see `layoutrt.runtime.backends.base.LoadedModel`.
 
-    Memory is allocated once, for the largest shapes of the optimisation profile.
+    Memory is allocated once, for the largest shapes of the optimization profile.
 
     Args:
         path: of the ``.engine`` file.

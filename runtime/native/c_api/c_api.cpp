@@ -7,12 +7,12 @@
 
 #include "c_api/api_guard.h"
 #include "c_api/call.h"
+#include "c_api/session_handles.h"
 #include "formats/engine_manifest.h"
 #include "kernels/kernels.h"
 #include "layoutrt/layoutrt.h"
 #include "onnxruntime/onnxruntime_engine.h"
 #include "processors.h"
-#include "c_api/session_handles.h"
 #include "session/split_engine.h"
 #include "tensorrt/tensorrt_engine.h"
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <thread>
 
+#include "c_api/session_handles.h"
 #include "error.h"
 #include "processors.h"
-#include "c_api/session_handles.h"
 
 namespace layoutrt {
 namespace {

@@ -1,5 +1,5 @@
 // The sessions of the C API by their handles. A handle is a number that is used once, not an address: one
-// that was destroyed is recognised, whatever the memory holds by then.
+// that was destroyed is recognized, whatever the memory holds by then.
 #pragma once
 
 #include <memory>

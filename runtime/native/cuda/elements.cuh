@@ -66,7 +66,7 @@ __device__ inline void pack_store(T* to, const float (&values)[1]) {
   *to = from_float<T>(values[0]);
 }
 
-// Two neighbours; `to` is aligned to both.
+// Two neighbors; `to` is aligned to both.
 __device__ inline void store_pair(float* to, float a, float b) {
   *reinterpret_cast<float2*>(to) = make_float2(a, b);
 }

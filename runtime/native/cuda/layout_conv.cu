@@ -1,5 +1,5 @@
 // LayoutConv: what it writes is all that counts, the table stays in the caches. A thread computes 8 channels
-// of 2 neighbouring pixels: it reads a table row's 8 channels at once (lanes over one label read the same 16
+// of 2 neighboring pixels: it reads a table row's 8 channels at once (lanes over one label read the same 16
 // or 32 bytes), and a warp writes whole 128-byte lines of every channel. Where both pixels have the same
 // labels under all taps, which is most of a layout, they are computed once.
 #include <device/launch.cuh>

@@ -1,5 +1,5 @@
 // The operators on CUDA: launchers that take device pointers and a stream. They allocate nothing, never
-// synchronise, and can be captured into a CUDA graph. Nothing here depends on TensorRT.
+// synchronize, and can be captured into a CUDA graph. Nothing here depends on TensorRT.
 //
 // layoutrt/operators/*.py define what each computes. Tensors are contiguous; activations are NCHW. Sums are
 // in float32 (int32 for 8-bit products), in an order that does not depend on the machine's load, and are
@@ -58,8 +58,8 @@ struct PredictedConv {
   Type type;        // kFloat or kHalf
 };
 
-// h is quantised as it is read, q = clamp(round_half_even(h / h_scale), -128, 127), or is int8 already. y is
-// quantised likewise as it is written, where there is a y_scale.
+// h is quantized as it is read, q = clamp(round_half_even(h / h_scale), -128, 127), or is int8 already. y is
+// quantized likewise as it is written, where there is a y_scale.
 struct QuantizedPredictedConv {
   const void* x;              // [n, channels, height, width], of `type`
   const void* h;              // [n, features, height, width] in `h_layout`, of `h_type`

@@ -1,5 +1,5 @@
 // PredictedConv in float32, exact to rounding: no tensor cores, whose TF32 keeps 10 bits. As there, a thread
-// ends with all nine taps of its pixels: one channel, 2 rows of 4 neighbours, 72 sums. A row of features is
+// ends with all nine taps of its pixels: one channel, 2 rows of 4 neighbors, 72 sums. A row of features is
 // read once, 16 bytes at a time, for the three taps of the predictor that lie in it.
 #pragma once
 

@@ -50,7 +50,7 @@ __device__ inline void multiply_stage(Number (&sums)[kTaps][Tile::kTiles][4], co
   }
 }
 
-// Stores two neighbours as levels of y_scale.
+// Stores two neighbors as levels of y_scale.
 __device__ inline void store_levels(const PredictorParameters& p, int image, int channel, int row, int column,
                                     float first, float second) {
   const int step = p.y_layout == Layout::kNchw32 ? 32 : 1;  // bytes from a pixel to the next
@@ -239,7 +239,7 @@ cudaError_t launch_tiles(PredictorParameters p, const DeviceLimits& limits, cuda
   const int64_t rounds = p.n * tiles * p.groups / (8 * limits.multiprocessors);
   p.groups_per_block = !at_once || rounds < 1 ? 1 : static_cast<int>(rounds < p.groups ? rounds : p.groups);
   p.group_chunks = static_cast<int>(divide_up(p.groups, p.groups_per_block));
-  // Neighbouring blocks share the larger operand, so that it comes from DRAM once.
+  // Neighboring blocks share the larger operand, so that it comes from DRAM once.
   const int64_t weight_bytes = static_cast<int64_t>(p.channels) * kTaps * P * P * p.feature_bytes;
   p.groups_first = weight_bytes < static_cast<int64_t>(p.height) * p.width * p.feature_bytes;
   const int64_t blocks = p.n * tiles * p.group_chunks;

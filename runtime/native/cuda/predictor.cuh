@@ -12,7 +12,7 @@
 
 namespace layoutrt::cuda {
 
-// A block's pixels: each of kWarps warps has kTiles tiles of 8 neighbours in a row.
+// A block's pixels: each of kWarps warps has kTiles tiles of 8 neighbors in a row.
 template <int kRows_, int kColumns_, int kWarps_, int kTiles_, int kStages_>
 struct PixelTile {
   static constexpr int kRows = kRows_, kColumns = kColumns_, kWarps = kWarps_, kTiles = kTiles_;
@@ -65,7 +65,7 @@ struct PredictorParameters {
   const void* shift;
   void* y;
   int n, channels, features, height, width;
-  float h_scale, y_scale;  // y_scale is 0 where y is not quantised
+  float h_scale, y_scale;  // y_scale is 0 where y is not quantized
   Layout h_layout, y_layout;
   Type h_type;
   int feature_bytes;    // of all features of a pixel, as the product reads them
@@ -73,7 +73,7 @@ struct PredictorParameters {
   bool whole_segments;  // rows of the weight are multiples of 16 bytes
   int column_tiles, tiles;
   int groups, groups_per_block, group_chunks;
-  bool groups_first;  // neighbouring blocks share pixels rather than weights
+  bool groups_first;  // neighboring blocks share pixels rather than weights
 };
 
 }  // namespace layoutrt::cuda

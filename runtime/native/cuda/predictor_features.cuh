@@ -1,5 +1,5 @@
 // The features under a tile of pixels, in shared memory as the tensor cores read them: the features of a
-// pixel side by side, quantised where the products are of 8-bit numbers. The p x p taps of the predictor are
+// pixel side by side, quantized where the products are of 8-bit numbers. The p x p taps of the predictor are
 // then shifted pixels of one tile.
 #pragma once
 
@@ -52,8 +52,8 @@ __device__ inline void gather(FeatureUnit<Element>& out, const Source* from, int
 
 // From halves that lie side by side. What pads the last eight is not a number that counts.
 template <class Element>
-__device__ inline void gather_neighbours(FeatureUnit<Element>& out, const __half* from, int left,
-                                         float scale) {
+__device__ inline void gather_neighbors(FeatureUnit<Element>& out, const __half* from, int left,
+                                        float scale) {
   FeatureUnit<__half> in;
   in.bits = __ldg(reinterpret_cast<const uint4*>(from));
 #pragma unroll
@@ -63,7 +63,7 @@ __device__ inline void gather_neighbours(FeatureUnit<Element>& out, const __half
 }
 
 // From 8-bit features that lie side by side, as they are.
-__device__ inline void gather_neighbours(FeatureUnit<int8_t>& out, const int8_t* from, int left) {
+__device__ inline void gather_neighbors(FeatureUnit<int8_t>& out, const int8_t* from, int left) {
   FeatureUnit<int8_t> in;
   in.bits = __ldg(reinterpret_cast<const uint2*>(from));
 #pragma unroll
@@ -84,7 +84,7 @@ __device__ void load_features(unsigned char* tile, const PredictorParameters& p,
 #pragma unroll 1
   for (int item = static_cast<int>(threadIdx.x); item < Shared::kFeaturePixels * units;
        item += Tile::kThreads) {
-    // Neighbouring threads read what lies side by side.
+    // Neighboring threads read what lies side by side.
     const bool by_pixel = p.h_layout == Layout::kNchw;
     const int unit = by_pixel ? item / Shared::kFeaturePixels : item % units;
     const int pixel = by_pixel ? item % Shared::kFeaturePixels : item / units;
@@ -108,12 +108,12 @@ __device__ void load_features(unsigned char* tile, const PredictorParameters& p,
       gather<Element>(out, h + first_plane * plane + at, plane, left, p.h_scale);
     } else if constexpr (std::is_same_v<Source, __half>) {
       if (inside) {
-        gather_neighbours<Element>(out, h + (image * plane + at) * padded + feature, left, p.h_scale);
+        gather_neighbors<Element>(out, h + (image * plane + at) * padded + feature, left, p.h_scale);
       }
     } else if constexpr (std::is_same_v<Source, int8_t>) {
       // kNchw32
       const int64_t block = static_cast<int64_t>(image) * ((p.features + 31) / 32) + feature / 32;
-      if (inside) gather_neighbours(out, h + (block * plane + at) * 32 + feature % 32, left);
+      if (inside) gather_neighbors(out, h + (block * plane + at) * 32 + feature % 32, left);
     }
     *reinterpret_cast<decltype(out.bits)*>(to) = out.bits;
   }

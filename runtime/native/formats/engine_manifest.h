@@ -1,6 +1,6 @@
 // The manifest M.engine.json beside a TensorRT engine M.engine: what it is, and where it can run. It is read
-// and compared before TensorRT sees the engine. layoutrt/artifacts/engine_manifest.py does the same with the same
-// sentences, and writes the file.
+// and compared before TensorRT sees the engine. layoutrt/artifacts/engine_manifest.py does the same with the
+// same sentences, and writes the file.
 #pragma once
 
 #include <cstdint>

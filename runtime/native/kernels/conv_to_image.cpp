@@ -17,7 +17,7 @@ constexpr int kOutputs = 3;
 constexpr int kRows = kManyRegisters ? 6 : 3;
 static_assert(kConvToImageRows % kRows == 0, "tiles are whole groups of rows");
 
-// Rows of a plane follow each other at a distance of `stride`, with zeros or the neighbouring columns of the
+// Rows of a plane follow each other at a distance of `stride`, with zeros or the neighboring columns of the
 // image between them.
 struct Strip {
   int64_t rows;     // of the tile, rounded up to whole groups

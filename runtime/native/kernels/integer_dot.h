@@ -1,6 +1,6 @@
-// Exact dot products of quantised features and weights, in vectors of int32.
+// Exact dot products of quantized features and weights, in vectors of int32.
 //
-// A word is kDotValues quantised features of one pixel, or as many weights of one output: what one
+// A word is kDotValues quantized features of one pixel, or as many weights of one output: what one
 // instruction multiplies and adds up for one lane. Where bytes are multiplied the features may be held with
 // an origin other than 0, so that they fit the type that the instruction takes.
 #pragma once

@@ -1,4 +1,4 @@
-// Vectors to and from groups of neighbours in memory.
+// Vectors to and from groups of neighbors in memory.
 #pragma once
 
 #include "kernels/shuffle.h"

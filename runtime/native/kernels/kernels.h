@@ -61,7 +61,7 @@ struct PredictedConv {
   int predictor_size;  // p: 1 or 3
 };
 
-// PredictedConv of quantised features: with q = clamp(round_half_even(h / h_scale) + h_zero_point, 0, 255)
+// PredictedConv of quantized features: with q = clamp(round_half_even(h / h_scale) + h_zero_point, 0, 255)
 // the predicted weights are step[c] * (offset + q . weight + bias). Features and weights meet in words, as
 // many at a time as the instruction set multiplies.
 struct QuantizedPredictedConv {
@@ -84,7 +84,7 @@ struct QuantizedPredictedConv {
 };
 constexpr int64_t kQuantizedSumLimit = 32768;  // products of bytes that an int32 has room for
 
-// How an instruction set holds quantised values: `values` of them in 32 bits, the first lowest, features less
+// How an instruction set holds quantized values: `values` of them in 32 bits, the first lowest, features less
 // the origin.
 struct DotFormat {
   int values;
@@ -182,17 +182,17 @@ struct GatedPredictedConv {
   float alpha;
 };
 
-// A 1x1 convolution of quantised values: step[o] * (offset[o] + q . weight) + bias[o].
+// A 1x1 convolution of quantized values: step[o] * (offset[o] + q . weight) + bias[o].
 struct QuantizedProduct {
   const int32_t* weight;  // words: [outputs, ceil(inputs / DotFormat::values)]
   const int32_t* offset;  // [outputs], as in QuantizedPredictedConv
   const float* step;      // [outputs]
   const float* bias;      // [outputs]
-  float in_scale;         // quantisation of its input
+  float in_scale;         // quantization of its input
   int in_zero_point;
 };
 
-// GatedPredictedConv of quantised h, d and gate_h.
+// GatedPredictedConv of quantized h, d and gate_h.
 struct QuantizedGatedPredictedConv {
   QuantizedPredictedConv predicted;  // p = 1; its y is not written
   QuantizedProduct mix;              // [channels] to [out_channels]

@@ -70,7 +70,7 @@ void read_window(const LayoutConv& conv, const uint8_t* labels, int64_t out_row,
     for (int x = 0; x < k / 2; ++x) to[x] = to[columns - 1 - x] = nothing;
     for (int64_t x = 0; x < conv.width; ++x) to[x + k / 2] = from[x] < nothing ? from[x] : nothing;
   }
-  // First where the columns differ from the one before, which compilers vectorise, then the runs.
+  // First where the columns differ from the one before, which compilers vectorize, then the runs.
   int32_t* run_begin = scratch.run_begin;
   run_begin[0] = 0;
   for (int dy = 0; dy < k; ++dy) {

@@ -1,9 +1,9 @@
-// Blocks of neighbouring pixels, in row-major order across the rows of an image, that pass through a chain of
+// Blocks of neighboring pixels, in row-major order across the rows of an image, that pass through a chain of
 // small matrix products without leaving the first-level cache.
 //
 // A block is a matrix [depth, kBlockPixels]: one row per feature or channel. The nine taps around a pixel are
 // read from a strip, in which every tap is a plain offset; what the taps of the first and last column take
-// from the neighbouring row is masked away.
+// from the neighboring row is masked away.
 #pragma once
 
 #include "kernels/kernels.h"
@@ -77,7 +77,7 @@ inline void load_block(const float* planes, int64_t plane_size, int64_t depth, i
   }
 }
 
-// Which pixels of a block have a neighbour to the left and to the right.
+// Which pixels of a block have a neighbor to the left and to the right.
 struct ColumnMasks {
   Bits left[kBlockVectors];
   Bits right[kBlockVectors];

@@ -39,9 +39,9 @@ LRT_INLINE void run_taps(const PredictedConv& conv, const PaddedStrip& strip, in
   }
 #pragma GCC unroll 9
   for (int t = 0; t < T; ++t) {
-    const float* neighbour = x + offset_of(stride, first + t);
+    const float* neighbor = x + offset_of(stride, first + t);
 #pragma GCC unroll 3
-    for (int v = 0; v < V; ++v) sum[v] += acc[t][v] * load(neighbour + v * kLanes);
+    for (int v = 0; v < V; ++v) sum[v] += acc[t][v] * load(neighbor + v * kLanes);
   }
 }
 

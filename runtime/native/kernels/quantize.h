@@ -1,4 +1,4 @@
-// Planes of float32 to words of quantised values (integer_dot.h).
+// Planes of float32 to words of quantized values (integer_dot.h).
 #pragma once
 
 #include "kernels/integer_dot.h"

@@ -1,6 +1,6 @@
 // QuantizedPredictedConv with p = 3: PredictedConv whose predictor multiplies 8-bit integers.
 //
-// As in predicted_conv_3x3.cpp a tile of h is copied into a padded strip, here quantised to words, and the
+// As in predicted_conv_3x3.cpp a tile of h is copied into a padded strip, here quantized to words, and the
 // nine weights of a run of pixels of one channel are accumulated in registers and applied to x on the spot.
 // The accumulators are exact, so every instruction set gives the same predicted weights.
 
@@ -46,10 +46,10 @@ LRT_INLINE void run_taps(const QuantizedPredictedConv& conv, const PaddedStrip& 
   }
 #pragma GCC unroll 9
   for (int t = 0; t < T; ++t) {
-    const float* neighbour = x + offset_of(stride, first + t);
+    const float* neighbor = x + offset_of(stride, first + t);
     const Vector b = broadcast(bias[t]);
 #pragma GCC unroll 3
-    for (int v = 0; v < V; ++v) sum[v] += (to_float(acc[t][v]) + b) * load(neighbour + v * kLanes);
+    for (int v = 0; v < V; ++v) sum[v] += (to_float(acc[t][v]) + b) * load(neighbor + v * kLanes);
   }
 }
 

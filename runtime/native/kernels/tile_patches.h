@@ -1,7 +1,7 @@
 // The 6x6 patches around the 4x4-pixel tiles of an image, with one tile in each lane.
 //
 // Tiles are numbered row by row, so the tiles of a vector are runs within rows of tiles. A plane is first
-// split by its columns modulo 4; then the same pixel of neighbouring tiles lies side by side.
+// split by its columns modulo 4; then the same pixel of neighboring tiles lies side by side.
 #pragma once
 
 #include "kernels/interleave.h"

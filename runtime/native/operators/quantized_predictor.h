@@ -1,4 +1,4 @@
-// The predictor of a quantised conditional convolution as the kernels read it.
+// The predictor of a quantized conditional convolution as the kernels read it.
 #pragma once
 
 #include <cstdint>

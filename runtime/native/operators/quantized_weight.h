@@ -1,4 +1,4 @@
-// Weights and attributes of the quantised operators, checked and brought into the order that kernels read.
+// Weights and attributes of the quantized operators, checked and brought into the order that kernels read.
 #pragma once
 
 #include <cstdint>

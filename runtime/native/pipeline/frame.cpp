@@ -60,15 +60,15 @@ void Frame::segment(lrt_session* segmenter) noexcept {
   result_.labels = labels_.data();
 }
 
-void Frame::synthesise(lrt_session* generator) noexcept {
+void Frame::synthesize(lrt_session* generator) noexcept {
   result_.synthesis_start_ns = now_ns();
   const int64_t ready_ns = frame_.empty() ? result_.captured_ns : result_.segmented_ns;
   result_.synthesis_wait_ms = milliseconds(ready_ns, result_.synthesis_start_ns);
   const lrt_status status = lrt_session_run(generator, &labels_tensor_, 1, &image_tensor_, 1);
-  result_.synthesised_ns = now_ns();
+  result_.synthesized_ns = now_ns();
   if (status != LRT_OK) return fail(status, "the generator", lrt_last_error());
   result_.image = image_.data();
-  result_.latency_ms = milliseconds(result_.captured_ns, result_.synthesised_ns);
+  result_.latency_ms = milliseconds(result_.captured_ns, result_.synthesized_ns);
 }
 
 void Frame::fail(lrt_status status, const char* stage, const char* sentence) noexcept {

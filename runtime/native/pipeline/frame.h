@@ -27,7 +27,7 @@ class Frame {
 
   // Each runs one stage and keeps a failure in the result. The frame must not have failed before.
   void segment(lrt_session* segmenter) noexcept;
-  void synthesise(lrt_session* generator) noexcept;
+  void synthesize(lrt_session* generator) noexcept;
   // `stage` says who failed, as in "the generator".
   void fail(lrt_status status, const char* stage, const char* sentence) noexcept;
 

@@ -5,7 +5,7 @@
 namespace layoutrt::pipeline {
 namespace {
 
-// Linear between neighbours, as numpy's default. `sorted` is not empty.
+// Linear between neighbors, as numpy's default. `sorted` is not empty.
 double percentile(const std::vector<double>& sorted, double share) {
   const double position = share * static_cast<double>(sorted.size() - 1);
   const auto below = static_cast<size_t>(position);

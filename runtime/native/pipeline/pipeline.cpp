@@ -55,7 +55,7 @@ Pipeline::~Pipeline() {
 void Pipeline::start() {
   const std::lock_guard<std::mutex> lock(stop_mutex_);
   stages_.reserve(2);
-  stages_.emplace_back([this] { synthesise_frames(); });
+  stages_.emplace_back([this] { synthesize_frames(); });
   if (segmenter_ != nullptr) stages_.emplace_back([this] { segment_frames(); });
 }
 
@@ -208,15 +208,15 @@ void Pipeline::segment_frames() {
   }
 }
 
-void Pipeline::synthesise_frames() {
+void Pipeline::synthesize_frames() {
   own_pipeline = this;
   Queue& source = labels_ ? *labels_ : input_;
   Frame* frame = nullptr;
   while (source.take(&frame, std::nullopt) == Outcome::kDone) {
     if (!frame->failed()) {
-      frame->synthesise(generator_);
+      frame->synthesize(generator_);
       const lrt_pipeline_result& result = frame->result();
-      ledger_.add_busy(0, static_cast<double>(result.synthesised_ns - result.synthesis_start_ns) * 1e-6);
+      ledger_.add_busy(0, static_cast<double>(result.synthesized_ns - result.synthesis_start_ns) * 1e-6);
     }
     come_out(frame);
   }

@@ -45,7 +45,7 @@ class Pipeline {
   void close();
   void capture_frames(lrt_pipeline_capture_fn capture, void* user_data);
   void segment_frames();
-  void synthesise_frames();
+  void synthesize_frames();
   Outcome pass_on(Frame* frame, Queue* queue, const Deadline& deadline);
   void come_out(Frame* frame);
   void release(Frame* frame);

@@ -1,7 +1,7 @@
 // What stands for TensorRT's part where its headers or CUDA were missing when the library was built.
 
-#include "formats/engine_manifest.h"
 #include "error.h"
+#include "formats/engine_manifest.h"
 #include "tensorrt/tensorrt_engine.h"
 
 namespace layoutrt {

@@ -16,7 +16,7 @@ struct ShapeRange {
 
 struct EngineInput {
   TensorInfo info;
-  std::vector<ShapeRange> profiles;  // one for each of the engine's optimisation profiles
+  std::vector<ShapeRange> profiles;  // one for each of the engine's optimization profiles
 };
 
 struct EngineTensors {

@@ -40,10 +40,10 @@ void Plan::set(const Setting& setting, cudaStream_t stream) {
   Log::take_error();
   if (context_->getOptimizationProfile() != setting.profile) {
     if (!context_->setOptimizationProfileAsync(setting.profile, stream)) {
-      fail("select the optimisation profile " + std::to_string(setting.profile));
+      fail("select the optimization profile " + std::to_string(setting.profile));
     }
     // Whichever stream runs with it, now or after an error, must find its copies done.
-    check(cudaStreamSynchronize(stream), "select an optimisation profile");
+    check(cudaStreamSynchronize(stream), "select an optimization profile");
   }
   const size_t inputs = tensors_.inputs.size();
   for (size_t i = 0; i < inputs; ++i) {

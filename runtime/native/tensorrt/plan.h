@@ -34,7 +34,7 @@ class Plan {
   bool is_set_to(const Setting& setting) const { return set_ && setting_ == setting; }
 
   // Throws Error, also where the shape of an output depends on values. Runs in flight must have ended.
-  // Another optimisation profile is selected on `stream`, which is waited for.
+  // Another optimization profile is selected on `stream`, which is waited for.
   void set(const Setting& setting, cudaStream_t stream);
 
   // Of the outputs, for the shapes that are set.

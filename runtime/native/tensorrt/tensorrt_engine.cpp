@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "dtype.h"
-#include "formats/engine_manifest.h"
 #include "error.h"
+#include "formats/engine_manifest.h"
 #include "tensorrt/cuda_check.h"
 #include "tensorrt/cuda_resources.h"
 #include "tensorrt/device_tensor.h"

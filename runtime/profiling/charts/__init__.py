@@ -1,1 +1,1 @@
-"""Charts of a profile as inline SVG, which needs no script and takes its colours from the page."""
+"""Charts of a profile as inline SVG, which needs no script and takes its colors from the page."""

@@ -42,14 +42,14 @@ def _row(name: str, times: Sequence[float], row: int, edges: np.ndarray, x) -> l
     floor = _TOP + _ROW * (row + 1)
     tallest = max(1, int(counts.max()))
     height = _ROW - 34
-    colour = f"s{row % SERIES}"
+    color = f"s{row % SERIES}"
     parts = [line(_LEFT, floor, _WIDTH - _RIGHT, floor)]
     width = x(edges[1]) - x(edges[0])
     for count, left in zip(counts, edges, strict=False):
         if count:
             top = height * int(count) / tallest
             parts.append(
-                f'<rect class="bar {colour}" x="{x(left) + 0.5:.1f}" y="{floor - top:.1f}" '
+                f'<rect class="bar {color}" x="{x(left) + 0.5:.1f}" y="{floor - top:.1f}" '
                 f'width="{max(width - 1, 1):.1f}" height="{top:.1f}" rx="1">'
                 f"{hint(f'{int(count)} runs from {left:.2f} ms on')}</rect>"
             )
@@ -66,7 +66,7 @@ def _row(name: str, times: Sequence[float], row: int, edges: np.ndarray, x) -> l
     for value, label, shift in ((p50, f"p50 {p50:.2f}", 14), (p99, f"p99 {p99:.2f}", 27)):
         place = min(x(value), x(edges[-1]))
         anchor = "end" if place > _WIDTH / 2 else "start"
-        parts.append(line(place, floor - height - 22 + shift - 6, place, floor, f"mark {colour}"))
+        parts.append(line(place, floor - height - 22 + shift - 6, place, floor, f"mark {color}"))
         offset = -5 if anchor == "end" else 5
         parts.append(text(place + offset, floor - height - 22 + shift, label, anchor, "value"))
     if beyond:

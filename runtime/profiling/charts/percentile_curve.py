@@ -40,18 +40,18 @@ def percentile_curve(times_ms: Mapping[str, Sequence[float]]) -> str:
         text(_LEFT - 8, 11, "ms", "end"),
     ]
     for row, (name, times) in enumerate(times_ms.items()):
-        colour = f"s{row % SERIES}"
+        color = f"s{row % SERIES}"
         ordered = np.sort(np.asarray(times))
         percents = [100 * (rank + 0.5) / len(ordered) for rank in range(len(ordered))]
         way = " ".join(
             f"{x(_stretch(p)):.1f},{y(value):.1f}" for p, value in zip(percents, ordered, strict=True)
         )
-        parts.append(f'<polyline class="curve {colour}" points="{way}">{hint(name)}</polyline>')
+        parts.append(f'<polyline class="curve {color}" points="{way}">{hint(name)}</polyline>')
         for percent in (50, 90, 99):
             value = float(np.percentile(ordered, percent))
             if percent <= percents[-1]:
                 parts.append(
-                    f'<circle class="dot {colour}" cx="{x(_stretch(percent)):.1f}" cy="{y(value):.1f}" r="4">'
+                    f'<circle class="dot {color}" cx="{x(_stretch(percent)):.1f}" cy="{y(value):.1f}" r="4">'
                     f"{hint(f'{name}: {percent} % within {value:.2f} ms')}</circle>"
                 )
     return svg(_WIDTH, _HEIGHT, f"Latency percentiles of {', '.join(times_ms)}", parts)

@@ -11,7 +11,7 @@ from layoutrt.runtime.profiling.yardstick import Roofs
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 620, 420, 56, 18, 16, 58
 _NAMED = 4
-"""Operators with a colour of their own; the others share one."""
+"""Operators with a color of their own; the others share one."""
 
 
 def roofline(layers: Sequence[Layer], roofs: Roofs) -> str:
@@ -74,7 +74,7 @@ def roofline(layers: Sequence[Layer], roofs: Roofs) -> str:
 
 def _circles(layers: Sequence[Layer], x, y, low_y: float) -> list[str]:  # type: ignore[no-untyped-def]
     names = list(by_operator(layers))
-    colour = {name: f"s{min(place, _NAMED) % SERIES}" for place, name in enumerate(names)}
+    color = {name: f"s{min(place, _NAMED) % SERIES}" for place, name in enumerate(names)}
     parts = []
     # Large ones first, so that they hide nothing.
     for layer in sorted(layers, key=lambda layer: -layer.share):
@@ -84,7 +84,7 @@ def _circles(layers: Sequence[Layer], x, y, low_y: float) -> list[str]:  # type:
             f"{layer.gbs:.1f} GB/s, bound by {layer.bound}"
         )
         parts.append(
-            f'<circle class="layer {colour[layer.operator]}" cx="{x(layer.flops / layer.bytes):.1f}" '
+            f'<circle class="layer {color[layer.operator]}" cx="{x(layer.flops / layer.bytes):.1f}" '
             f'cy="{y(max(layer.gflops, low_y)):.1f}" r="{radius:.1f}">{hint(about)}</circle>'
         )
     place = float(_LEFT)

@@ -63,7 +63,7 @@ def layout_case(
         # Far from a label, and such that an offset from them would overflow.
         values.flat[::7], values.flat[3::11] = np.iinfo(np.int32).min, np.iinfo(np.int32).max
     if uniform:
-        # Wide regions, as layouts have: neighbours share what they look up.
+        # Wide regions, as layouts have: neighbors share what they look up.
         values = np.repeat(values[:, :, : -(-width // 8)], 8, 2)[:, :, :width]
         values[:, :, 1:7] = values[:, :1, :1]
     arrays = {

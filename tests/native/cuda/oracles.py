@@ -91,7 +91,7 @@ def terms(op: str, arrays: dict[str, Any]) -> int:
 
 
 def _levels(y: np.ndarray, expected: np.ndarray, arrays: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """A quantised result in the operator's order, dequantised, and what it can hold of what is expected."""
+    """A quantized result in the operator's order, dequantized, and what it can hold of what is expected."""
     assert y.dtype == np.int8
     scale = float(np.float32(arrays["y_scale"]))
     if arrays["y_order"] == "nchw32":

@@ -3,7 +3,7 @@
 //   plugin_harness liblayoutrt_trt.so CASE_FOLDER...
 //
 // Build: create, ask for types, shapes and formats, configure with dynamic shapes, and run once as the
-// builder does to measure it. Then serialise by fields; create again for the runtime, attach to a context,
+// builder does to measure it. Then serialize by fields; create again for the runtime, attach to a context,
 // and run twice on a stream, the second time through a captured CUDA graph. All three runs must agree to the
 // bit. The result is written to the case's output file.
 //
@@ -187,7 +187,7 @@ class Harness {
   static std::vector<Attribute> serialize(IPluginV3* plugin) {
     const PluginFieldCollection* fields =
         capability<IPluginV3OneRuntime>(plugin, PluginCapabilityType::kRUNTIME).getFieldsToSerialize();
-    require(fields != nullptr, "there are no fields to serialise");
+    require(fields != nullptr, "there are no fields to serialize");
     std::vector<Attribute> stored;
     for (int32_t i = 0; i < fields->nbFields; ++i) {
       const PluginField& field = fields->fields[i];

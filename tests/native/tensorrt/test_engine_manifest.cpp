@@ -7,8 +7,8 @@
 #include <iterator>
 #include <string>
 
-#include "formats/engine_manifest.h"
 #include "error.h"
+#include "formats/engine_manifest.h"
 
 int main(int count, char** arguments) {
   if (count != 6) return 2;

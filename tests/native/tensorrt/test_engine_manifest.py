@@ -98,7 +98,7 @@ CASES: dict[str, tuple[Any, dict[str, str], str]] = {
     "truncated": (changed(engine_bytes=len(ENGINE) + 1), {}, "has 768 bytes where its manifest says 769"),
     "replaced": (changed(engine_sha256="0" * 64), {}, "the SHA-256 differs"),
     "newer": (changed(format=2, layoutrt="0.9.0"), {}, "newer layoutrt (manifest format 2, version 0.9.0)"),
-    "a newer field": (MANIFEST | {"colour": [1.5, None]}, {}, ""),
+    "a newer field": (MANIFEST | {"color": [1.5, None]}, {}, ""),
     "lacks a field": (changed(engine_sha256=...), {}, "is no manifest of an engine"),
     "lacks its format": (changed(format=...), {}, "is no manifest of an engine"),
     "a word for a format": (changed(format="1"), {}, "is no manifest of an engine"),

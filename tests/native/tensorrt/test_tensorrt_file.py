@@ -162,7 +162,7 @@ def on_onnxruntime(model: onnx.ModelProto, arguments: dict[str, np.ndarray], fol
 
 
 def signal_to_noise(image: np.ndarray, expected: np.ndarray) -> float:
-    """In dB; the signal is what differs from the mean colour."""
+    """In dB; the signal is what differs from the mean color."""
     noise = np.mean((image.astype(float) - expected) ** 2)
     return float(10 * np.log10(np.var(expected) / noise))
 

@@ -137,7 +137,7 @@ def test_precision_scales_traffic_and_takes_its_peak() -> None:
         estimate(subject, device, "fp8")
 
 
-def test_an_estimate_is_labelled_as_one_and_has_a_range() -> None:
+def test_an_estimate_is_labeled_as_one_and_has_a_range() -> None:
     found = estimate(find_subject("camvid-edge"), find_device("orin-nano-8gb"), "fp16")
     assert found.as_json()["what"] == "estimate"
     assert found.low_ms < found.ms < found.high_ms
@@ -155,7 +155,7 @@ def test_this_machines_estimate_is_within_35_percent_of_its_measurement(tmp_path
     """By the file that ``layoutrt profile --device-file`` writes of this machine."""
     subjects = [find_subject(name) for name in ("camvid-edge", "camvid-seg")]
     errors = []
-    # A neighbour may come or go between the models' layers: the best of five.
+    # A neighbor may come or go between the models' layers: the best of five.
     for _ in range(5):
         measured = profile(subjects, iterations=5, warm_up=5, threads=1, layers=True)
         write_device(tmp_path / "here.toml", measured_device(measured, subjects))

@@ -96,7 +96,7 @@ def test_packed_weights_that_the_engine_does_not_count_are_counted() -> None:
 
 
 def test_times_are_of_the_same_quiet_runs_so_that_they_add_up() -> None:
-    # A busy neighbour slowed another node in each run; two runs had none.
+    # A busy neighbor slowed another node in each run; two runs had none.
     executed = [node("a", "Relu", [9, 1, 2, 1, 9, 9, 1, 9]), node("b", "Relu", [1, 9, 1, 2, 9, 1, 9, 9])]
     assert sorted(quiet_runs(executed)) == [-6, -5]
     assert [layer.ms for layer in fold(executed, [], ROOFS, 0)] == [1.5, 1.5]

@@ -52,7 +52,7 @@ def test_a_pipeline_has_the_stages_of_a_frame() -> None:
     subject = find_subject("camvid-seg+camvid-edge", (64, 64))
     assert subject.name == "camvid-seg+camvid-edge"
     (model,) = profile([subject], source="drive:2", iterations=6, warm_up=1, threads=2).models
-    names = ["capture", "segment wait", "segment", "synthesis wait", "synthesise", "present"]
+    names = ["capture", "segment wait", "segment", "synthesis wait", "synthesize", "present"]
     assert list(model.stages_ms) == names
     # Frames overlap only where several follow each other.
     assert len(model.total_ms) == 8 * len(set(model.turns))

@@ -35,7 +35,7 @@ class World:
         build_warnings: what it logs in any case.
         while_building: called in the middle of a build.
         dla_cores: of the device.
-        loads: whether engines can be deserialised.
+        loads: whether engines can be deserialized.
         inspects: whether engines have an inspector.
         logged: by our logger.
         built: configuration of the last build.

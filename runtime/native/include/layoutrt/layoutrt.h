@@ -34,7 +34,7 @@
 #endif
 
 /* The type of enums, which C has from their values: in C++ a caller's wrong number is then no undefined
- * behaviour. */
+ * behavior. */
 #ifdef __cplusplus
 #define LRT_ENUM_TYPE : int32_t
 #else
@@ -207,7 +207,7 @@ LRT_EXPORT lrt_status lrt_session_metadata_key(const lrt_session* session, size_
 /* A tensor in memory of the caller.
  *
  * With all strides 0 it is contiguous in row-major order, and size_bytes is exactly its size. Otherwise
- * strides[i] is the distance in bytes between neighbours along dimension i, as for rows with padding, a
+ * strides[i] is the distance in bytes between neighbors along dimension i, as for rows with padding, a
  * window of a larger image, or RGB within RGBX pixels; size_bytes is then the size of the buffer from `data`
  * on, and must hold the last element. Strides must be positive, except along dimensions of 1, and no two
  * elements may share memory. Such a tensor is copied; so is one whose data is not aligned to its elements. */

@@ -53,7 +53,7 @@ typedef struct lrt_pipeline_result {
   int64_t segment_start_ns; /* where there was no such moment */
   int64_t segmented_ns;
   int64_t synthesis_start_ns;
-  int64_t synthesised_ns;
+  int64_t synthesized_ns;
   double segment_wait_ms;   /* from the capture until the segmenter began */
   double synthesis_wait_ms; /* from the end of segmentation, or from the capture, until the generator began */
   double latency_ms;        /* from the capture to the finished image; 0 where the frame failed */

@@ -15,7 +15,7 @@
 namespace layoutrt::trt {
 
 // Kind has: kName; field_names(), those of its attributes; and a constructor from (layer, FieldReader) that
-// throws std::invalid_argument. A plugin serialises the fields it was made of, so both phases read the same.
+// throws std::invalid_argument. A plugin serializes the fields it was made of, so both phases read the same.
 template <class Kind>
 class Creator final : public nvinfer1::IPluginCreatorV3One {
  public:

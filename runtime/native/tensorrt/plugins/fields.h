@@ -1,4 +1,4 @@
-// Attributes of a plugin, read from the fields of an ONNX node or of a serialised engine.
+// Attributes of a plugin, read from the fields of an ONNX node or of a serialized engine.
 #pragma once
 
 #include <NvInferRuntime.h>

@@ -215,7 +215,7 @@ const nvinfer1::PluginFieldCollection* Plugin::getFieldsToSerialize() noexcept {
     collection_ = {static_cast<int32_t>(fields_.size()), fields_.data()};
     return &collection_;
   } catch (const std::exception& error) {
-    log_error(where() + " could not be serialised: " + error.what());
+    log_error(where() + " could not be serialized: " + error.what());
     return nullptr;
   }
 }

@@ -1,4 +1,4 @@
-// What the plugins share: one output, fixed roles of the inputs, checks of shapes, serialisation by fields.
+// What the plugins share: one output, fixed roles of the inputs, checks of shapes, serialization by fields.
 #pragma once
 
 #include <NvInferRuntime.h>

@@ -36,7 +36,7 @@ class QuantizedPredictedConv final : public Plugin {
   float h_scale_;
   int32_t h_zero_point_;
   std::vector<float> weight_scale_;
-  float y_scale_;                     // 0: the output is not quantised
+  float y_scale_;                     // 0: the output is not quantized
   DeviceFloats device_weight_scale_;  // uploaded before the first enqueue, which then allocates nothing
 };
 

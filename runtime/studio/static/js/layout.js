@@ -76,7 +76,7 @@ export class Layout {
     return made;
   }
 
-  /** Draw it in its colours; `palette` has red, green, blue of each class. */
+  /** Draw it in its colors; `palette` has red, green, blue of each class. */
   draw(canvas, palette) {
     if (canvas.width !== this.width || canvas.height !== this.height) {
       canvas.width = this.width;
@@ -90,7 +90,7 @@ export class Layout {
   }
 }
 
-/** Colours as 32-bit words of a canvas (red is the lowest byte). */
+/** Colors as 32-bit words of a canvas (red is the lowest byte). */
 export function paletteWords(classes) {
   return Uint32Array.from(classes, ({ color: [r, g, b] }) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
 }

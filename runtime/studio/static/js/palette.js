@@ -1,4 +1,4 @@
-// The classes to paint with: names, colours, and the keys of the first twelve.
+// The classes to paint with: names, colors, and the keys of the first twelve.
 
 import { arrowKeys, mark } from "./radio.js";
 

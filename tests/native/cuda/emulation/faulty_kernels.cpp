@@ -24,7 +24,7 @@ struct Parameters {
 int thread() { return static_cast<int>(threadIdx.x); }
 float* shared() { return reinterpret_cast<float*>(shared_memory()); }
 
-// Each number of `to` is its neighbour's in `from`. The one that has no mistake.
+// Each number of `to` is its neighbor's in `from`. The one that has no mistake.
 void shift_correctly(Parameters p) {
   shared()[thread()] = p.from[thread() + 1];
   __syncthreads();

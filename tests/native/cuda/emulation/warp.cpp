@@ -32,7 +32,7 @@ float half_value(uint16_t bits) {
 float element(uint32_t bits, int i, float) { return half_value(static_cast<uint16_t>(bits >> (16 * i))); }
 int32_t element(uint32_t bits, int i, int32_t) { return static_cast<int8_t>(bits >> (8 * i)); }
 
-// 16 x K times K x 8. A register holds `kPacked` neighbours of a row of A or of a column of B; lane l has row
+// 16 x K times K x 8. A register holds `kPacked` neighbors of a row of A or of a column of B; lane l has row
 // l/4 and column l/4, and of them the (l%4)-th register of each half of K.
 template <class Number>
 void multiply(void* const* of_lanes) {

@@ -29,7 +29,7 @@ def sum_over_processes(values: Tensor) -> Tensor:
     return _SumOverProcesses.apply(values)
 
 
-class SynchronisedBatchNorm2d(nn.BatchNorm2d):
+class SynchronizedBatchNorm2d(nn.BatchNorm2d):
     """`torch.nn.BatchNorm2d` whose training statistics are those of all processes' batches together.
 
     All processes must have batches of one shape.
@@ -43,11 +43,11 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
         count = input.numel() // input.shape[1] * dist.get_world_size()
         # Two sums instead of one: a difference of large squares would lose digits.
         mean = sum_over_processes(x.sum((0, 2, 3))) / count
-        centred = x - mean[:, None, None]
-        variance = sum_over_processes(centred.square().sum((0, 2, 3))) / count
+        centered = x - mean[:, None, None]
+        variance = sum_over_processes(centered.square().sum((0, 2, 3))) / count
         if self.track_running_stats:
             self._follow(mean.detach(), variance.detach() * count / max(count - 1, 1))
-        y = centred * (variance + self.eps).rsqrt()[:, None, None]
+        y = centered * (variance + self.eps).rsqrt()[:, None, None]
         if self.affine:
             y = y * self.weight[:, None, None] + self.bias[:, None, None]
         return y.to(input.dtype)
