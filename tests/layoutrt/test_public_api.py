@@ -47,11 +47,11 @@ def test_public_names_come_without_the_packages_that_they_do_not_need_yet() -> N
 
 
 def test_an_unknown_name_is_refused_as_by_any_module() -> None:
-    assert not hasattr(layoutrt, "Synthesizer")
-    with pytest.raises(AttributeError, match="module 'layoutrt' has no attribute 'Synthesizer'"):
-        layoutrt.Synthesizer  # noqa: B018
-    with pytest.raises(ImportError, match="cannot import name 'Synthesizer' from 'layoutrt'"):
-        exec("from layoutrt import Synthesizer")
+    assert not hasattr(layoutrt, "Renderer")
+    with pytest.raises(AttributeError, match="module 'layoutrt' has no attribute 'Renderer'"):
+        layoutrt.Renderer  # noqa: B018
+    with pytest.raises(ImportError, match="cannot import name 'Renderer' from 'layoutrt'"):
+        exec("from layoutrt import Renderer")
 
 
 @pytest.mark.parametrize("name", ["", "Drive", "LabelSet", "Pipeline", "Session", "Synthesizer"])
