@@ -1,6 +1,6 @@
 """A camera that does not wait: the pipeline beside a serial loop on the newest frame.
 
-Run as a worker, ``python -m benchmarks.live_video pipeline 2``, it measures one side with that number of threads
+Run as a worker, ``python -m benchmarks.live_video pipeline 2``, it measures one side with that many threads
 and prints one JSON object.
 """
 
