@@ -19,8 +19,9 @@ from layoutrt.graph.element_types import element_types
 
 SAFETY = 4
 """Factor by which values may get larger than on the calibration data. With 8 frames of CamVid measured,
-tensors of the shipped models were up to 1.4 times as large on its other frames and up to 2.1 times on the procedural
-drive; this is twice that. Between 16384 and 65504 numbers of FP16 are 16 to 32 apart, so little is lost."""
+tensors of the shipped models were up to 1.4 times as large on its other frames and up to 2.1 times on the
+procedural drive; this is twice that. Between 16384 and 65504 numbers of FP16 are 16 to 32 apart, so little is
+lost."""
 LARGEST = float(np.finfo(np.float16).max) / SAFETY
 
 

@@ -23,7 +23,7 @@ from layoutrt.onnxruntime_package import import_onnxruntime
 
 BINS = {"entropy": 1024, "percentile": 8192}
 """Number of bins of a histogram. Entropy compares every width of the middle with the whole, in time that grows
-as the square."""
+with the square of the number."""
 QUANTIZED_BINS = 256
 GROUP_BYTES = 256 << 20
 """Activations that exist at a time; larger models are run once for each group of tensors."""
