@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from c_functions import runner
 
-import cases  # isort: skip
+from tests.support.cuda import cases
+from tests.support.cuda.c_functions import runner
 
 pytestmark = pytest.mark.gpu
 
