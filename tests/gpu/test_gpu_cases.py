@@ -1,4 +1,4 @@
-"""The cases that the emulated kernels pass (`tests/native/cuda/cases.py`), on a GPU."""
+"""The cases that the emulated kernels pass (`tests.support.cuda.cases`), on a GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The C functions of ``liblayoutrt_cuda`` as ``run(op, arrays) -> y``, for `tests/native/cuda/cases.py`."""
+"""The C functions of ``liblayoutrt_cuda`` as ``run(op, arrays) -> y``, for `tests.support.cuda.cases`."""
 
 from __future__ import annotations
 
