@@ -53,7 +53,7 @@ bench: setup-dev
 	$(BIN)/python -m benchmarks
 
 test-gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),setup-dev)
-	$(GPU_PYTHON) -m pytest -n 0 -m gpu tests/gpu tests/layoutrt/test_triton_operators.py
+	$(GPU_PYTHON) -m pytest -n 0 -m gpu tests/gpu tests/operators/test_triton.py
 
 bench-gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),setup-dev)
 	$(GPU_PYTHON) -m benchmarks --only gpu

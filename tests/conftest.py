@@ -19,14 +19,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Tests that import the package themselves send nothing either; those of the telemetry unset it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-from left_out import (  # noqa: F401
+from layoutrt.layouts import Label, LabelSet, label_set
+from tests.support.left_out import (  # noqa: F401
     pytest_collection_modifyitems,
     pytest_sessionfinish,
     pytest_terminal_summary,
     pytest_testnodedown,
 )
-
-from layoutrt.layouts import Label, LabelSet, label_set
 
 if TYPE_CHECKING:
     from layoutrt.train.networks.generator import Generator

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 import typer
-from pairs_on_disk import write_pairs
-from reference_case import Case, rule_state
 
 from layoutrt.cli import app
+from tests.support.pairs_on_disk import write_pairs
+from tests.support.reference_case import Case, rule_state
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import gpu_cases
 import torch
+
+from tests.support.cuda import gpu_cases
 
 SHAPES = ({"n": 2, "c": 17, "height": 9, "width": 13}, {"n": 1, "c": 32, "height": 16, "width": 24})
 

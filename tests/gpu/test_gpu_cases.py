@@ -1,11 +1,11 @@
-"""The cases that the emulated kernels pass (`tests/native/cuda/cases.py`), on a GPU."""
+"""The cases that the emulated kernels pass (`tests.support.cuda.cases`), on a GPU."""
 
 from __future__ import annotations
 
 import pytest
-from c_functions import runner
 
-import cases  # isort: skip
+from tests.support.cuda import cases
+from tests.support.cuda.c_functions import runner
 
 pytestmark = pytest.mark.gpu
 

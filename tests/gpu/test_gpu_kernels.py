@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-import gpu_cases
 import pytest
 import torch
-from gpu_cases import Case, assert_close
+
+from tests.support.cuda import gpu_cases
+from tests.support.cuda.gpu_cases import Case, assert_close
 
 pytestmark = pytest.mark.gpu
 

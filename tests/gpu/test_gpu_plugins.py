@@ -11,11 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import gpu_cases
 import numpy as np
 import pytest
 import torch
-from gpu_cases import draw
 
 from benchmarks import gpu_library
 from layoutrt.operators.torch import (
@@ -24,6 +22,8 @@ from layoutrt.operators.torch import (
     quantized_predicted_conv,
     spatially_varying_conv,
 )
+from tests.support.cuda import gpu_cases
+from tests.support.cuda.gpu_cases import draw
 
 pytestmark = pytest.mark.gpu
 

@@ -6,9 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+
+from tests.support import ROOT
 
 pytestmark = pytest.mark.gpu
 
@@ -24,10 +25,11 @@ def test_the_sanitizer_finds_nothing(tool, gpu) -> None:
     # Without torch's cache every tensor is an allocation of its own, whose end is seen.
     environment = os.environ | {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
     result = subprocess.run(
-        [*command, sys.executable, str(Path(__file__).with_name("sanitized.py"))],
+        [*command, sys.executable, "-m", "tests.gpu.sanitized"],
         capture_output=True,
         text=True,
         env=environment,
+        cwd=ROOT,
         timeout=900,
     )
     said = result.stdout + result.stderr

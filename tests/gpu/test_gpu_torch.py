@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from gpu_cases import assert_close, draw
 
 from layoutrt.operators.torch import layout_conv, predicted_conv, spatially_varying_conv
 from layoutrt.operators.torch.backends import cuda
+from tests.support.cuda.gpu_cases import assert_close, draw
 
 pytestmark = pytest.mark.gpu
 

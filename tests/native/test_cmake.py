@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from toolchains import ROOT, find_compiler, find_program
+
+from tests.support.toolchains import ROOT, find_compiler, find_program
 
 
 def configure(source: Path, folder: Path, *options: str, **environment: str) -> tuple[int, str]:

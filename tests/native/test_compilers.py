@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from toolchains import AARCH64, PACKAGES, X86_64, find_compiler, machine_of
+
+from tests.support.toolchains import AARCH64, PACKAGES, X86_64, find_compiler, machine_of
 
 COMPILERS = [name for name in PACKAGES if "g++" in name or "clang++" in name]
 TARGETS = ["layoutrt", "c_api_overhead", "test_operators", "test_training", "test_api", "test_pipeline"]

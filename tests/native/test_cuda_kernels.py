@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cases
-import launchers
 import numpy as np
 import pytest
+
+from tests.support.cuda import cases, launchers
 
 INVALID_VALUE, ILLEGAL_ADDRESS, MISALIGNED_ADDRESS, LAUNCH_FAILURE = 1, 700, 716, 719
 

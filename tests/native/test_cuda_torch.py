@@ -10,18 +10,16 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import gpu_cases
 import pytest
 import torch
-from c_functions import FUNCTIONS, runner
-from gpu_cases import FLOATING, draw
 
 from layoutrt import __version__
 from layoutrt.errors import LayoutRTError
 from layoutrt.operators.torch import layout_conv, predicted_conv
 from layoutrt.operators.torch.backends import cuda
-
-import cases  # isort: skip
+from tests.support.cuda import cases, gpu_cases
+from tests.support.cuda.c_functions import FUNCTIONS, runner
+from tests.support.cuda.gpu_cases import FLOATING, draw
 
 ROOT = Path(__file__).resolve().parents[2]
 EMULATION = ROOT / "tests/native/cuda/emulation"

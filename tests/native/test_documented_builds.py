@@ -17,12 +17,20 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from document_commands import NATIVE, Block, native_blocks
-from toolchains import AARCH64, CMAKE_VERSION, ROOT, find_compiler, find_program, machine_of, oldest_cmake
 
 from layoutrt.models import resolve_model
 from layoutrt.runtime.backends.native_bindings import onnxruntime_library
 from layoutrt.runtime.session import Session
+from tests.support.document_commands import NATIVE, Block, native_blocks
+from tests.support.toolchains import (
+    AARCH64,
+    CMAKE_VERSION,
+    ROOT,
+    find_compiler,
+    find_program,
+    machine_of,
+    oldest_cmake,
+)
 
 pytestmark = pytest.mark.slow
 

@@ -19,13 +19,13 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from toolchains import ROOT, missing
 
 from layoutrt.drive import Drive
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
 from layoutrt.runtime.backends.native_bindings import onnxruntime_library, operator_library
 from layoutrt.runtime.session import Session
+from tests.support.toolchains import ROOT, missing
 
 pytestmark = pytest.mark.slow
 

@@ -6,10 +6,10 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-import processor_isas
 import pytest
 
 from layoutrt.models import resolve_model
+from tests.support import processor_isas
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,6 @@ import json
 import sys
 
 import numpy as np
-import processor_isas
 import pytest
 
 from layoutrt.errors import LayoutRTError
@@ -12,6 +11,7 @@ from layoutrt.runtime.backends.trt.library import import_tensorrt
 from layoutrt.runtime.doctor import self_check
 from layoutrt.runtime.doctor.doctor_gpu import examine_gpu
 from layoutrt.runtime.doctor.findings import BROKEN, MISSING, OK, UNFIT, Finding, as_table, is_sound
+from tests.support import processor_isas
 
 NAMES = (
     "layoutrt", "processor", "memory", "numpy", "onnx", "onnxruntime", "opencv-python",

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import processor_isas
 import pytest
 
 from layoutrt.models import resolve_model
+from tests.support import processor_isas
 
 USABLE = processor_isas.usable()
 LACKING = [isa for isa in processor_isas.NAMES if isa not in USABLE]

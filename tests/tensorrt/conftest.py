@@ -2,7 +2,7 @@
 
 The bindings come from the package registry as binary wheels; the libraries that they are linked with do not,
 so stubs are compiled. What needs the libraries is answered by doubles that take their attributes, signatures
-and enums from the real classes (`tensorrt_doubles`). Each test runs once for each version.
+and enums from the real classes (`tests.support.tensorrt_doubles`). Each test runs once for each version.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def tensorrt(request: pytest.FixtureRequest, tmp_path: Path, workers: Callable[[
 
 @pytest.fixture
 def world() -> None:
-    """Of the test, made in the worker: `tensorrt_doubles.world.World`."""
+    """Of the test, made in the worker: `tests.support.tensorrt_doubles.world.World`."""
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,10 @@ import time
 import onnx
 import pytest
 from rich.console import Console
-from tensorrt_doubles.building import SIZES, build, files, refused
 
 from layoutrt.artifacts.engine_manifest import read_manifest
 from layoutrt.files import file_digest
+from tests.support.tensorrt_doubles.building import SIZES, build, files, refused
 
 
 def test_an_engine_a_manifest_and_layer_information_are_written(world, model, tmp_path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from tensorrt_doubles.building import build, files, refused
 
 from layoutrt.errors import LayoutRTError
+from tests.support.tensorrt_doubles.building import build, files, refused
 
 
 def test_each_error_of_the_parser_is_told_with_its_node_and_a_remedy(world, model, tmp_path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tensorrt_doubles.signatures import Misuse, signatures
+
+from tests.support.tensorrt_doubles.signatures import Misuse, signatures
 
 DOUBLED = (
     "Builder", "EngineInspector", "IBuilderConfig", "ICudaEngine", "IExecutionContext",

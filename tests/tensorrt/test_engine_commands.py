@@ -12,10 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tensorrt_doubles.building import build
-from tensorrt_doubles.runtime import ENGINE_MS, LAYER_MS, computed
 
 from layoutrt.errors import LayoutRTError
+from tests.support import ROOT
+from tests.support.tensorrt_doubles.building import build
+from tests.support.tensorrt_doubles.runtime import ENGINE_MS, LAYER_MS, computed
 
 
 def engine(model: Path, folder: Path) -> Path:
@@ -152,11 +153,11 @@ _INSTALLED = """
 import sys
 from pathlib import Path
 
-sys.path.insert(0, {tests!r})
-from worker import load_bindings
+sys.path.insert(0, {root!r})
+from tests.tensorrt.worker import load_bindings
 
 trt = load_bindings(Path({bindings!r}), Path({stubs!r}))
-from tensorrt_doubles.world import World
+from tests.support.tensorrt_doubles.world import World
 
 World(trt, Path({folder!r}), Path({operators!r})).install()
 """
@@ -176,7 +177,7 @@ def test_profile_times_an_engine_end_to_end_and_its_layers_apart(world, model, t
     site.mkdir()
     (site / "tensorrt.py").write_text(
         _INSTALLED.format(
-            tests=str(Path(__file__).parent),
+            root=str(ROOT),
             bindings=str(Path(tensorrt_bindings.__file__).parents[1]),
             stubs=str(world.operators.parent),
             folder=str(tmp_path),

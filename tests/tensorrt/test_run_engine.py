@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tensorrt_doubles.building import SIZES, build
-from tensorrt_doubles.pycuda_double import COPY_MS
-from tensorrt_doubles.runtime import ENGINE_MS, computed
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.session import Session
+from tests.support.tensorrt_doubles.building import SIZES, build
+from tests.support.tensorrt_doubles.pycuda_double import COPY_MS
+from tests.support.tensorrt_doubles.runtime import ENGINE_MS, computed
 
 
 def engine(model: Path, folder: Path, **options) -> Path:

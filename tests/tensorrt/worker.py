@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-_HERE = Path(__file__).parent
+_ROOT = Path(__file__).resolve().parents[2]
 _ORDER = ("nvinfer", "nvinfer_plugin", "nvonnxparser")
 
 
@@ -37,7 +37,7 @@ def load_bindings(bindings: Path, stubs: Path) -> Any:
     for name in _ORDER:
         (library,) = stubs.glob(f"lib{name}.so.*")
         ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
-    sys.path[:0] = [str(bindings), str(_HERE)]
+    sys.path[:0] = [str(bindings), str(_ROOT)]
     return importlib.import_module("tensorrt_bindings")
 
 
@@ -51,7 +51,7 @@ def _run(
     arguments: dict[str, Any],
 ) -> str | None:
     """Run a test in a world of its own; its traceback where it fails."""
-    from tensorrt_doubles.world import World
+    from tests.support.tensorrt_doubles.world import World
 
     try:
         if file not in modules:

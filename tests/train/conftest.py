@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from pairs_on_disk import write_pairs
+
+from tests.support.pairs_on_disk import write_pairs
 
 
 @pytest.fixture

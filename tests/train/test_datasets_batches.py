@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from pairs_on_disk import write_array, write_pairs
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
 from layoutrt.train.datasets import PairDataset, Sample, batch_keys, load_batches, open_dataset
+from tests.support.pairs_on_disk import write_array, write_pairs
 
 CAMVID = label_set("camvid")
 

@@ -4,11 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
-from pairs_on_disk import random_labels, write_ade20k, write_array, write_cityscapes
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
 from layoutrt.train.datasets import DATASETS, Entry, PairDataset, available_splits, open_dataset
+from tests.support.pairs_on_disk import random_labels, write_ade20k, write_array, write_cityscapes
 
 
 def whole(entries, labels, size):

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from pairs_on_disk import write_pairs
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.train.checkpoint import load_tensors
 from layoutrt.train.config import TrainingConfig
 from layoutrt.train.loop.run import train
+from tests.support.pairs_on_disk import write_pairs
 
 # Two processes that each import torch twice.
 pytestmark = pytest.mark.slow

@@ -5,12 +5,12 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from reference_case import Case, rule_state
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.train.checkpoint import load_generator
 from layoutrt.train.import_checkpoint import import_checkpoint
 from layoutrt.train.networks.semantics import semantic_tensor
+from tests.support.reference_case import Case, rule_state
 
 OPTIONS = {"num_classes": 7, "dont_care": True, "instances": True, "size": (64, 64)}
 

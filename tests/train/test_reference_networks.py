@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from reference_case import UNUSED, Case, rule_state
 
 from layoutrt.train.losses import adversarial as losses
 from layoutrt.train.networks.encoder_config import EncoderConfig
 from layoutrt.train.networks.image_encoder import ImageEncoder
+from tests.support.reference_case import UNUSED, Case, rule_state
 
 CASES = ("coco_vae", "coco_no_vae", "encoder")
 

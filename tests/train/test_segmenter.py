@@ -10,7 +10,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from pairs_on_disk import write_pairs
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
@@ -24,6 +23,7 @@ from layoutrt.train.segmenter.training import (
     class_weights,
     recolor,
 )
+from tests.support.pairs_on_disk import write_pairs
 
 CAMVID = label_set("camvid")
 

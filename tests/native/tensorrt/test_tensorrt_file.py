@@ -11,12 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import launchers
 import numpy as np
 import onnx
 import pytest
 from onnx import AttributeProto, helper, numpy_helper
-from placed_file import Compute, run_placed_file
 
 from layoutrt.calib.fp16.half import to_half
 from layoutrt.calib.observe.ranges import collect_ranges
@@ -34,6 +32,8 @@ from layoutrt.operators.layout_conv import LAYOUT_CONV
 from layoutrt.operators.predicted_conv import PREDICTED_CONV
 from layoutrt.operators.quantized_predicted_conv import QUANTIZED_PREDICTED_CONV
 from layoutrt.runtime.session import Session
+from tests.native.tensorrt.placed_file import Compute, run_placed_file
+from tests.support.cuda import launchers
 
 INPUTS = {
     LAYOUT_CONV.name: ("labels", "table", "bias"),

@@ -8,14 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cases
-import launchers
 import numpy as np
 import onnx
 import pytest
 
 from layoutrt.operators import plugin_names, plugins
 from layoutrt.operators.quantized_predicted_conv import QUANTIZED_PREDICTED_CONV
+from tests.support.cuda import cases, launchers
 
 NATIVE = Path(__file__).resolve().parents[3] / "runtime" / "native"
 

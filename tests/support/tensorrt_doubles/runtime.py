@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tensorrt_doubles.double import Double
+from tests.support.tensorrt_doubles.double import Double
 
 if TYPE_CHECKING:
-    from tensorrt_doubles.world import World
+    from tests.support.tensorrt_doubles.world import World
 
 LAYER_MS = 0.5
 ENGINE_MS = 2.0

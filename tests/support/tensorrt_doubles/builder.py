@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
-from tensorrt_doubles.double import Double, answers_of
-from tensorrt_doubles.host_memory import host_memory
+from tests.support.tensorrt_doubles.double import Double, answers_of
+from tests.support.tensorrt_doubles.host_memory import host_memory
 
 if TYPE_CHECKING:
-    from tensorrt_doubles.world import World
+    from tests.support.tensorrt_doubles.world import World
 
 _TYPES = {1: "float32", 2: "uint8", 6: "int32", 10: "float16"}
 

@@ -16,6 +16,10 @@ NAMES = {
 }
 """What ``lrt_simd()`` says of each value of ``LAYOUTRT_ISA``."""
 
+_ARM = ("baseline", "dotprod")
+TESTED = _ARM if platform.machine() == "aarch64" else ("baseline", "avx2", "avx512", "avx512vnni")
+"""Those of this kind of processor; a test of one that this processor lacks is skipped."""
+
 _FLAGS = {
     "avx512vnni": {"avx512f", "avx512dq", "avx512vl", "avx512bw", "avx512_vnni"},
     "avx512": {"avx512f", "avx512dq", "avx512vl", "avx512bw"},

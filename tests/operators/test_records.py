@@ -18,8 +18,8 @@ from layoutrt.export.onnx_export.to_onnx import _translations
 from layoutrt.operators import DOMAIN, MODULES, VERSION, operators
 from layoutrt.operators.layout_conv import LAYOUT_CONV
 from layoutrt.operators.operator import Operator
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "runtime/native"
 BY_MODULE = dict(zip(MODULES, operators().values(), strict=True))
 
@@ -44,12 +44,8 @@ def lacks(module: str, operator: Operator) -> Iterator[str]:
     if (operator.plugin is not None) != names(NATIVE / "tensorrt/plugins/library.cpp", name):
         yield "one answer in its record and in runtime/native/tensorrt/plugins/library.cpp: a plugin or none"
     yield from torch_lacks(module, operator)
-    words = f"{name}|{module}|{module.upper()}"
-    for folder in ("tests/layoutrt", "tests/runtime"):
-        if not any(
-            names(path, words) for path in (ROOT / folder).glob("test_*.py") if path != Path(__file__)
-        ):
-            yield f"a test in {folder}"
+    if not names(ROOT / f"tests/operators/cases/{module}.py", "CASES"):
+        yield f"cases in tests/operators/cases/{module}.py"
     if not names(ROOT / "docs/operators.md", name):
         yield "a row in docs/operators.md"
 
@@ -123,6 +119,7 @@ def test_all_that_a_new_operator_lacks_is_named() -> None:
         "reference in layoutrt/operators/torch/toy_conv.py",
         "torch.ops.layoutrt.toy_conv",
         "a translation",
+        "cases in tests/operators/cases/toy_conv.py",
         "a row in docs/operators.md",
     ):
         assert part in text, part

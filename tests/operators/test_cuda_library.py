@@ -11,12 +11,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import gpu_cases
 import pytest
 import torch
-from cpu_library import CpuLibrary
-from gpu_cases import FLOATING as ELEMENT_TYPES
-from gpu_cases import Case
 from torch import Tensor
 
 from layoutrt.errors import LayoutRTError
@@ -27,6 +23,10 @@ from layoutrt.operators.torch import (
     spatially_varying_conv,
 )
 from layoutrt.operators.torch.backends import cuda
+from tests.support.cuda import gpu_cases
+from tests.support.cuda.cpu_library import CpuLibrary
+from tests.support.cuda.gpu_cases import FLOATING as ELEMENT_TYPES
+from tests.support.cuda.gpu_cases import Case
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOATING = (torch.float32, torch.float16)

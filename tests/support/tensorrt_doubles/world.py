@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from layoutrt.runtime.backends.trt import pycuda_context
-from tensorrt_doubles import pycuda_double
-from tensorrt_doubles.builder import BuilderAnswers, ParserAnswers
-from tensorrt_doubles.double import Constructor, Double
-from tensorrt_doubles.runtime import RuntimeAnswers
+from tests.support.tensorrt_doubles import pycuda_double
+from tests.support.tensorrt_doubles.builder import BuilderAnswers, ParserAnswers
+from tests.support.tensorrt_doubles.double import Constructor, Double
+from tests.support.tensorrt_doubles.runtime import RuntimeAnswers
 
 _STUBBED = ("STUB_", "XDG_CACHE_HOME", "LAYOUTRT_TRT_LIBRARY")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tensorrt_doubles.signatures import Misuse, accepts, check_call, signatures
+from tests.support.tensorrt_doubles.signatures import Misuse, accepts, check_call, signatures
 
 
 class Double:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from oracles import Case, compare
+
+from tests.support.cuda.oracles import Case, compare
 
 __all__ = ["ALL", "LAYOUT", "PREDICTED", "QUANTIZED", "SPATIALLY_VARYING", "Case", "compare", "random_cases"]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from toolchains import ROOT
+from tests.support.toolchains import ROOT
 
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "train/README.md"]
 DOCUMENTS += [*sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from cpu_library import CpuLibrary
 
 from benchmarks import gpu, gpu_clock, gpu_generator, gpu_library
 from benchmarks.__main__ import SECTIONS, main
@@ -21,6 +20,7 @@ from benchmarks.rows import Row, less_is_better, line, write_json
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import Label, LabelSet
 from layoutrt.train.networks.generator_config import GeneratorConfig
+from tests.support.cuda.cpu_library import CpuLibrary
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")

@@ -1,15 +1,15 @@
-"""The C functions of ``liblayoutrt_cuda`` as ``run(op, arrays) -> y``, for `tests/native/cuda/cases.py`."""
+"""The C functions of ``liblayoutrt_cuda`` as ``run(op, arrays) -> y``, for `tests.support.cuda.cases`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import launchers
 import numpy as np
 import torch
 
 from layoutrt.operators.torch.backends import cuda
+from tests.support.cuda import launchers
 
 FUNCTIONS = {
     "SpatiallyVaryingConv": "lrt_cuda_spatially_varying_conv",
