@@ -81,6 +81,11 @@ def architecture_names() -> str:
     return f"{', '.join(names)} or {last}"
 
 
+def size_multiple(pyramid_levels: int) -> int:
+    """Number that heights and widths are divisible by: the label pyramid halves them level by level."""
+    return 2 ** (pyramid_levels - 1)
+
+
 def named_class(reference: str) -> Any:
     """The class that ``module:class`` names."""
     module, _, name = reference.partition(":")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from layoutrt.architectures import architecture
+from layoutrt.architectures import architecture, size_multiple
 from layoutrt.errors import LayoutRTError
 
 UPSAMPLINGS = ("nearest", "smooth")
@@ -67,7 +67,7 @@ class GeneratorConfig:
     @property
     def size_multiple(self) -> int:
         """What heights and widths must be divisible by."""
-        return 2 ** (self.pyramid_levels - 1)
+        return size_multiple(self.pyramid_levels)
 
     @property
     def fixed_size(self) -> bool:
