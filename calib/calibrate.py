@@ -10,6 +10,7 @@ from pathlib import Path
 
 import onnx
 
+from layoutrt.artifacts.model_info import ONNXRUNTIME, TENSORRT
 from layoutrt.calib import placement
 from layoutrt.calib.equalize.equalized_model import EqualizedModel
 from layoutrt.calib.measured_model import measured_model
@@ -26,7 +27,7 @@ from layoutrt.files import check_not_inputs, file_digest
 from layoutrt.graph.onnx_file import save_model, weights_path
 from layoutrt.models import resolve_model
 
-TARGETS = {"ort": "onnxruntime", "tensorrt": "tensorrt"}
+TARGETS = {"ort": ONNXRUNTIME, "tensorrt": TENSORRT}
 """Targets by the name on the command line, with their names in the files' metadata."""
 PRECISIONS = ("int8", "fp16")
 FEW_FRAMES = 32
@@ -148,7 +149,7 @@ def calibrate(
     onnx.helper.set_model_props(
         made,
         own
-        | measured.model.metadata
+        | dict(measured.model.metadata)
         | {
             "layoutrt.precision": precision,
             "layoutrt.target": TARGETS[target],

@@ -9,10 +9,11 @@ from pathlib import Path
 import onnx
 from onnx import numpy_helper
 
+from layoutrt.artifacts.model_info import ModelInfo
 from layoutrt.calib.equalize.equalized_model import EqualizedModel, equalized_model
 from layoutrt.calib.measurement import find_table, measure, measure_half, source_of
 from layoutrt.calib.observe.calibration_inputs import CalibrationInputs
-from layoutrt.calib.observe.float_model import FloatModel, load_float_model
+from layoutrt.calib.observe.float_model import load_float_model
 from layoutrt.calib.observe.patch_moments import collect_patch_moments
 from layoutrt.calib.observe.table import CalibrationTable
 from layoutrt.calib.placement import quantizable_layers
@@ -29,7 +30,7 @@ ROUNDING_FRAMES = 32
 class MeasuredModel:
     """A float model with its measured ranges: the start of calibration and of sensitivity analysis."""
 
-    model: FloatModel
+    model: ModelInfo
     inputs: CalibrationInputs
     table: CalibrationTable
     judge: Judge
@@ -111,7 +112,7 @@ def _rounded(model: EqualizedModel, inputs: CalibrationInputs, threads: int | No
     return replace(model, rounded=rounded)
 
 
-def _check_layers(model: FloatModel, proto: onnx.ModelProto, layers: Collection[str]) -> None:
+def _check_layers(model: ModelInfo, proto: onnx.ModelProto, layers: Collection[str]) -> None:
     known = quantizable_layers(proto)
     for name in layers:
         if name not in known:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import onnx
 
+from layoutrt.artifacts.model_info import ModelInfo
 from layoutrt.calib.equalize.equalized_model import EqualizedModel, equalized_model
 from layoutrt.calib.fp16.accumulations import collect_accumulations
 from layoutrt.calib.fp16.islands import float_tensors
 from layoutrt.calib.observe.calibration_inputs import CalibrationInputs
 from layoutrt.calib.observe.channel_statistics import collect_channel_statistics
-from layoutrt.calib.observe.float_model import FloatModel
 from layoutrt.calib.observe.histograms import collect_clipped_ranges
 from layoutrt.calib.observe.ranges import collect_ranges
 from layoutrt.calib.observe.table import CalibrationTable, Half, MeasuredTensor, Source, read_table
@@ -26,7 +26,7 @@ from layoutrt.graph.onnx_file import weights_path
 METHODS = ("minmax", "entropy", "percentile")
 
 
-def source_of(model: FloatModel, inputs: CalibrationInputs, method: str, percentile: float) -> Source:
+def source_of(model: ModelInfo, inputs: CalibrationInputs, method: str, percentile: float) -> Source:
     """Fingerprint of a calibration run.
 
     Raises:

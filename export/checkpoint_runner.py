@@ -1,23 +1,19 @@
-"""A checkpoint in torch as a contestant of a profile."""
+"""A checkpoint in torch as a profile times it."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from layoutrt.export.graphs.segmenter import never_predict_dont_care
-from layoutrt.operators.torch.conv_to_image import to_bytes
+from layoutrt.artifacts.model_info import read_model_info
+from layoutrt.export.checkpoint_models import CheckpointModel
 from layoutrt.runtime.profiling.runner import MODEL_STAGES, Run
 from layoutrt.runtime.profiling.session_runner import read_samples
-from layoutrt.train.checkpoint import load_generator, load_segmenter
-from layoutrt.train.networks.semantics import semantic_tensor
 
 
 class CheckpointRunner:
@@ -26,7 +22,7 @@ class CheckpointRunner:
     Copying in makes the input of the network (one-hot for generators), copying out makes bytes of its result.
 
     Args:
-        spec: ``model``, ``inputs`` and ``threads`` as of `SessionRunner`, and ``kind``.
+        spec: ``model``, ``inputs`` and ``threads`` as of `SessionRunner`.
 
     Raises:
         LayoutRTError: the checkpoint cannot be read.
@@ -37,12 +33,11 @@ class CheckpointRunner:
     def __init__(self, spec: dict[str, Any]) -> None:
         if spec["threads"]:
             torch.set_num_threads(spec["threads"])
-        self.backend = f"torch {torch.__version__} CPU, {torch.get_num_threads()} threads"
+        self._model = CheckpointModel(read_model_info(spec["model"]))
+        self.backend = self._model.backend
         self._samples = read_samples(spec["inputs"])
         self._next = 0
         self._result: NDArray = np.zeros(0)
-        made = _generator(spec["model"]) if spec["kind"] == "generator" else _segmenter(spec["model"])
-        self._take, self._compute, self._give = made
 
     def turn(self, count: int) -> list[Run]:
         """See `Runner`."""
@@ -53,11 +48,11 @@ class CheckpointRunner:
         inputs = self._samples[self._next % len(self._samples)]
         self._next += 1
         stamps = [time.perf_counter_ns()]
-        taken = self._take(inputs)
+        taken = self._model.take(inputs)
         stamps.append(time.perf_counter_ns())
-        computed = self._compute(taken)
+        computed = self._model.compute(taken)
         stamps.append(time.perf_counter_ns())
-        self._result = self._give(computed)
+        self._result = self._model.give(computed)
         stamps.append(time.perf_counter_ns())
         parts = [(after - before) / 1e6 for before, after in itertools.pairwise(stamps)]
         return Run(stamps[0], (stamps[-1] - stamps[0]) / 1e6, (0.0, *parts))
@@ -72,27 +67,3 @@ class CheckpointRunner:
 
     def close(self) -> None:
         """Nothing is held that the end of the process does not free."""
-
-
-_Parts = tuple[Callable[[dict[str, NDArray]], Any], Callable[[Any], Tensor], Callable[[Tensor], NDArray]]
-
-
-def _generator(path: str) -> _Parts:
-    generator, _, _ = load_generator(path)
-    classes = generator.config.num_classes
-
-    def take(inputs: dict[str, NDArray]) -> tuple[Tensor, Tensor | None]:
-        tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
-        return semantic_tensor(tensors["labels"], classes, tensors.get("instances")), tensors.get("z")
-
-    return take, lambda taken: generator(*taken), lambda image: np.ascontiguousarray(to_bytes(image).numpy())
-
-
-def _segmenter(path: str) -> _Parts:
-    segmenter, label_set, _ = load_segmenter(path)
-    never_predict_dont_care(segmenter, label_set)
-
-    def take(inputs: dict[str, NDArray]) -> Tensor:
-        return torch.from_numpy(inputs["frame"]).permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1
-
-    return take, segmenter, lambda scores: scores.argmax(1).to(torch.uint8).numpy()

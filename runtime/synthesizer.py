@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from layoutrt.artifacts.model_info import GENERATOR, ModelInfo, info_from_metadata
 from layoutrt.errors import LayoutRTError
-from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_model
 from layoutrt.runtime.session import Session
-
-RENDER_FILE = "layoutrt.render_file"
-"""Metadata key of a model in two files, the first of which was opened: the name of the second."""
 
 IGNORED = 255
 """A label that generators with an extra "don't care" index take for it, as the data sets' files do."""
@@ -55,26 +51,18 @@ class Synthesizer:
         self.name = path.stem
         self._session = Session(path, threads=threads)
         try:
-            metadata = _generator_metadata(path, self._session.metadata)
-            self.label_set = LabelSet.from_json(metadata["label_set"])
-            config = json.loads(metadata["config"])
-            self.size_multiple = 2 ** (int(config["pyramid_levels"]) - 1)
-            self.trained_size = (int(config["image_height"]), int(config["image_width"]))
-            self.latent = int(config["latent"])
-            self.needs_instances = bool(config["instance_edges"])
             shapes = {tensor.name: tensor.shape for tensor in self._session.inputs}
-            self._batch, height, width = shapes["labels"]
-        except (LayoutRTError, KeyError, ValueError, TypeError) as error:
+            info = info_from_metadata(path, self._session.metadata, shapes)
+            _check_generator(info)
+        except LayoutRTError:
             self.close()
-            if isinstance(error, LayoutRTError):
-                raise
-            raise LayoutRTError(
-                f"{path} has incomplete metadata ({error}); export it again with layoutrt export"
-            ) from None
+            raise
+        self.label_set, self.latent, self.needs_instances = info.label_set, info.latent, info.needs_instances
+        self.size, self.size_multiple, self.trained_size = info.size, info.size_multiple, info.trained_size
+        self._batch = info.batch
         self.is_native = self._session.is_native
-        self.keeps_layout = RENDER_FILE in self._session.metadata
+        self.keeps_layout = info.render_file is not None
         self._layout: NDArray[np.uint8] | None = None
-        self.size = (height, width) if height and width else None
         self.backend = self._session.backend
 
     def render(
@@ -253,19 +241,14 @@ def latent_from_seed(seed: int, latent: int) -> NDArray[np.float32]:
     return np.random.Generator(np.random.PCG64(seed)).standard_normal(latent, dtype=np.float32)
 
 
-def _generator_metadata(path: Path, metadata: dict[str, str]) -> dict[str, str]:
-    """Our metadata of the model, without their common prefix."""
-    ours = {
-        key.removeprefix("layoutrt."): value for key, value in metadata.items() if key.startswith("layoutrt.")
-    }
-    if "layout_file" in ours:
+def _check_generator(info: ModelInfo) -> None:
+    if info.layout_file:
         raise LayoutRTError(
-            f"{path} is the second file of a model; give the first, {path.with_name(ours['layout_file'])}"
+            f"{info.path} is the second file of a model; "
+            f"give the first, {info.path.with_name(info.layout_file)}"
         )
-    if ours.get("kind") != "generator":
-        what = f" (it is a {ours['kind']})" if "kind" in ours else ""
+    if info.kind != GENERATOR:
         raise LayoutRTError(
-            f"{path} is not a layoutrt generator{what}; "
+            f"{info.path} is not a layoutrt generator (it is a {info.kind}); "
             "export one with: layoutrt export CHECKPOINT --out MODEL.onnx"
         )
-    return ours

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from layoutrt import __version__
+from layoutrt.artifacts.model_info import FORMAT, our_metadata
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import replacing
 from layoutrt.layouts import LabelSet
@@ -23,8 +24,6 @@ from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.image_encoder import ImageEncoder
 from layoutrt.train.networks.registry import AnyGenerator, build_generator
 from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
-
-FORMAT = 1
 
 Config = TypeVar("Config", GeneratorConfig, SegmenterConfig, EncoderConfig)
 Network = TypeVar("Network", bound=nn.Module)
@@ -60,40 +59,16 @@ def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[s
         raise LayoutRTError(f"{path} does not exist; give the path of a layoutrt checkpoint (.safetensors)")
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            if "layoutrt.format" not in header:
-                raise LayoutRTError(
-                    f"{path} was not made by layoutrt; train with 'layoutrt train' or convert a published "
-                    "checkpoint with 'layoutrt import-checkpoint'"
-                )
-            if int(header["layoutrt.format"]) > FORMAT:
-                raise LayoutRTError(
-                    f"{path} was made by a newer layoutrt ({header['layoutrt.version']}); "
-                    "upgrade with: pip install --upgrade layoutrt"
-                )
-            if header["layoutrt.kind"] != kind:
-                raise LayoutRTError(f"{path} is a {header['layoutrt.kind']} file, not a {kind} file")
+            header = our_metadata(path, file.metadata() or {})
+            if header["kind"] != kind:
+                raise LayoutRTError(f"{path} is a {header['kind']} file, not a {kind} file")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise LayoutRTError(
             f"{path} is truncated or not a safetensors file ({error}); copy or train it again"
         ) from None
-    texts = ("layoutrt.format", "layoutrt.version", "layoutrt.kind")
-    return tensors, {
-        key.removeprefix("layoutrt."): json.loads(value) for key, value in header.items() if key not in texts
-    }
-
-
-def checkpoint_kind(path: str | Path) -> str:
-    """Kind of a checkpoint: ``"generator"``, ``"segmenter"``, ``"training"``…; "" for a foreign file.
-
-    The loaders say what is wrong with a file; this only tells which of them to call.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            return (file.metadata() or {}).get("layoutrt.kind", "")
-    except (SafetensorError, OSError):
-        return ""
+    texts = ("format", "version", "kind")
+    return tensors, {key: json.loads(value) for key, value in header.items() if key not in texts}
 
 
 def save_generator(

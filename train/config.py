@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from layoutrt.architectures import architecture
 from layoutrt.errors import LayoutRTError
 from layoutrt.train.networks.encoder_config import EncoderConfig
 from layoutrt.train.networks.generator_config import GeneratorConfig
@@ -48,7 +49,7 @@ class TrainingConfig:
     """Last steps, over which the learning rates fall linearly to zero."""
     batch_size: int = 4
     architecture: str = "cc-fpse"
-    """A key of `GeneratorConfig.architecture`."""
+    """A key of `layoutrt.architectures.ARCHITECTURES`."""
     instances: bool = False
     """Whether the networks read an instance-edge channel."""
     generator_width: int = 64
@@ -185,7 +186,7 @@ class TrainingConfig:
         Raises:
             LayoutRTError: the options do not fit each other.
         """
-        fixed = self.latent > 0 and self.architecture == "cc-fpse"
+        fixed = self.latent > 0 and architecture(self.architecture).latent_fixes_size
         height, width = (self.height, self.width) if fixed else self.load_size
         return GeneratorConfig(
             num_classes=num_classes,
@@ -267,9 +268,9 @@ def default_feature_weight(label_set: str) -> float:
     return 20.0 if label_set == "coco-stuff" else 10.0
 
 
-def default_predictor_kernel(architecture: str) -> int:
-    """Kernel of the predictors' last convolution: 3 in the paper; the other architectures have 1."""
-    return 3 if architecture == "cc-fpse" else 1
+def default_predictor_kernel(name: str) -> int:
+    """Kernel of the predictors' last convolution: 3 as in the paper, unless the architecture fixes it."""
+    return int(architecture(name).fixed.get("predictor_kernel", 3))
 
 
 def parse_perceptual(text: str) -> tuple[str, str]:

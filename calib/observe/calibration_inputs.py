@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from layoutrt.calib.observe.float_model import FloatModel
+from layoutrt.artifacts.model_info import ModelInfo
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import utf8_name
 from layoutrt.layouts import LabelSet, read_layout, resize_layout
@@ -45,7 +45,7 @@ class CalibrationInputs:
         LayoutRTError: the data are not there.
     """
 
-    def __init__(self, data: str, frames: int, model: FloatModel) -> None:
+    def __init__(self, data: str, frames: int, model: ModelInfo) -> None:
         part = Path(data, "images" if model.kind == "segmenter" else "labels")
         self._data, self._model, self._frames = str(part) if part.is_dir() else data, model, frames
         labels = Path(data, "labels")
@@ -75,18 +75,18 @@ class CalibrationInputs:
             labels = None
             if self._labels:
                 layout = read_layout(self._labels / f"{file.stem}.png", model.label_set)
-                labels = resize_layout(layout, model.size)
+                labels = resize_layout(layout, model.run_size)
             yield Example(arguments, labels)
 
     def _first(self, count: int) -> Iterator[dict[str, NDArray]]:
         model = self._model
         if model.kind == "segmenter":
-            return segmenter_inputs(self._data, count, model.size)
+            return segmenter_inputs(self._data, count, model.run_size)
         return generator_inputs(
             self._data,
             count,
             model.label_set,
-            model.size,
+            model.run_size,
             instances=model.needs_instances,
             latent=model.latent,
         )

@@ -22,7 +22,7 @@ from layoutrt.calib.observe.ranges import Range
 from layoutrt.onnxruntime_package import import_onnxruntime
 
 BINS = {"entropy": 1024, "percentile": 8192}
-"""Number of bins of a histogram. Entropy compares every width of the middle with the whole, in time that grows
+"""Number of bins of a histogram. Entropy compares every width of the middle with the whole, in time growing
 with the square of the number."""
 QUANTIZED_BINS = 256
 GROUP_BYTES = 256 << 20

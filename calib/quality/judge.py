@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from layoutrt.artifacts.model_info import SEGMENTER, ModelInfo, read_model_info
 from layoutrt.calib.observe.calibration_inputs import CalibrationInputs
-from layoutrt.calib.observe.float_model import FloatModel
 from layoutrt.calib.quality.fidelity import Fidelity, FidelityMeter
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import temporary_folder
@@ -92,7 +92,7 @@ class Judge:
 
     def __init__(
         self,
-        model: FloatModel,
+        model: ModelInfo,
         inputs: CalibrationInputs,
         frames: int,
         *,
@@ -106,7 +106,7 @@ class Judge:
         self._examples = list(inputs.examples(frames))
         self._segmenter = resolve_model(segmenter) if segmenter and self._output == "image" else None
         if self._segmenter:
-            _check_segmenter(self._segmenter, model.label_set, model.size)
+            _check_segmenter(self._segmenter, model.label_set, model.run_size)
         with Session(model.path, threads=threads) as session:
             self._expected = list(self._run(session))
         self._expected_labels = list(self._segment(self._expected))
@@ -162,24 +162,25 @@ class Judge:
 
 
 def _check_segmenter(path: Path, labels: LabelSet, size: tuple[int, int]) -> None:
-    with Session(path, threads=1) as session:
-        kind, own = session.metadata.get("layoutrt.kind"), session.label_set
-        height, width = session.inputs[0].shape[1:3]
-    if kind != "segmenter" or own is None:
-        raise LayoutRTError(f"{path} is no segmenter; give a --segmenter of layoutrt export, or leave it out")
+    info = read_model_info(path)
+    own, made = info.label_set, info.size or size
+    if info.kind != SEGMENTER:
+        raise LayoutRTError(
+            f"{path} is a {info.kind} and not a segmenter; "
+            "give a --segmenter of layoutrt export, or leave it out"
+        )
     if own != labels:
         raise LayoutRTError(
             f"segmenter {path} has the label set '{own.name}' and the model '{labels.name}'; "
             "give a --segmenter of the model's label set, or leave it out"
         )
-    if (height or size[0], width or size[1]) != size:
+    if made != size:
         raise LayoutRTError(
-            f"segmenter {path} takes images of {height}x{width} and the model makes {size[0]}x{size[1]}; "
+            f"segmenter {path} takes images of {made[0]}x{made[1]} and the model makes {size[0]}x{size[1]}; "
             "give a --segmenter that fits, or leave it out"
         )
 
 
 def default_segmenter(labels: LabelSet, name: str = "camvid-seg") -> str | None:
     """The shipped segmenter, if it knows these labels."""
-    with Session(resolve_model(name), threads=1) as session:
-        return name if session.label_set == labels else None
+    return name if read_model_info(name).label_set == labels else None

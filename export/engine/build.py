@@ -27,6 +27,7 @@ from layoutrt.artifacts.engine_manifest import (
     EngineOutput,
     is_engine,
 )
+from layoutrt.artifacts.model_info import ModelInfo
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.engine.config import EngineOptions, configure, dla_remark
 from layoutrt.export.engine.model import read_engine_model
@@ -91,8 +92,9 @@ def build_engine(
     if not is_engine(out):
         raise LayoutRTError(f"--out {out} must end in .engine, by which engines are known")
     options = options or EngineOptions()
-    path, onnx_model, metadata = read_engine_model(model)
-    inputs = engine_inputs(path, onnx_model, profile or ProfileRequest())
+    info, onnx_model = read_engine_model(model)
+    path = info.path
+    inputs = engine_inputs(info, onnx_model, profile or ProfileRequest())
     del onnx_model
     check_writable(out)
     trt = import_tensorrt("building an engine")
@@ -111,7 +113,7 @@ def build_engine(
         network, parser = parse(trt, builder, log, path)
         progress = BuildProgress(trt, console)
         config = configure(trt, builder, network, parser, inputs, options, library, progress.monitor)
-        if remark := dla_remark(trt, options, metadata.get("layoutrt.precision", "")):
+        if remark := dla_remark(trt, options, info.precision):
             announce(remark)
         cache = TimingCache(timing_cache or default_timing_cache(trt.__version__, gpu), config)
         if cache.ignored:
@@ -132,9 +134,7 @@ def build_engine(
         del cache, config, parser, network, builder
         with memoryview(plan) as content:
             layers = _layers(trt, log, content, options, path, gpu)
-            manifest = _manifest(
-                trt, gpu, library, options, path, metadata, inputs, outputs, content, seconds
-            )
+            manifest = _manifest(trt, gpu, library, options, info, inputs, outputs, content, seconds)
             write_engine(out, content, manifest, layers)
         return BuiltEngine(out, manifest, warnings)
     finally:
@@ -182,8 +182,7 @@ def _manifest(
     gpu: Gpu,
     library: OperatorLibrary,
     options: EngineOptions,
-    path: Path,
-    metadata: dict[str, str],
+    info: ModelInfo,
     inputs: list[EngineInput],
     outputs: list[EngineOutput],
     plan: memoryview,
@@ -200,9 +199,9 @@ def _manifest(
         hardware_compatible=AMPERE_PLUS if options.hardware_compatible else NONE,
         dla=options.dla,
         operator_library=library.version,
-        precision=metadata.get("layoutrt.precision", "unknown"),
-        onnx_file=path.name,
-        onnx_sha256=file_digest(path),
+        precision=info.precision,
+        onnx_file=info.path.name,
+        onnx_sha256=file_digest(info.path),
         engine_sha256=hashlib.sha256(plan).hexdigest(),
         engine_bytes=plan.nbytes,
         inputs=inputs,
@@ -210,5 +209,5 @@ def _manifest(
         workspace_mb=options.workspace_mb,
         build_seconds=round(seconds, 1),
         built=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        metadata=metadata,
+        metadata=dict(info.metadata),
     )

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import onnx
 
 from layoutrt.artifacts.engine_manifest import EngineInput
+from layoutrt.artifacts.model_info import ModelInfo, Size
 from layoutrt.errors import LayoutRTError
 
-Size = tuple[int, int]
-_SEGMENTER_STEP = 16
-"""Heights and widths of a segmenter are multiples of this."""
 _LAYOUT_RANK = 3
 """Inputs of at least so many dimensions are [N,H,W,…]; those of fewer have only the batch open."""
 
@@ -33,28 +29,24 @@ class ProfileRequest:
     max_batch: int = 1
 
 
-def engine_inputs(path: Path, model: onnx.ModelProto, request: ProfileRequest) -> list[EngineInput]:
+def engine_inputs(info: ModelInfo, model: onnx.ModelProto, request: ProfileRequest) -> list[EngineInput]:
     """Every input with its smallest, most frequent and largest shape.
 
     By default an open size is the one that the network was trained at, the other two are as the one that is
     given, and the batch is 1.
 
     Args:
-        path: of the model, for messages.
-        model: of ``layoutrt calibrate``.
+        info: description of the model.
+        model: its graph, of ``layoutrt calibrate``.
         request: sizes and batch.
 
     Raises:
         LayoutRTError: the model leaves none open and other ones are asked for; or they are in no order, or no
             multiples of what the network needs.
     """
-    metadata = {entry.key.removeprefix("layoutrt."): entry.value for entry in model.metadata_props}
-    config = json.loads(metadata["config"])
     constants = {tensor.name for tensor in model.graph.initializer}
     values = [value for value in model.graph.input if value.name not in constants]
-    own = [dim.dim_value for dim in values[0].type.tensor_type.shape.dim]
-    sizes = _sizes(path, own, metadata["kind"], config, request)
-    batches = _batches(path, own[0], request.max_batch)
+    sizes, batches = _sizes(info, request), _batches(info, request.max_batch)
     return [_input(value, sizes, batches) for value in values]
 
 
@@ -72,12 +64,10 @@ def _input(value: onnx.ValueInfoProto, sizes: list[Size], batches: list[int]) ->
     return EngineInput(value.name, str(dtype), *shapes)
 
 
-def _sizes(
-    path: Path, own: list[int], kind: str, config: dict[str, int], request: ProfileRequest
-) -> list[Size]:
+def _sizes(info: ModelInfo, request: ProfileRequest) -> list[Size]:
+    path, fixed, step = info.path, info.size, info.size_multiple
     given = {"--min": request.min_size, "--opt": request.opt_size, "--max": request.max_size}
-    if all(own[1:3]):
-        fixed = (own[1], own[2])
+    if fixed:
         for option, size in given.items():
             if size and tuple(size) != fixed:
                 raise LayoutRTError(
@@ -85,13 +75,11 @@ def _sizes(
                     f"{size[0]}x{size[1]}; leave the sizes out, or export it with --size dynamic"
                 )
         return [fixed] * 3
-    trained = (int(config["image_height"]), int(config["image_width"]))
-    best = request.opt_size or request.max_size or request.min_size or trained
+    best = request.opt_size or request.max_size or request.min_size or info.trained_size
     sizes = [tuple(request.min_size or best), tuple(best), tuple(request.max_size or best)]
     if request.opt_size is None and request.min_size and request.max_size:
         # Between two sizes the larger one costs more, so it is the one to be fast at.
         sizes[1] = tuple(request.max_size)
-    step = _SEGMENTER_STEP if kind == "segmenter" else 2 ** (int(config["pyramid_levels"]) - 1)
     for option, (height, width) in zip(given, sizes, strict=True):
         if height % step or width % step:
             raise LayoutRTError(
@@ -107,12 +95,13 @@ def _sizes(
     return [(height, width) for height, width in sizes]
 
 
-def _batches(path: Path, own: int, largest: int) -> list[int]:
+def _batches(info: ModelInfo, largest: int) -> list[int]:
+    own = info.batch
     if largest < 1:
         raise LayoutRTError(f"--max-batch {largest} is no batch; give 1 or more")
     if own and largest not in (1, own):
         raise LayoutRTError(
-            f"{path} is made for a batch of {own} and cannot be built for --max-batch {largest}; leave it "
-            "out, or export the model with --size dynamic"
+            f"{info.path} is made for a batch of {own} and cannot be built for --max-batch {largest}; "
+            "leave it out, or export the model with --size dynamic"
         )
     return [own] * 3 if own else [1, 1, largest]

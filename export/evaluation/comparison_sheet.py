@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from layoutrt.artifacts.model_info import GENERATOR
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.any_model import Renderer, check_size, open_renderer
+from layoutrt.export.any_model import OpenModel, open_model
 from layoutrt.export.evaluation.data import EvaluationData
 from layoutrt.files import drawable, replacing
 from layoutrt.layouts import colorize
@@ -73,7 +74,7 @@ def write_sheet(path: Path, sheet: NDArray[np.uint8]) -> None:
 
 
 def compare(
-    models: dict[str, Renderer], data: Path, rows: int, size: tuple[int, int] | None = None
+    models: dict[str, OpenModel], data: Path, rows: int, size: tuple[int, int] | None = None
 ) -> NDArray[np.uint8]:
     """A sheet of validation layouts, their real images, and what each model makes of them.
 
@@ -86,10 +87,11 @@ def compare(
     Raises:
         LayoutRTError: the models do not fit each other or the size, or the data cannot be read.
     """
-    first = next(iter(models.values()))
-    size = size or first.size or first.trained_size
-    for model in models.values():
-        check_size(model, size)
+    infos = [model.info for model in models.values()]
+    first = infos[0]
+    size = size or first.run_size
+    for model in infos:
+        model.check_size(size)
         if model.label_set != first.label_set:
             raise LayoutRTError(
                 f"model {model.name} has the label set '{model.label_set.name}' and {first.name} "
@@ -102,7 +104,9 @@ def compare(
     found: list[list[NDArray[np.uint8]]] = []
     for batch in EvaluationData(data, first.label_set, size, limit=rows).batches(1):
         layout = colorize(batch.labels[0], first.label_set)
-        found.append([layout, batch.images[0], *(m.render(batch.labels)[0] for m in models.values())])
+        found.append(
+            [layout, batch.images[0], *(m.run({"labels": batch.labels})[0] for m in models.values())]
+        )
     return comparison_sheet(found, ["layout", "real", *models])
 
 
@@ -117,18 +121,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=6)
     options = parser.parse_args()
-    models: dict[str, Renderer] = {}
+    models: dict[str, OpenModel] = {}
     try:
         for text in options.models:
             heading, equals, model = text.partition("=")
-            renderer = open_renderer(model if equals else text)
-            models[heading if equals else renderer.name] = renderer
+            opened = open_model(model if equals else text, kind=GENERATOR)
+            models[heading if equals else opened.info.name] = opened
         write_sheet(options.out, compare(models, options.data, options.rows))
     except LayoutRTError as error:
         sys.exit(f"error: {error}")
     finally:
-        for renderer in models.values():
-            renderer.close()
+        for opened in models.values():
+            opened.close()
 
 
 if __name__ == "__main__":

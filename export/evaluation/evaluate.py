@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
+from layoutrt.artifacts.model_info import GENERATOR, ModelInfo
 from layoutrt.calib.observe.calibration_inputs import evenly_spread
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.any_model import Renderer, check_size, open_renderer
+from layoutrt.export.any_model import OpenModel, open_model
 from layoutrt.export.evaluation.comparison_sheet import check_sheet_path, comparison_sheet, write_sheet
 from layoutrt.export.evaluation.data import SPLIT, Batch, EvaluationData
 from layoutrt.export.evaluation.report import (
@@ -63,7 +64,7 @@ def evaluate(
     Memory grows with the number of images by their feature vectors alone.
 
     Args:
-        model: as of `open_renderer`.
+        model: generator, as of `open_model`.
         data: folder of the data set.
         dataset: kind of data set, as of `open_dataset`.
         segmenter: checkpoint or shipped name; of the model's label set.
@@ -83,31 +84,32 @@ def evaluate(
     started = time.perf_counter()
     if sheet:
         check_sheet_path(sheet)
-    renderer = open_renderer(model, threads)
+    renderer = open_model(model, threads, GENERATOR)
+    info = renderer.info
     try:
         if json_file:
-            check_not_inputs([json_file], [renderer.path, resolve_checkpoint(segmenter)], "--json")
-        judge = _open_judge(segmenter, features, renderer)
-        size = size or renderer.size or renderer.trained_size
-        check_size(renderer, size)
+            check_not_inputs([json_file], [info.path, resolve_checkpoint(segmenter)], "--json")
+        judge = _open_judge(segmenter, features, info)
+        size = size or info.run_size
+        info.check_size(size)
         judge.segmenter.config.check_size(*size)
-        samples = EvaluationData(data, renderer.label_set, size, dataset=dataset, limit=limit)
+        samples = EvaluationData(data, info.label_set, size, dataset=dataset, limit=limit)
         if len(samples) < 2:
             raise LayoutRTError(
                 f"{data} has one validation image, and a Fréchet distance needs two or more; use more images"
             )
-        if renderer.needs_instances and not samples.has_instances:
+        if info.needs_instances and not samples.has_instances:
             raise LayoutRTError(
-                f"model {renderer.name} reads instance ids and {data} has none; use a data set with instances"
+                f"model {info.name} reads instance ids and {data} has none; use a data set with instances"
             )
-        count = samples_per_layout if renderer.latent else 1
-        totals = _Totals(renderer.label_set)
+        count = samples_per_layout if info.latent else 1
+        totals = _Totals(info.label_set)
         shown = set(evenly_spread(range(len(samples)), SHEET_ROWS)) if sheet else set()
         batches = -(-len(samples) // batch)
         for found in track(
             samples.batches(batch), "evaluating", total=batches, transient=True, disable=not progress
         ):
-            images = [_render(renderer, found, batch, k) for k in range(count)]
+            images = [_render(renderer, found, k) for k in range(count)]
             totals.add(judge, found, images)
             totals.rows += [
                 [colorize(found.labels[i], samples.label_set), found.images[i], images[0][i]]
@@ -115,19 +117,19 @@ def evaluate(
                 if found.first + i in shown
             ]
         if sheet:
-            write_sheet(sheet, comparison_sheet(totals.rows, ["layout", "real", renderer.name]))
+            write_sheet(sheet, comparison_sheet(totals.rows, ["layout", "real", info.name]))
         real, synthesized = np.concatenate(totals.real_vectors), np.concatenate(totals.vectors)
         evaluation = Evaluation(
-            model=ModelFacts(renderer.name, file_digest(renderer.path), renderer.precision, renderer.backend),
+            model=ModelFacts(info.name, file_digest(info.path), info.precision, renderer.backend),
             data=DataFacts(data.resolve().name, SPLIT, len(samples), f"{size[0]}x{size[1]}"),
             segmenter=NetworkFacts(judge.name, judge.sha256),
             features=NetworkFacts(judge.features.name, judge.features.sha256),
-            synthesized=SegmentationScore.of(totals.confusion, renderer.label_set.names),
-            real=SegmentationScore.of(totals.real_confusion, renderer.label_set.names),
+            synthesized=SegmentationScore.of(totals.confusion, info.label_set.names),
+            real=SegmentationScore.of(totals.real_confusion, info.label_set.names),
             frechet_name=judge.features.metric,
             frechet=frechet_distance(real, synthesized),
             frechet_vectors=len(real),
-            diversity=_diversity(totals.distances, renderer, count),
+            diversity=_diversity(totals.distances, info, count),
             seconds=time.perf_counter() - started,
         )
     finally:
@@ -186,13 +188,13 @@ class _Totals:
                 )
 
 
-def _open_judge(segmenter: str | Path, features: str, renderer: Renderer) -> _Judge:
+def _open_judge(segmenter: str | Path, features: str, info: ModelInfo) -> _Judge:
     network, label_set, _ = load_segmenter(segmenter)
     path = resolve_checkpoint(segmenter)
-    if label_set != renderer.label_set:
+    if label_set != info.label_set:
         raise LayoutRTError(
-            f"model {renderer.name} has the label set '{renderer.label_set.name}' "
-            f"({renderer.label_set.num_classes} classes) and segmenter {path.stem} '{label_set.name}' "
+            f"model {info.name} has the label set '{info.label_set.name}' "
+            f"({info.label_set.num_classes} classes) and segmenter {path.stem} '{label_set.name}' "
             f"({label_set.num_classes}); give a --segmenter that was trained on the model's label set"
         )
     sha256 = file_digest(path)
@@ -200,23 +202,20 @@ def _open_judge(segmenter: str | Path, features: str, renderer: Renderer) -> _Ju
     return _Judge(path.stem, sha256, network, open_features(features, own), label_set.dont_care)
 
 
-def _render(renderer: Renderer, batch: Batch, count: int, sample: int) -> NDArray[np.uint8]:
-    """The images of a batch. Layouts are filled up to ``count``, which a model of a fixed batch needs."""
-    given = len(batch.labels)
-    places = [min(i, given - 1) for i in range(count)]
-    instances = batch.instances[places] if renderer.needs_instances and batch.instances is not None else None
-    z = None
-    if renderer.latent:
-        rows = [
-            np.random.default_rng([batch.first + place, sample]).standard_normal(renderer.latent, np.float32)
-            for place in places
-        ]
-        z = np.stack(rows)
-    return renderer.render(batch.labels[places], instances, z)[:given]
+def _render(model: OpenModel, batch: Batch, sample: int) -> NDArray[np.uint8]:
+    """The images of a batch, uint8 [N,H,W,3]."""
+    arguments: dict[str, NDArray] = {"labels": batch.labels}
+    if model.info.needs_instances and batch.instances is not None:
+        arguments["instances"] = batch.instances
+    if latent := model.info.latent:
+        places = range(batch.first, batch.first + len(batch.labels))
+        seeds = (np.random.default_rng([place, sample]) for place in places)
+        arguments["z"] = np.stack([seed.standard_normal(latent, np.float32) for seed in seeds])
+    return model.run(arguments)
 
 
-def _diversity(distances: list[float], renderer: Renderer, count: int) -> Diversity:
-    if not renderer.latent:
+def _diversity(distances: list[float], info: ModelInfo, count: int) -> Diversity:
+    if not info.latent:
         return Diversity(None, 1, "the model has no latent: a layout has one image")
     if count < 2:
         return Diversity(None, count, "one sample for each layout; ask for two or more")

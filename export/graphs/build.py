@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from layoutrt.architectures import architecture, named_class
+from layoutrt.errors import LayoutRTError
 from layoutrt.export.graphs.base import GeneratorPipeline
-from layoutrt.export.graphs.cc_fpse import CcFpsePipeline
-from layoutrt.export.graphs.edge import EdgePipeline
-from layoutrt.export.graphs.spade import SpadePipeline
 from layoutrt.layouts import LabelSet
-from layoutrt.train.networks.edge_generator import EdgeGenerator
-from layoutrt.train.networks.generator import Generator
 from layoutrt.train.networks.registry import AnyGenerator
 
 
 def inference_pipeline(generator: AnyGenerator, label_set: LabelSet) -> GeneratorPipeline:
-    """The pipeline of a generator in evaluation mode."""
-    if isinstance(generator, Generator):
-        return CcFpsePipeline(generator, label_set)
-    if isinstance(generator, EdgeGenerator):
-        return EdgePipeline(generator, label_set)
-    return SpadePipeline(generator, label_set)
+    """The pipeline of a generator in evaluation mode.
+
+    Raises:
+        LayoutRTError: the generator's class is not that of its architecture.
+    """
+    entry = architecture(generator.config.architecture)
+    if not isinstance(generator, named_class(entry.network)):
+        raise LayoutRTError(
+            f"{type(generator).__name__} is not the network of the architecture '{entry.name}' and has no "
+            "graph; register it in layoutrt/architectures.py"
+        )
+    pipeline: GeneratorPipeline = named_class(entry.graph)(generator, label_set)
+    return pipeline

@@ -17,6 +17,7 @@ from pathlib import Path
 import onnx
 from onnx import helper
 
+from layoutrt.artifacts.model_info import LAYOUT_FILE, RENDER_FILE, RENDER_HALF
 from layoutrt.errors import LayoutRTError
 from layoutrt.operators import DOMAIN
 from layoutrt.operators.gated_predicted_conv import ALPHA, GATED_PREDICTED_CONV
@@ -26,17 +27,8 @@ from layoutrt.operators.spatially_varying_conv import SPATIALLY_VARYING_CONV
 LATENT = "z"
 """The input that the render half keeps."""
 
-RENDER_FILE = "layoutrt.render_file"
-"""Metadata key of the layout half: name of the render half's file, which lies in the same folder."""
-
-LAYOUT_FILE = "layoutrt.layout_file"
-"""Metadata key of the render half: name of the layout half's file."""
-
 SPLIT_ID = "layoutrt.split_id"
 """Metadata key of both halves: equal if they were made of the same graph."""
-
-RENDER_KIND = "render half"
-"""The render half's ``layoutrt.kind``."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +239,7 @@ def _link(whole: onnx.ModelProto, layout: onnx.ModelProto, render: onnx.ModelPro
             digest.update(entry.SerializeToString(deterministic=True))
     properties[SPLIT_ID] = digest.hexdigest()
     helper.set_model_props(layout, properties | {RENDER_FILE: render_path(path).name})
-    helper.set_model_props(render, properties | {"layoutrt.kind": RENDER_KIND, LAYOUT_FILE: path.name})
+    helper.set_model_props(render, properties | {"layoutrt.kind": RENDER_HALF, LAYOUT_FILE: path.name})
 
 
 def _bytes(value: onnx.ValueInfoProto) -> int:

@@ -16,6 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from layoutrt import __version__
+from layoutrt.artifacts.model_info import (
+    CHECKPOINT,
+    ENCODER,
+    FORMAT,
+    SEGMENTER,
+    read_model_info,
+)
 from layoutrt.errors import LayoutRTError, require
 from layoutrt.export.graphs.build import inference_pipeline
 from layoutrt.export.graphs.encoder import EncoderPipeline
@@ -25,20 +32,19 @@ from layoutrt.files import check_not_inputs, file_digest
 from layoutrt.graph.cost import Cost, graph_cost
 from layoutrt.graph.onnx_file import save_model
 from layoutrt.layouts import LabelSet
+from layoutrt.models import resolve_checkpoint
 from layoutrt.operators import BODY_OPSET, DOMAIN, VERSION
 from layoutrt.operators.conv_to_image import CONV_TO_IMAGE
 from layoutrt.operators.gated_predicted_conv import ALPHA, GATED_PREDICTED_CONV
 from layoutrt.operators.layout_conv import LAYOUT_CONV
 from layoutrt.operators.predicted_conv import PREDICTED_CONV
 from layoutrt.operators.spatially_varying_conv import SPATIALLY_VARYING_CONV
-from layoutrt.train.checkpoint import checkpoint_kind, load_encoder, load_generator, load_segmenter
+from layoutrt.train.checkpoint import load_encoder, load_generator, load_segmenter
 from layoutrt.train.networks.encoder_config import EncoderConfig
 from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.registry import AnyGenerator
 from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
 
-FORMAT = 1
-"""Version of the file contract: inputs, outputs and metadata keys."""
 MOST_BYTES = 2_000_000_000
 """Of weights: protobuf ends at 2 GiB, and the graph needs room too."""
 
@@ -97,11 +103,13 @@ def export_onnx(
         LayoutRTError: the checkpoint cannot be read, or cannot make that size.
     """
     check_not_inputs([out], [checkpoint])
-    kind = checkpoint_kind(checkpoint)
-    if kind == "encoder":
+    info = read_model_info(resolve_checkpoint(checkpoint))
+    checkpoint = info.path
+    if info.format != CHECKPOINT:
+        raise LayoutRTError(f"{info.path} is exported already; give the .safetensors file it was made of")
+    if info.kind == ENCODER:
         return _export_encoder(checkpoint, out, size=size, dynamic=dynamic, batch=batch)
-    segmenter = kind == "segmenter"
-    network, labels, provenance = (load_segmenter if segmenter else load_generator)(checkpoint)
+    network, labels, provenance = (load_segmenter if info.kind == SEGMENTER else load_generator)(checkpoint)
     config = network.config
     if cache_layout:
         require_latent(getattr(config, "latent", 0) > 0)
@@ -115,7 +123,7 @@ def export_onnx(
         _check_latent(checkpoint, network.config, size, dynamic)
         model = generator_model(network, labels, size=size, dynamic=dynamic, batch=batch)
         straight = graph_cost(straight_model(network, size), size) if compare else None
-    _describe(model, checkpoint, "segmenter" if segmenter else "generator", labels, config, provenance, size)
+    _describe(model, checkpoint, info.kind, labels, config, provenance, size)
     cost = graph_cost(model, size)
     if not cache_layout:
         save_model(model, out)
@@ -142,7 +150,7 @@ def _export_encoder(
     example = {"image": torch.zeros((batch, *size, 3), dtype=torch.uint8)}
     model = _to_model(EncoderPipeline(encoder).eval(), example, ["mean", "log_variance"])
     onnx.checker.check_model(model)
-    _describe(model, checkpoint, "encoder", labels, config, provenance, size)
+    _describe(model, checkpoint, ENCODER, labels, config, provenance, size)
     save_model(model, out)
     return ExportReport(Path(out), size, graph_cost(model, size), None)
 

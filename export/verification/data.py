@@ -1,4 +1,4 @@
-"""What two models are compared on: layouts for generators, camera frames for segmenters."""
+"""Inputs to compare two models on: layouts for generators, camera frames for segmenters."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from layoutrt.artifacts.model_info import GENERATOR, ModelInfo
 from layoutrt.calib.observe.calibration_inputs import (
     IMAGES,
     evenly_spread,
@@ -16,7 +17,6 @@ from layoutrt.calib.observe.calibration_inputs import (
     segmenter_inputs,
 )
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.any_model import GENERATOR, VerifiedModel
 from layoutrt.layouts import colorize, read_layout, resize_layout
 from layoutrt.runtime.layout_source import find_sources
 
@@ -28,7 +28,7 @@ class Frame:
     index: int
     name: str
     arguments: dict[str, NDArray]
-    """Of `VerifiedModel.run`."""
+    """Arguments of `layoutrt.export.any_model.OpenModel.run`."""
     labels: NDArray[np.uint8] | None
     """What the image should show, uint8 [H,W]: a generator's layout, or a segmenter's labels where there
     are any."""
@@ -53,9 +53,7 @@ class VerificationData:
         LayoutRTError: the data are not there.
     """
 
-    def __init__(
-        self, data: str, model: VerifiedModel, size: tuple[int, int], frames: int | None = None
-    ) -> None:
+    def __init__(self, data: str, model: ModelInfo, size: tuple[int, int], frames: int | None = None) -> None:
         self._model, self._size = model, size
         folder, self._labels = Path(data), None
         if model.kind == GENERATOR:
@@ -78,7 +76,7 @@ class VerificationData:
         return len(self._names)
 
     def inputs(self, count: int) -> Iterator[dict[str, NDArray]]:
-        """Arguments of `VerifiedModel.run`, ``count`` of them, evenly spread over the data."""
+        """Arguments of `OpenModel.run`, ``count`` of them, evenly spread over the data."""
         model = self._model
         if model.kind == GENERATOR:
             return generator_inputs(

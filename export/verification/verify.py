@@ -11,19 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from layoutrt.artifacts.engine_manifest import is_engine
+from layoutrt.artifacts.model_info import CHECKPOINT, ENGINE, GENERATOR, SEGMENTER, ModelInfo
 from layoutrt.calib.quality.fidelity import FidelityMeter
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.any_model import (
-    GENERATOR,
-    SEGMENTER,
-    ExportedModel,
-    VerifiedModel,
-    check_pair,
-    common_size,
-    load_graph,
-    open_model,
-)
+from layoutrt.export.any_model import OpenModel, check_pair, common_size, load_graph, open_model
 from layoutrt.export.verification.checks import Thresholds, check_all
 from layoutrt.export.verification.data import Frame, VerificationData
 from layoutrt.export.verification.layer_comparison import LayerComparison, compare_layers
@@ -83,11 +74,12 @@ def verify(
         LayoutRTError: a file or argument cannot be used, or the models do not fit each other.
     """
     started = time.perf_counter()
-    opened: list[VerifiedModel] = []
+    opened: list[OpenModel] = []
     try:
         for model in (reference, candidate):
             opened.append(open_model(model, threads))
-        a, b = opened
+        run_a, run_b = opened
+        a, b = run_a.info, run_b.info
         for option, file in (("--json", json_file), ("--html", html)):
             if file:
                 check_not_inputs([file], [a.path, b.path], option)
@@ -97,7 +89,7 @@ def verify(
         size = common_size(a, b, size)
         judge, reason = _judge(segmenter, a, size, threads, opened)
         inputs = VerificationData(data, a, size, frames)
-        comparison = _Comparison(a, b, judge, len(inputs), pictures=html is not None)
+        comparison = _Comparison(run_a, run_b, judge, len(inputs), pictures=html is not None)
         for frame in track(inputs, "verifying", total=len(inputs), transient=True, disable=not progress):
             comparison.add(frame)
         compared = _layers(a, b, inputs, threads) if layers else None
@@ -105,8 +97,8 @@ def verify(
         segmentation = comparison.labels.result() if judge or a.kind == SEGMENTER else None
         found = Verification(
             kind=a.kind,
-            reference=_facts(a),
-            candidate=_facts(b),
+            reference=_facts(run_a),
+            candidate=_facts(run_b),
             data=DataFacts(data, len(inputs), f"{size[0]}x{size[1]}"),
             fidelity=fidelity,
             segmenter=_facts(judge) if judge else None,
@@ -134,21 +126,21 @@ class _Comparison:
     """What is kept of the frames."""
 
     def __init__(
-        self, a: VerifiedModel, b: VerifiedModel, judge: VerifiedModel | None, frames: int, *, pictures: bool
+        self, a: OpenModel, b: OpenModel, judge: OpenModel | None, frames: int, *, pictures: bool
     ) -> None:
         self._a, self._b, self._judge, self._frames = a, b, judge, frames
-        self.images, self.labels = FidelityMeter(), AgreementMeter(a.label_set)
+        self.images, self.labels = FidelityMeter(), AgreementMeter(a.info.label_set)
         self.worst = WorstFrames(_WORST, pictures)
         self.course = [0.0] * min(frames, _COURSE)
 
     def add(self, frame: Frame) -> None:
         """Run both models on a frame."""
-        found, other = self._a.run(frame.arguments), self._b.run(frame.arguments)
-        if self._a.kind == GENERATOR:
+        found, other = (model.run(frame.arguments)[0] for model in (self._a, self._b))
+        if self._a.info.kind == GENERATOR:
             fidelity = self.images.add(found, other)
             agreement = None
             if self._judge:
-                seen, seen_other = (self._judge.run({"frame": image[None]}) for image in (found, other))
+                seen, seen_other = (self._judge.run({"frame": image[None]})[0] for image in (found, other))
                 agreement = self.labels.add(seen, seen_other, frame.labels)
             result = FrameResult(frame.index, frame.name, fidelity, agreement)
         else:
@@ -161,17 +153,17 @@ class _Comparison:
     def _views(
         self, frame: Frame, found: NDArray[np.uint8], other: NDArray[np.uint8]
     ) -> Sequence[tuple[str, NDArray[np.uint8]]]:
-        if self._a.kind == GENERATOR:
+        if self._a.info.kind == GENERATOR:
             return [
                 ("layout", frame.picture),
-                (f"reference, {self._a.name}", found),
-                (f"candidate, {self._b.name}", other),
+                (f"reference, {self._a.info.path.name}", found),
+                (f"candidate, {self._b.info.path.name}", other),
                 (f"difference, {AMPLIFIED} times", amplified_difference(found, other)),
             ]
         return [
             ("frame", frame.picture),
             *(
-                (model.name, colorize(labels, model.label_set))
+                (model.info.path.name, colorize(labels, model.info.label_set))
                 for model, labels in ((self._a, found), (self._b, other))
             ),
             ("where they disagree", marked_disagreement(frame.picture, found, other)),
@@ -180,21 +172,20 @@ class _Comparison:
 
 def _judge(
     segmenter: str | Path | None,
-    generator: VerifiedModel,
+    generator: ModelInfo,
     size: tuple[int, int],
     threads: int | None,
-    opened: list[VerifiedModel],
-) -> tuple[VerifiedModel | None, str | None]:
+    opened: list[OpenModel],
+) -> tuple[OpenModel | None, str | None]:
     """What looks at the images, or why nothing does."""
     if generator.kind != GENERATOR:
         if segmenter is not None:
             raise LayoutRTError("--segmenter looks at generators' images; leave it out for two segmenters")
         return None, None
-    judge = open_model(segmenter or DEFAULT_SEGMENTER, threads)
-    opened.append(judge)
-    reason = None
+    opened.append(open_model(segmenter or DEFAULT_SEGMENTER, threads))
+    judge, reason = opened[-1].info, None
     if judge.kind != SEGMENTER:
-        reason = f"{judge.path} is no segmenter"
+        reason = f"{judge.path} is a {judge.kind} and not a segmenter"
     elif judge.label_set != generator.label_set:
         reason = (
             f"segmenter {judge.name} has the label set '{judge.label_set.name}' and the models "
@@ -204,16 +195,16 @@ def _judge(
         reason = f"segmenter {judge.name} cannot take {size[0]}x{size[1]}"
     if reason and segmenter is not None:
         raise LayoutRTError(f"{reason}; give a --segmenter that fits, or leave it out")
-    return (None, reason) if reason else (judge, None)
+    return (None, reason) if reason else (opened[-1], None)
 
 
-def _check_graphs(*models: VerifiedModel) -> None:
+def _check_graphs(*models: ModelInfo) -> None:
     for model in models:
-        if not isinstance(model, ExportedModel):
+        if model.format == CHECKPOINT:
             raise LayoutRTError(
                 f"--layers compares ONNX graphs and {model.path} is a checkpoint; export it, or leave it out"
             )
-        if is_engine(model.path):
+        if model.format == ENGINE:
             raise LayoutRTError(
                 f"--layers compares ONNX graphs and {model.path} is an engine; give the .onnx file that it "
                 "was built from, or leave it out"
@@ -223,27 +214,26 @@ def _check_graphs(*models: VerifiedModel) -> None:
                 f"--layers compares graphs of one input and {model.path} takes {model.batch} a run; "
                 "export it without --batch, or leave it out"
             )
-        if model.in_two_files:
+        if model.render_file:
             raise LayoutRTError(
                 f"--layers compares whole graphs and {model.path} is half of one; "
                 "export it without --cache-layout"
             )
 
 
-def _layers(
-    a: VerifiedModel, b: VerifiedModel, inputs: VerificationData, threads: int | None
-) -> LayerComparison:
+def _layers(a: ModelInfo, b: ModelInfo, inputs: VerificationData, threads: int | None) -> LayerComparison:
     few = list(inputs.inputs(min(len(inputs), _LAYER_FRAMES)))
-    return compare_layers(load_graph(a.path), load_graph(b.path), few, threads=threads)
+    return compare_layers(load_graph(a), load_graph(b), few, threads=threads)
 
 
-def _facts(model: VerifiedModel) -> ModelFacts:
-    weights = weights_path(model.path)
+def _facts(model: OpenModel) -> ModelFacts:
+    info = model.info
+    weights = weights_path(info.path)
     return ModelFacts(
-        name=model.name,
-        sha256=file_digest(model.path),
+        name=info.path.name,
+        sha256=file_digest(info.path),
         weights_sha256=file_digest(weights) if weights.is_file() else None,
-        version=model.version,
-        precision=model.precision,
+        version=info.version,
+        precision=info.precision,
         backend=model.backend,
     )

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from layoutrt.architectures import architecture_names
 from layoutrt.cli.options import Size, is_given, size_option, torch_device
 from layoutrt.errors import LayoutRTError, require
 from layoutrt.train.config import (
@@ -61,7 +62,7 @@ def train(
         ),
     ] = _DEFAULT.instances,
     architecture: Annotated[
-        str, typer.Option(help="cc-fpse, edge or spade.", rich_help_panel=_NETWORKS)
+        str, typer.Option(help=f"{architecture_names()}.", rich_help_panel=_NETWORKS)
     ] = _DEFAULT.architecture,
     generator_width: Annotated[
         int, typer.Option("--width", help="Channels of the last stage.", rich_help_panel=_NETWORKS)

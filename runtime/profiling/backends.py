@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from layoutrt.artifacts.model_info import CHECKPOINT, ENGINE
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.profiling.subject import CHECKPOINT, ENGINE, PIPELINE, Subject
+from layoutrt.runtime.profiling.subject import PIPELINE, Subject
 
 _HERE = "layoutrt.runtime.profiling"
 BACKENDS: dict[str, dict[str, Any]] = {

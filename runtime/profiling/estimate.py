@@ -13,12 +13,13 @@ from typing import Any
 
 import onnx
 
+from layoutrt.artifacts.model_info import ONNX
 from layoutrt.errors import LayoutRTError
 from layoutrt.graph.cost import NodeCost, node_costs
 from layoutrt.runtime.profiling.blocks import blocks_of_nodes
 from layoutrt.runtime.profiling.device import Device
 from layoutrt.runtime.profiling.layers import COMPUTE, MEMORY
-from layoutrt.runtime.profiling.subject import ONNX, Subject
+from layoutrt.runtime.profiling.subject import Subject
 
 PRECISIONS = ("fp32", "fp16", "int8")
 _BITS = {"fp32": 32, "fp16": 16, "int8": 8}

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
+from layoutrt.artifacts.model_info import ONNX
 from layoutrt.errors import LayoutRTError
 from layoutrt.graph.cost import node_costs
 from layoutrt.runtime.profiling.device import Device, Efficiency
 from layoutrt.runtime.profiling.estimate import PRECISIONS, estimate_layers
 from layoutrt.runtime.profiling.report import ModelProfile, Profile
-from layoutrt.runtime.profiling.subject import ONNX, Subject
+from layoutrt.runtime.profiling.subject import Subject
 
 SPREAD = 1.35
 """Of devices that were measured."""

@@ -12,6 +12,8 @@ from typing import Any
 import onnx
 
 from layoutrt.artifacts.engine_manifest import read_manifest
+from layoutrt.artifacts.model_info import ENGINE as ENGINE_FORM
+from layoutrt.artifacts.model_info import ONNX
 from layoutrt.files import file_digest
 from layoutrt.graph.cost import NodeCost, node_costs
 from layoutrt.runtime.profiling.backends import BACKENDS, TENSORRT_LAYERS
@@ -19,8 +21,7 @@ from layoutrt.runtime.profiling.executed_node import ExecutedNode
 from layoutrt.runtime.profiling.layers import QUIET, fold
 from layoutrt.runtime.profiling.report import LayerProfile
 from layoutrt.runtime.profiling.runner import ENGINE
-from layoutrt.runtime.profiling.subject import ENGINE as ENGINE_FORM
-from layoutrt.runtime.profiling.subject import ONNX, Subject
+from layoutrt.runtime.profiling.subject import Subject
 from layoutrt.runtime.profiling.turns import take_turns
 from layoutrt.runtime.profiling.worker_process import WorkerProcess
 from layoutrt.runtime.profiling.yardstick import Roofs

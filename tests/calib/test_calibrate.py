@@ -202,11 +202,11 @@ def test_a_segmenter_that_cannot_judge_the_images_is_refused(
         save_segmenter(tmp_path / name, segmenter.state_dict(), segmenter.config, labels, {})
         return export_onnx(tmp_path / name, tmp_path / f"{name}.onnx").path
 
-    other = export("s", extra_dont_care, (64, 96))
-    small = export("small", label_set("camvid"), (32, 48))
+    other = export("s.safetensors", extra_dont_care, (64, 96))
+    small = export("small.safetensors", label_set("camvid"), (32, 48))
     for file, words in ((other, "has the label set 'trio' and the model"),
                         (small, "takes images of 32x48 and the model makes 64x96"),
-                        (tiny_model, "is no segmenter; give a --segmenter")):  # fmt: skip
+                        (tiny_model, "is a generator and not a segmenter; give a --segmenter")):  # fmt: skip
         with pytest.raises(LayoutRTError, match=words):
             calibrate(tiny_model, str(layouts), tmp_path / "out" / "int8.onnx", segmenter=file, threads=1)
     cv2.imwrite(str(tmp_path / "frame.png"), np.zeros((64, 96, 3), np.uint8))
@@ -243,10 +243,10 @@ def test_models_that_cannot_be_calibrated_are_refused(tiny_model, layouts, tmp_p
     foreign = onnx.load(tiny_model)
     del foreign.metadata_props[:]
     onnx.save(foreign, tmp_path / "foreign.onnx")
-    with pytest.raises(LayoutRTError, match="no generator or segmenter"):
+    with pytest.raises(LayoutRTError, match="was not made by layoutrt"):
         calibrate(tmp_path / "foreign.onnx", str(layouts), tmp_path / "again.onnx")
     (tmp_path / "noise.onnx").write_bytes(b"\x08\x01noise")
-    with pytest.raises(LayoutRTError, match=r"noise\.onnx is no"):
+    with pytest.raises(LayoutRTError, match=r"noise\.onnx is truncated or not an ONNX model"):
         calibrate(tmp_path / "noise.onnx", str(layouts), tmp_path / "again.onnx")
     assert not (tmp_path / "again.onnx").exists()
 

@@ -8,10 +8,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from layoutrt.artifacts.model_info import onnx_model_info
 from layoutrt.calib.calibrate import calibrate
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.engine.model import read_engine_model
 from layoutrt.export.engine.shapes import ProfileRequest, engine_inputs
+from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
 
 
@@ -32,7 +34,9 @@ def graph(inputs: dict[str, list[int | str]], kind: str = "generator", **config:
     ]
     model = helper.make_model(helper.make_graph([], "g", values, []))
     config = {"image_height": 256, "image_width": 512, "pyramid_levels": 6} | config
-    helper.set_model_props(model, {"layoutrt.kind": kind, "layoutrt.config": json.dumps(config)})
+    metadata = {"format": "1", "kind": kind, "config": json.dumps(config)}
+    metadata["label_set"] = label_set("camvid").to_json()
+    helper.set_model_props(model, {f"layoutrt.{key}": value for key, value in metadata.items()})
     return model
 
 
@@ -40,16 +44,17 @@ OPEN = graph({"labels": ["N", "H", "W"], "instances": ["N", "H", "W"], "z": ["N"
 
 
 def shapes(tmp_path, model: onnx.ModelProto, *sizes, max_batch: int = 1) -> dict[str, list[list[int]]]:
-    found = engine_inputs(tmp_path / "m.onnx", model, ProfileRequest(*sizes, max_batch=max_batch))
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.SerializeToString())
+    found = engine_inputs(onnx_model_info(path, model), model, ProfileRequest(*sizes, max_batch=max_batch))
     return {entry.name: [entry.min, entry.opt, entry.max] for entry in found}
 
 
 def test_a_placed_model_is_read_with_its_metadata(placed) -> None:
-    path, model, metadata = read_engine_model(placed)
-    assert path == placed
+    info, model = read_engine_model(placed)
+    assert info.path == placed
     assert len(model.graph.node) > 50
-    assert metadata["layoutrt.target"] == "tensorrt"
-    assert metadata["layoutrt.precision"] == "fp16"
+    assert (info.target, info.precision) == ("tensorrt", "fp16")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +118,7 @@ def test_weights_that_are_missing_beside_the_model_are_said(placed, tmp_path) ->
 
     path = tmp_path / "large.onnx"
     save_model(onnx.load(placed), path, apart_from=0)
-    assert read_engine_model(path)[0] == path
+    assert read_engine_model(path)[0].path == path
     weights_path(path).unlink()
     with pytest.raises(LayoutRTError, match=r"large\.onnx\.data of .* copy both files again"):
         read_engine_model(path)

@@ -10,8 +10,9 @@ import onnxruntime
 import pytest
 import torch
 
+from layoutrt.artifacts.model_info import RENDER_FILE
 from layoutrt.errors import LayoutRTError
-from layoutrt.export.onnx_export.layout_cache import RENDER_FILE, SPLIT_ID, Halves, render_path, split_model
+from layoutrt.export.onnx_export.layout_cache import SPLIT_ID, Halves, render_path, split_model
 from layoutrt.export.onnx_export.to_onnx import export_onnx, generator_model, set_metadata
 from layoutrt.graph.cost import graph_cost
 from layoutrt.graph.float_image import with_float_image

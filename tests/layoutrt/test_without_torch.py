@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from layoutrt.models import resolve_checkpoint
+
 # As `layoutrt` in an environment of the core's dependencies alone: what the extra brings cannot be imported.
 CORE_ONLY = textwrap.dedent(
     """
@@ -97,10 +99,8 @@ def test_verify_of_onnx_files_needs_no_torch(without_torch, calibrated, tmp_path
     assert json.loads(out.read_text())["image"]
 
 
-def test_verify_of_a_checkpoint_says_that_it_needs_torch(without_torch, tmp_path):
-    checkpoint = tmp_path / "model.safetensors"
-    checkpoint.write_bytes(b"")
-    done = without_torch("verify", checkpoint, "camvid-edge", "--data", "drive:2")
+def test_verify_of_a_checkpoint_says_that_it_needs_torch(without_torch):
+    done = without_torch("verify", resolve_checkpoint("camvid-seg"), "camvid-seg", "--data", "drive:2")
     assert done.returncode == 1
     assert "'torch'" in done.stderr
     assert "pip install 'layoutrt[train]'" in done.stderr

@@ -164,7 +164,7 @@ def rewrite_metadata(source, target, change):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (dict.clear, "is not a layoutrt generator; export one"),
+        (dict.clear, "was not made by layoutrt"),
         (lambda values: values.update({"layoutrt.kind": "segmenter"}), "it is a segmenter"),
         (lambda values: values.update({"layoutrt.format": "2"}), "newer layoutrt.*pip install --upgrade"),
         (lambda values: values.pop("layoutrt.config"), "incomplete metadata"),

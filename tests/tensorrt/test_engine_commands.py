@@ -56,9 +56,10 @@ def test_verify_opens_an_engine_and_compares_no_layers_of_it(world, model, tmp_p
 
     path = engine(model, tmp_path)
     opened = open_model(path)
-    assert (opened.kind, opened.precision, opened.size) == ("generator", "int8", None)
+    info = opened.info
+    assert (info.kind, info.precision, info.size) == ("generator", "int8", None)
     labels = np.full((1, 64, 96), 3, np.uint8)
-    np.testing.assert_array_equal(opened.run({"labels": labels}), computed("image", labels, "uint8")[0])
+    np.testing.assert_array_equal(opened.run({"labels": labels}), computed("image", labels, "uint8"))
     opened.close()
     with pytest.raises(LayoutRTError, match=r"edge\.engine is an engine; give the \.onnx file"):
         verify("camvid-edge", str(path), "drive:1", layers=True)

@@ -76,7 +76,10 @@ def test_every_weight_takes_part_in_training(architecture: str) -> None:
 def test_the_baseline_has_no_latent() -> None:
     with pytest.raises(LayoutRTError, match="'spade' has latent = 0, not 16"):
         GeneratorConfig(4, width=6, predictor_kernel=1, architecture="spade", latent=16)
-    with pytest.raises(LayoutRTError, match="architecture = gan is out of range"):
+
+
+def test_an_unknown_architecture_is_refused_and_not_taken_for_another() -> None:
+    with pytest.raises(LayoutRTError, match="architecture 'gan' is not known; choose cc-fpse, edge or spade"):
         GeneratorConfig(4, architecture="gan")
 
 

@@ -21,6 +21,7 @@ from layoutrt.operators.torch.predicted_conv import predicted_conv
 from layoutrt.train.networks.conditional_block import LEAKY_SLOPE
 from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.layout_pyramid import normed_conv
+from layoutrt.train.networks.registry import AnyGenerator
 from layoutrt.train.networks.semantics import resize_nearest
 
 FULL_SIZE_CHANNELS = 8
@@ -156,7 +157,7 @@ class ContextPyramid(nn.Module):
         return features
 
 
-class EdgeGenerator(nn.Module):
+class EdgeGenerator(AnyGenerator):
     """Layout to image.
 
     ``config.width`` is the number of channels at half size and of the context, ``config.hidden`` that of the
@@ -218,6 +219,10 @@ class EdgeGenerator(nn.Module):
         if z is None or z.shape[1:] != (self.config.latent,):
             raise LayoutRTError(f"this generator needs a latent z of [N, {self.config.latent}]")
         return self.style(z)
+
+    def blocks(self) -> list[nn.Module]:
+        """The levels below full size."""
+        return list(self.levels)
 
     def distillation_points(self) -> dict[str, nn.Module]:
         """Levels whose outputs may imitate a teacher's, by stride."""

@@ -12,6 +12,7 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.train.networks.conditional_block import LEAKY_SLOPE, ConditionalBlock
 from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.layout_pyramid import LayoutPyramid
+from layoutrt.train.networks.registry import AnyGenerator
 from layoutrt.train.networks.semantics import resize_nearest
 
 
@@ -43,7 +44,7 @@ def stages(pyramid_levels: int) -> tuple[Stage, ...]:
     )
 
 
-class Generator(LayoutPyramid):
+class Generator(LayoutPyramid, AnyGenerator):
     """Layout (and latent) to image.
 
     Differences from the release, none of which changes the result: ``z`` is always given, never sampled here;
@@ -113,6 +114,10 @@ class Generator(LayoutPyramid):
                 f"{self.config.image_width}; the layout is {semantics.shape[2]}x{semantics.shape[3]}"
             )
         return self.fc(z).unflatten(1, (-1, *start))
+
+    def blocks(self) -> list[nn.Module]:
+        """The conditional blocks, one a stage."""
+        return [self.get_submodule(stage.name) for stage in self.stages]
 
     def distillation_points(self) -> dict[str, nn.Module]:
         """Blocks whose outputs a student may imitate, by stride: ``"8"`` is 1/8 of the size."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from layoutrt.architectures import architecture, size_multiple
 from layoutrt.errors import LayoutRTError
 
-ARCHITECTURES = ("cc-fpse", "edge", "spade")
 UPSAMPLINGS = ("nearest", "smooth")
 
 
@@ -31,14 +31,13 @@ class GeneratorConfig:
     """Training size; the only one of the paper's generator with a latent."""
     image_width: int = 256
     architecture: str = "cc-fpse"
-    """``"cc-fpse"``, the paper's; ``"edge"``, ours for small budgets; ``"spade"``, the baseline without
-    conditional convolutions."""
+    """A key of `layoutrt.architectures.ARCHITECTURES`."""
     upsampling: str = "nearest"
     """Doubling of features: ``"nearest"``, as in the paper, or ``"smooth"``, for the edge generator."""
 
     def __post_init__(self) -> None:
+        fixed = architecture(self.architecture).fixed
         checks = {
-            "architecture": self.architecture in ARCHITECTURES,
             "num_classes": 1 <= self.num_classes <= 255,
             "width": self.width >= 1,
             "hidden": self.hidden >= 1,
@@ -52,23 +51,13 @@ class GeneratorConfig:
                 raise LayoutRTError(
                     f"generator configuration: {field} = {getattr(self, field)} is out of range"
                 )
-        self._check_variant()
-        self.check_size(self.image_height, self.image_width)
-
-    def _check_variant(self) -> None:
-        fixed: dict[str, Any] = {}
-        if self.architecture != "cc-fpse":
-            fixed |= {"predictor_kernel": 1, "pyramid_levels": 6}
-        if self.architecture == "spade":
-            fixed |= {"latent": 0}
-        if self.architecture != "edge":
-            fixed |= {"upsampling": "nearest"}
         for field, value in fixed.items():
             if getattr(self, field) != value:
                 raise LayoutRTError(
                     f"generator configuration: the architecture '{self.architecture}' has {field} = {value}, "
                     f"not {getattr(self, field)}"
                 )
+        self.check_size(self.image_height, self.image_width)
 
     @property
     def semantic_channels(self) -> int:
@@ -78,12 +67,12 @@ class GeneratorConfig:
     @property
     def size_multiple(self) -> int:
         """Divisor of heights and widths."""
-        return 2 ** (self.pyramid_levels - 1)
+        return size_multiple(self.pyramid_levels)
 
     @property
     def fixed_size(self) -> bool:
-        """True where the generator makes one size only: the paper's head turns ``z`` into such features."""
-        return self.latent > 0 and self.architecture == "cc-fpse"
+        """True where one size is all it makes: the paper's head turns ``z`` into features of that size."""
+        return self.latent > 0 and architecture(self.architecture).latent_fixes_size
 
     def check_size(self, height: int, width: int) -> None:
         """Refuse a size the generator cannot produce."""

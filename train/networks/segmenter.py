@@ -12,10 +12,8 @@ from typing import Any, cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from layoutrt.artifacts.model_info import SEGMENTER_MULTIPLE
 from layoutrt.errors import LayoutRTError
-
-SIZE_MULTIPLE = 16
-"""Heights and widths must be divisible by it."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +39,15 @@ class SegmenterConfig:
     @staticmethod
     def check_size(height: int, width: int) -> None:
         """Refuse a size the segmenter cannot read."""
-        if height < SIZE_MULTIPLE or width < SIZE_MULTIPLE or height % SIZE_MULTIPLE or width % SIZE_MULTIPLE:
+        if (
+            height < SEGMENTER_MULTIPLE
+            or width < SEGMENTER_MULTIPLE
+            or height % SEGMENTER_MULTIPLE
+            or width % SEGMENTER_MULTIPLE
+        ):
             raise LayoutRTError(
                 f"size {height}x{width} does not fit a segmenter; "
-                f"height and width must be multiples of {SIZE_MULTIPLE}"
+                f"height and width must be multiples of {SEGMENTER_MULTIPLE}"
             )
 
     @property

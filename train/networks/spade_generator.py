@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from layoutrt.train.networks.conditional_block import LEAKY_SLOPE, SpatiallyAdaptiveNorm
 from layoutrt.train.networks.generator_config import GeneratorConfig
+from layoutrt.train.networks.registry import AnyGenerator
 from layoutrt.train.networks.semantics import resize_nearest
 from layoutrt.train.networks.spectral_norm import SpectralNormConv2d
 
@@ -70,7 +71,7 @@ class SpadeBlock(nn.Module):
         return shortcut + d
 
 
-class SpadeGenerator(nn.Module):
+class SpadeGenerator(AnyGenerator):
     """Layout to image; ``config.hidden`` is the number of hidden channels of the norms (128 in the paper)."""
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -105,6 +106,10 @@ class SpadeGenerator(nn.Module):
                 x = F.interpolate(x, scale_factor=2.0, mode="nearest")
             x = self.get_submodule(name)(x, resize_nearest(semantics, (x.shape[2], x.shape[3])))
         return torch.tanh(self.conv_img(F.leaky_relu(x, LEAKY_SLOPE)))
+
+    def blocks(self) -> list[nn.Module]:
+        """The residual blocks, one a stage."""
+        return [self.get_submodule(stage.name) for stage in STAGES]
 
     def distillation_points(self) -> dict[str, nn.Module]:
         """Blocks whose outputs a student may imitate, by stride."""

@@ -11,24 +11,21 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-from layoutrt.train.networks.conditional_block import ConditionalBlock
-from layoutrt.train.networks.edge_generator import EdgeLevel
-from layoutrt.train.networks.spade_generator import SpadeBlock
+from layoutrt.train.networks.registry import AnyGenerator
 from layoutrt.train.networks.spectral_norm import SpectralNormConv2d
 
 
-def recompute_blocks(generator: nn.Module) -> None:
+def recompute_blocks(generator: AnyGenerator) -> None:
     """Keep only the inputs of the generator's blocks; backward computes the rest of a block again.
 
     Losses, gradients and buffers are those without it.
     """
-    for block in generator.modules():
-        if isinstance(block, ConditionalBlock | EdgeLevel | SpadeBlock):
-            contexts = partial(_contexts, block)
-            # An attribute of the instance hides the method; the state dict's names stay as they are.
-            block.forward = partial(  # type: ignore[method-assign]
-                checkpoint, block.forward, use_reentrant=False, context_fn=contexts
-            )
+    for block in generator.blocks():
+        contexts = partial(_contexts, block)
+        # An attribute of the instance hides the method; the state dict's names stay as they are.
+        block.forward = partial(  # type: ignore[method-assign]
+            checkpoint, block.forward, use_reentrant=False, context_fn=contexts
+        )
 
 
 def _contexts(block: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from layoutrt.artifacts.model_info import SEGMENTER_MULTIPLE
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.train.checkpoint import (
@@ -26,7 +27,7 @@ from layoutrt.train.checkpoint import (
 )
 from layoutrt.train.config import last_parts, same_name
 from layoutrt.train.loop.averaging import averaged_copy, refresh_statistics, update_average
-from layoutrt.train.networks.segmenter import SIZE_MULTIPLE, Segmenter, SegmenterConfig
+from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
 
 SEGMENTER_FILE = "segmenter.safetensors"
 IGNORED = -1
@@ -73,11 +74,11 @@ class SegmenterTrainingConfig:
                 raise LayoutRTError(
                     f"segmenter training configuration: {field} = {getattr(self, field)} is out of range"
                 )
-        if self.height * self.width < 2 * SIZE_MULTIPLE**2:
+        if self.height * self.width < 2 * SEGMENTER_MULTIPLE**2:
             raise LayoutRTError(
                 f"training size {self.height}x{self.width} is too small: the segmenter divides it by "
-                f"{SIZE_MULTIPLE}, and one pixel has no statistics; use {SIZE_MULTIPLE}x{2 * SIZE_MULTIPLE} "
-                "or more"
+                f"{SEGMENTER_MULTIPLE}, and one pixel has no statistics; "
+                f"use {SEGMENTER_MULTIPLE}x{2 * SEGMENTER_MULTIPLE} or more"
             )
 
     def rate(self, step: int) -> float:
