@@ -1,4 +1,4 @@
-"""A checkpoint in torch as a contestant of a profile."""
+"""Runner of a checkpoint in torch, as a candidate of a profile."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from layoutrt.train.networks.semantics import semantic_tensor
 class CheckpointRunner:
     """A generator or segmenter as it was trained, in float32 on the CPU.
 
-    Copying in makes the input of the network (one-hot for generators), copying out makes bytes of its result.
+    The stage "copy in" converts the inputs to the network's (one-hot for generators), the stage "copy out"
+    converts its output to bytes.
 
     Args:
-        spec: ``model``, ``inputs`` and ``threads`` as of `SessionRunner`, and ``kind``.
+        spec: ``model``, ``inputs`` and ``threads`` as in `SessionRunner`, and ``kind``.
 
     Raises:
         LayoutRTError: the checkpoint cannot be read.
@@ -41,10 +42,10 @@ class CheckpointRunner:
         self._samples = read_samples(spec["inputs"])
         self._next = 0
         self._result: NDArray = np.zeros(0)
-        made = _generator(spec["model"]) if spec["kind"] == "generator" else _segmenter(spec["model"])
-        self._take, self._compute, self._give = made
+        parts = _generator(spec["model"]) if spec["kind"] == "generator" else _segmenter(spec["model"])
+        self._convert_inputs, self._compute, self._convert_output = parts
 
-    def turn(self, count: int) -> list[Run]:
+    def run(self, count: int) -> list[Run]:
         """See `Runner`."""
         return [self._run() for _ in range(count)]
 
@@ -53,11 +54,11 @@ class CheckpointRunner:
         inputs = self._samples[self._next % len(self._samples)]
         self._next += 1
         stamps = [time.perf_counter_ns()]
-        taken = self._take(inputs)
+        tensors = self._convert_inputs(inputs)
         stamps.append(time.perf_counter_ns())
-        computed = self._compute(taken)
+        output = self._compute(tensors)
         stamps.append(time.perf_counter_ns())
-        self._result = self._give(computed)
+        self._result = self._convert_output(output)
         stamps.append(time.perf_counter_ns())
         parts = [(after - before) / 1e6 for before, after in itertools.pairwise(stamps)]
         return Run(stamps[0], (stamps[-1] - stamps[0]) / 1e6, (0.0, *parts))
@@ -67,7 +68,7 @@ class CheckpointRunner:
         return self._result
 
     def details(self) -> dict[str, Any]:
-        """Nothing."""
+        """No details."""
         return {}
 
     def close(self) -> None:
@@ -81,18 +82,22 @@ def _generator(path: str) -> _Parts:
     generator, _, _ = load_generator(path)
     classes = generator.config.num_classes
 
-    def take(inputs: dict[str, NDArray]) -> tuple[Tensor, Tensor | None]:
+    def convert(inputs: dict[str, NDArray]) -> tuple[Tensor, Tensor | None]:
         tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
         return semantic_tensor(tensors["labels"], classes, tensors.get("instances")), tensors.get("z")
 
-    return take, lambda taken: generator(*taken), lambda image: np.ascontiguousarray(to_bytes(image).numpy())
+    return (
+        convert,
+        lambda tensors: generator(*tensors),
+        lambda image: np.ascontiguousarray(to_bytes(image).numpy()),
+    )
 
 
 def _segmenter(path: str) -> _Parts:
     segmenter, label_set, _ = load_segmenter(path)
     never_predict_dont_care(segmenter, label_set)
 
-    def take(inputs: dict[str, NDArray]) -> Tensor:
+    def convert(inputs: dict[str, NDArray]) -> Tensor:
         return torch.from_numpy(inputs["frame"]).permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1
 
-    return take, segmenter, lambda scores: scores.argmax(1).to(torch.uint8).numpy()
+    return convert, segmenter, lambda scores: scores.argmax(1).to(torch.uint8).numpy()

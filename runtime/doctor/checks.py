@@ -1,4 +1,4 @@
-"""What ``layoutrt doctor`` reports: one thing after the other, with what to do."""
+"""Checks of ``layoutrt doctor``: the state of each part of the machine and installation, with a remedy."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _STYLES = {OK: "green", MISSING: "yellow", UNFIT: "yellow", BROKEN: "bold red"}
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
+class Check:
+    """Result of one check.
 
     Attributes:
-        name: of the thing.
-        state: ``OK``, ``MISSING`` (something optional), ``UNFIT`` (something optional that is there and does
-            not fit the rest) or ``BROKEN`` (something that everything needs).
-        found: what was found.
-        remedy: what to do where it is not ok.
+        name: name of the checked part.
+        state: ``OK``, ``MISSING`` (an optional part), ``UNFIT`` (an optional part that does not fit the
+            others) or ``BROKEN`` (a required part).
+        found: description of what was found.
+        remedy: what to do if the state is not ``OK``.
     """
 
     name: str
@@ -35,33 +35,33 @@ class Finding:
     remedy: str = ""
 
 
-def is_sound(findings: list[Finding]) -> bool:
-    """Whether everything required is there."""
-    return all(finding.state != BROKEN for finding in findings)
+def is_sound(checks: list[Check]) -> bool:
+    """True if no required part is broken."""
+    return all(check.state != BROKEN for check in checks)
 
 
-def required(name: str, look: Callable[[], str], remedy: str) -> Finding:
-    """A finding of something that everything needs; ``look`` raises LayoutRTError where it is not there."""
+def required(name: str, look: Callable[[], str], remedy: str) -> Check:
+    """Check a required part; ``look`` describes it, or raises LayoutRTError if it is missing or broken."""
     try:
-        return Finding(name, OK, look())
+        return Check(name, OK, look())
     except LayoutRTError as error:
-        return Finding(name, BROKEN, str(error), remedy)
+        return Check(name, BROKEN, str(error), remedy)
 
 
-def as_table(findings: list[Finding]) -> Table:
-    """The findings as a table."""
+def as_table(checks: list[Check]) -> Table:
+    """The checks as a table."""
     table = Table(box=box.SIMPLE_HEAD, title="layoutrt doctor", title_justify="left", title_style="bold")
-    table.add_column("what", no_wrap=True)
+    table.add_column("part", no_wrap=True)
     table.add_column("state", no_wrap=True)
     table.add_column("found", overflow="fold")
     table.add_column("what to do", overflow="fold")
-    for finding in findings:
-        style = _STYLES[finding.state]
+    for check in checks:
+        style = _STYLES[check.state]
         # As plain text: brackets would be taken for markup.
-        table.add_row(finding.name, Text(finding.state, style), Text(finding.found), Text(finding.remedy))
+        table.add_row(check.name, Text(check.state, style), Text(check.found), Text(check.remedy))
     return table
 
 
-def as_json(findings: list[Finding]) -> dict[str, Any]:
-    """The findings as plain values."""
-    return {"sound": is_sound(findings), "findings": [asdict(finding) for finding in findings]}
+def as_json(checks: list[Check]) -> dict[str, Any]:
+    """The checks as plain values for JSON."""
+    return {"sound": is_sound(checks), "checks": [asdict(check) for check in checks]}

@@ -8,6 +8,7 @@ import numpy as np
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.models import resolve_model, shipped_models
+from layoutrt.runtime.processors import usable_processors
 from layoutrt.runtime.session import Session
 from layoutrt.runtime.streaming.label_mapping import label_table
 from layoutrt.runtime.streaming.layout_feed import LayoutFeed
@@ -15,7 +16,6 @@ from layoutrt.runtime.streaming.layout_smoother import LayoutSmoother
 from layoutrt.runtime.streaming.playback import Images, one_by_one, pipelined
 from layoutrt.runtime.streaming.sources import Source
 from layoutrt.runtime.synthesizer import Synthesizer, latent_from_seed
-from layoutrt.runtime.usable import usable_processors
 
 
 class DemoModels:

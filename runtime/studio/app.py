@@ -32,16 +32,16 @@ from layoutrt import __version__
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.studio import layout_files
 from layoutrt.runtime.studio.clip import clip
-from layoutrt.runtime.studio.conversation import TRY_AGAIN_LATER
 from layoutrt.runtime.studio.live import LiveHub, LiveShow
 from layoutrt.runtime.studio.live_socket import LiveSocket
 from layoutrt.runtime.studio.logs import log
-from layoutrt.runtime.studio.manners import LOOPBACK, Manners
 from layoutrt.runtime.studio.metrics import Metrics
+from layoutrt.runtime.studio.middleware import LOOPBACK, Manners
 from layoutrt.runtime.studio.paint_socket import PaintSocket
 from layoutrt.runtime.studio.painter import Painter
 from layoutrt.runtime.studio.protocol import MOST_CLIP_FRAMES, MOST_STYLES, clip_bytes, parse_clip
 from layoutrt.runtime.studio.render_queue import RenderQueue
+from layoutrt.runtime.studio.websocket_handler import TRY_AGAIN_LATER
 
 MOST_CLIENTS = 16
 

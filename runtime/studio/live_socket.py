@@ -6,8 +6,8 @@ import asyncio
 
 from fastapi import WebSocket
 
-from layoutrt.runtime.studio.conversation import converse, send
 from layoutrt.runtime.studio.live import LiveHub
+from layoutrt.runtime.studio.websocket_handler import converse, send
 
 
 class LiveSocket:

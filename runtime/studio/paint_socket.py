@@ -13,12 +13,12 @@ from itertools import count
 from fastapi import WebSocket
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.studio.conversation import POLICY_VIOLATION, converse, send
 from layoutrt.runtime.studio.logs import log
 from layoutrt.runtime.studio.metrics import Metrics
 from layoutrt.runtime.studio.painter import Painter
 from layoutrt.runtime.studio.protocol import PaintMessage, image_message, message_id, parse_paint
 from layoutrt.runtime.studio.render_queue import Job, Rendered, RenderQueue
+from layoutrt.runtime.studio.websocket_handler import POLICY_VIOLATION, converse, send
 
 MOST_BAD_MESSAGES = 10
 """In a row; a client that sends more is disconnected."""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
+from layoutrt.runtime.processors import usable_processors
 from layoutrt.runtime.synthesizer import Synthesizer, latent_from_seed
-from layoutrt.runtime.usable import usable_processors
 
 MOST_PIXELS = 1 << 20
 """Of a layout, by default."""

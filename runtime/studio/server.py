@@ -178,7 +178,7 @@ def make_server(
 ) -> Any:
     """A ``uvicorn.Server`` of a studio that ``listening`` was opened for at ``host``."""
     from layoutrt.runtime.studio.app import create_app
-    from layoutrt.runtime.studio.manners import LOOPBACK
+    from layoutrt.runtime.studio.middleware import LOOPBACK
     from layoutrt.runtime.studio.protocol import paint_bytes
 
     address = listening.getsockname()[0]

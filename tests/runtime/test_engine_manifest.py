@@ -244,7 +244,7 @@ def test_commands_refuse_an_engine_where_tensorrt_is_missing(refuses, tmp_path, 
     refuses(("synthesize", path, "drive:1", "--out", tmp_path / "out"), *words)
     refuses(("demo", "--generator", path, "--frames", 1, "--out", tmp_path / "out"), *words)
     refuses(("verify", "camvid-edge", path, "--data", "drive:1"), *words)
-    refuses(("estimate", path, "--device", "rtx-4090"), "is no ONNX file")
+    refuses(("estimate", path, "--device", "rtx-4090"), "is not an ONNX file")
     assert not (tmp_path / "out").exists()
 
 
