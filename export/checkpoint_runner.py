@@ -72,7 +72,7 @@ class CheckpointRunner:
         return {}
 
     def close(self) -> None:
-        """Nothing is held that the end of the process does not free."""
+        """The end of the process frees everything."""
 
 
 _Parts = tuple[Callable[[dict[str, NDArray]], Any], Callable[[Any], Tensor], Callable[[Tensor], NDArray]]

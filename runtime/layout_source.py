@@ -1,4 +1,4 @@
-"""Where the layouts of a command come from: PNG files, folders of them, or the procedural drive."""
+"""Layouts of a command: PNG files, folders of them, or the procedural drive."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LayoutSource:
     path: Path | None
     """Its file, or None where it is drawn."""
     load: Callable[[], NDArray[np.uint8]]
-    """Reads or draws it: uint8 [H,W], class indices."""
+    """Read or draw it: uint8 [H,W], class indices."""
 
 
 def find_sources(
@@ -37,7 +37,7 @@ def find_sources(
 
     Args:
         inputs: PNG files, folders of them, ``drive:N`` (the first N frames) or ``drive:N@SEED``.
-        label_set: of the files.
+        label_set: label set of the files.
         drive_size: (height, width) of the drive's frames.
 
     Raises:

@@ -14,14 +14,14 @@ from layoutrt.graph.onnx_file import weights_path
 from layoutrt.models import resolve_model
 
 _TOLD = 5
-"""Broken rules that are told in full."""
+"""Number of broken rules that the error describes."""
 
 
 def read_engine_model(name_or_path: str | Path) -> tuple[Path, onnx.ModelProto, dict[str, str]]:
     """A model with its weights.
 
     Args:
-        name_or_path: of a file of ``layoutrt calibrate --target tensorrt``.
+        name_or_path: file that ``layoutrt calibrate --target tensorrt`` wrote, by path or shipped name.
 
     Returns:
         Its path, the model, and its metadata.

@@ -15,12 +15,12 @@ Size = tuple[int, int]
 _SEGMENTER_STEP = 16
 """Heights and widths of a segmenter are multiples of this."""
 _LAYOUT_RANK = 3
-"""Inputs of at least so many dimensions are [N,H,W,…]; those of fewer have only the batch open."""
+"""Inputs with at least this many dimensions are [N,H,W,…]; in others only the batch is open."""
 
 
 @dataclass(frozen=True)
 class ProfileRequest:
-    """What was asked for.
+    """Shapes that the user asked for.
 
     Attributes:
         min_size, opt_size, max_size: (height, width); None for the default.
@@ -40,13 +40,13 @@ def engine_inputs(path: Path, model: onnx.ModelProto, request: ProfileRequest) -
     given, and the batch is 1.
 
     Args:
-        path: of the model, for messages.
-        model: of ``layoutrt calibrate``.
+        path: path of the model, for messages.
+        model: model of ``layoutrt calibrate``.
         request: sizes and batch.
 
     Raises:
-        LayoutRTError: the model leaves none open and other ones are asked for; or they are in no order, or no
-            multiples of what the network needs.
+        LayoutRTError: sizes are given for a model of fixed size; or they are not in order, or not multiples of
+            the network's step.
     """
     metadata = {entry.key.removeprefix("layoutrt."): entry.value for entry in model.metadata_props}
     config = json.loads(metadata["config"])
@@ -109,7 +109,7 @@ def _sizes(
 
 def _batches(path: Path, own: int, largest: int) -> list[int]:
     if largest < 1:
-        raise LayoutRTError(f"--max-batch {largest} is no batch; give 1 or more")
+        raise LayoutRTError(f"--max-batch must be at least 1, got {largest}")
     if own and largest not in (1, own):
         raise LayoutRTError(
             f"{path} is made for a batch of {own} and cannot be built for --max-batch {largest}; leave it "

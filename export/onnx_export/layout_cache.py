@@ -55,7 +55,7 @@ class Halves:
 
 
 def render_path(path: str | Path) -> Path:
-    """Where the render half of the model at ``path`` lies: ``model.onnx`` -> ``model.render.onnx``."""
+    """Path of the render half of the model at ``path``: ``model.onnx`` -> ``model.render.onnx``."""
     path = Path(path)
     return path.with_name(f"{path.stem}.render{path.suffix}")
 
@@ -81,7 +81,7 @@ def split_model(model: onnx.ModelProto, path: str | Path) -> Halves:
     Nodes that read no input at all, and weights, are given to each half that uses them.
 
     Args:
-        model: from `layoutrt.export.onnx_export.to_onnx.generator_model`, with its metadata.
+        model: model of `layoutrt.export.onnx_export.to_onnx.generator_model`, with its metadata.
         path: file that the layout half is going to be written to.
 
     Raises:

@@ -148,7 +148,7 @@ def read_manifest(engine: Path) -> EngineManifest:
             f"{engine} has no manifest {path.name} beside it; copy both files, or build the engine with: "
             "layoutrt build-engine"
         )
-    damaged = f"{path} is no manifest of an engine; copy it again, or build the engine again"
+    damaged = f"{path} is not an engine manifest; copy it again, or build the engine again"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         number = values.pop("format")

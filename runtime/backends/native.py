@@ -37,10 +37,10 @@ class NativeModel:
     """A handle of the C API; see `layoutrt.runtime.backends.base.LoadedModel` and `Session`.
 
     Args:
-        path: of an ``.onnx`` file, or of an ``.engine`` where the library was built with TensorRT.
-        threads: of one run; None for one per processor.
+        path: path of an ``.onnx`` file, or of an ``.engine`` if the library was built with TensorRT.
+        threads: threads of one run; None for one per processor.
         affinity: processors of those threads.
-        spin: whether threads that wait for work spin.
+        spin: let threads that wait for work spin.
 
     Raises:
         LayoutRTError: the model cannot be loaded.
@@ -168,7 +168,7 @@ class NativeModel:
 
 
 def opens_engines() -> bool:
-    """Whether the native library was built with TensorRT."""
+    """True if the native library was built with TensorRT."""
     return bool(native.load().lrt_has_tensorrt())
 
 
@@ -180,7 +180,7 @@ def native_tensors(arrays: Mapping[str, np.ndarray]) -> ctypes.Array[native.Nati
 
 
 def _is_for_tensorrt(path: Path) -> bool:
-    """Whether the metadata of a model file says so; without reading it as a model, which takes a package."""
+    """True if the file's metadata name TensorRT as its target; read as bytes, so that onnx is not needed."""
     try:
         return path.is_file() and b"layoutrt.target\x12\x08tensorrt" in path.read_bytes()
     except OSError:
@@ -204,7 +204,7 @@ def _native_tensor(name: str, array: np.ndarray) -> native.NativeTensor:
 
 
 def _device_tensor(info: TensorInfo, tensor: Any) -> native.NativeTensor:
-    """Of an address, whose shape is the model's, or of what has ``__cuda_array_interface__``."""
+    """Tensor of an address (with the model's shape) or of an object with ``__cuda_array_interface__``."""
     described = getattr(tensor, "__cuda_array_interface__", None)
     if described is None:
         if not isinstance(tensor, int) or not is_fixed(info.shape):

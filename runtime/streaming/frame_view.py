@@ -1,4 +1,4 @@
-"""How a demo's frame, layout and image are shown in one picture, with the times of its stages."""
+"""Picture of a demo's frame, layout and image, with the times of its stages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _INSET = 0.28
 
 
 class View(str, Enum):
-    """What stands where."""
+    """Arrangement of frame, layout and image."""
 
     SIDE_BY_SIDE = "side-by-side"
     """Frame, where there is one, layout, and image."""
@@ -40,14 +40,14 @@ class View(str, Enum):
 
 
 class FrameView:
-    """Makes pictures of one size, even in both directions.
+    """Renderer of pictures of one size, even in both directions.
 
     Args:
-        view: what stands where.
-        label_set: of the layouts.
+        view: arrangement of frame, layout and image.
+        label_set: label set of the layouts.
         size: (height, width) of a frame.
-        has_frame: whether there is a camera's frame beside the layout.
-        show_times: whether a bar below has frames/s and the times of the stages.
+        has_frame: leave room for a camera's frame beside the layout.
+        show_times: add a bar with frames/s and the times of the stages.
 
     Attributes:
         picture_size: (height, width) of the pictures.
@@ -76,7 +76,7 @@ class FrameView:
         Args:
             moment: frame and layout.
             image: uint8 [H,W,3] RGB.
-            times: of the frames before.
+            times: times of the frames before.
 
         Returns:
             uint8 [*picture_size,3], RGB.
@@ -120,7 +120,7 @@ class FrameView:
 
 
 def _places(names: list[str], width: int) -> tuple[list[tuple[str, int, int]], int]:
-    """Where each entry of the bar stands, and the bar's height; entries wrap into lines."""
+    """Place of each entry of the bar, and the bar's height; entries wrap into lines."""
     places, x, y = [], 10, 16
     for name in names:
         advance = _text_width(name) + _text_width(_WIDEST[name == "frames/s"]) + 30

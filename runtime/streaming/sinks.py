@@ -1,4 +1,4 @@
-"""Where a demo's pictures go: a window, a video, nowhere (to a browser: `studio.web_sink`)."""
+"""Destinations of a demo's pictures: a window, a video, nowhere (to a browser: `studio.web_sink`)."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _MOST_REPEATS = 250
 
 
 class NullSink(Sink):
-    """Shows nothing: for measurements."""
+    """Sink that discards the pictures, for measurements."""
 
     def show(self, moment: Moment, image: NDArray[np.uint8], times: StageTimes) -> bool:
-        """Take an image and forget it."""
+        """Discard the image."""
         return True
 
 
 class VideoSink(Sink):
-    """Writes pictures to a video.
+    """Sink that writes the pictures to a video.
 
     Args:
-        video: takes them.
-        view: draws them.
-        fps: of the video.
+        video: writer of the file.
+        view: renderer of the pictures.
+        fps: frames per second of the video.
         live: whether the video keeps the time of the frames: it repeats a picture where the next is late and
             leaves one out where two fall together. Otherwise every picture is written once.
     """
@@ -86,7 +86,7 @@ def video_sink(path: Path, view: FrameView, *, fps: float, live: bool) -> Iterat
 
 
 class WindowSink(Sink):
-    """Shows pictures in a window; Escape or q, or closing it, ends the demo."""
+    """Sink that shows the pictures in a window; Escape or q, or closing it, ends the demo."""
 
     def __init__(self, title: str, view: FrameView) -> None:
         self._title = title
@@ -101,10 +101,10 @@ class WindowSink(Sink):
 
 @contextmanager
 def window_sink(title: str, view: FrameView) -> Iterator[WindowSink]:
-    """A window of the screen.
+    """Open a window on the screen.
 
     Raises:
-        LayoutRTError: there is no screen, or OpenCV was built without windows.
+        LayoutRTError: the machine has no screen, or OpenCV was built without windows.
     """
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise LayoutRTError(
@@ -125,7 +125,7 @@ def window_sink(title: str, view: FrameView) -> Iterator[WindowSink]:
 
 
 class SampledSink(Sink):
-    """Passes on to another sink, and keeps some layouts and images for a contact sheet.
+    """Sink that passes on to another, and keeps some layouts and images for a contact sheet.
 
     However long the demo, at most twice ``count`` are kept, evenly spread: when there are more, every other
     one is let go, and from then on half as many are taken.
@@ -139,7 +139,7 @@ class SampledSink(Sink):
         self._pairs: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
 
     def show(self, moment: Moment, image: NDArray[np.uint8], times: StageTimes) -> bool:
-        """Pass on."""
+        """Pass the image on to the other sink."""
         if self._seen % self._every == 0:
             if len(self._pairs) == 2 * self._count:
                 del self._pairs[1::2]
@@ -150,6 +150,6 @@ class SampledSink(Sink):
         return self._sink.show(moment, image, times)
 
     def pairs(self) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-        """At most ``count`` layouts uint8 [H,W] and images uint8 [H,W,3], in order."""
+        """Up to ``count`` layouts uint8 [H,W] and images uint8 [H,W,3], in order."""
         chosen = np.linspace(0, len(self._pairs) - 1, min(self._count, len(self._pairs))).round().astype(int)
         return [self._pairs[index] for index in chosen.tolist()]

@@ -25,7 +25,7 @@ _JPEG_QUALITY = 88
 
 
 class LiveHub:
-    """Holds the newest picture for any number of watchers. Any thread publishes; watchers are coroutines.
+    """Newest picture for any number of watchers. Any thread publishes; watchers are coroutines.
 
     Attributes:
         watchers: number of those who watch.
@@ -70,7 +70,7 @@ class LiveHub:
 
 
 class HubSink(Sink):
-    """Sends a demo's pictures to those who watch.
+    """Sink that sends a demo's pictures to the watching browsers.
 
     A message is a number of bytes u32 (little-endian), so much JSON, and the pictures one after the other,
     whose names and lengths are in it: the frame and the image as JPEG, the layout as PNG.
@@ -111,7 +111,7 @@ class HubSink(Sink):
 
 
 class LiveShow:
-    """Runs a demo on a thread while there are watchers.
+    """Demo that runs on a thread while there are watchers.
 
     Args:
         hub: whose watchers they are.

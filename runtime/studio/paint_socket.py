@@ -18,10 +18,10 @@ from layoutrt.runtime.studio.metrics import Metrics
 from layoutrt.runtime.studio.painter import Painter
 from layoutrt.runtime.studio.protocol import PaintMessage, image_message, message_id, parse_paint
 from layoutrt.runtime.studio.render_queue import Job, Rendered, RenderQueue
-from layoutrt.runtime.studio.websocket_handler import POLICY_VIOLATION, converse, send
+from layoutrt.runtime.studio.websocket_handler import POLICY_VIOLATION, run_until_one_ends, send
 
 MOST_BAD_MESSAGES = 10
-"""In a row; a client that sends more is disconnected."""
+"""Bad messages in a row after which a client is disconnected."""
 SEND_TIMEOUT_S = 15.0
 """A client that does not take a message for so long is disconnected."""
 
@@ -54,7 +54,7 @@ class PaintSocket:
     async def serve(self) -> None:
         """Answer messages until the browser leaves, or has to."""
         try:
-            await converse(self._receive(), self._send())
+            await run_until_one_ends(self._receive(), self._send())
         finally:
             self._queue.forget(self)
 

@@ -85,8 +85,8 @@ def test_wrong_arguments_are_one_sentence(refuses, tiny_model, tmp_path, a_recor
     refuses(("estimate", tiny_model, "--device", "h200", "--precision", "fp8"), "fp32, fp16, int8")
     other = tmp_path / "other.json"
     write_json(other, a_recorded_profile(20.0))
-    other.write_text(other.read_text().replace('"version": 1', '"version": 99', 1))
-    refuses(("profile", tiny_model, "--compare", other), "version 99", "version 1")
+    other.write_text(other.read_text().replace('"version": 2', '"version": 99', 1))
+    refuses(("profile", tiny_model, "--compare", other), "version 99", "version 2")
 
 
 def test_a_model_without_its_operator_library_is_one_sentence(refuses, tiny_model, monkeypatch) -> None:

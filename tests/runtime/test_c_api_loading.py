@@ -144,7 +144,7 @@ LABEL = '{"name":"a","color":[1,2,3],"thing":true}'
         ('{"name":1.}', "there is no value"),
         ('{"name":1e}', "there is no value"),
         ('{"a":1 "b":2}', "',' or '}' is missing"),
-        (f'{{"name":"a","labels":[{LABEL}],"dont_care":2}}', "'dont_care' that is no class"),
+        (f'{{"name":"a","labels":[{LABEL}],"dont_care":2}}', "'dont_care' that is not a class"),
         (f'{{"name":"a","labels":[{LABEL}],"dont_care":1}}', "no 'file_dont_care'"),
         (f'{{"name":"a","labels":[{LABEL}],"dont_care":99999999999999999999}}', "wrong type"),
         (

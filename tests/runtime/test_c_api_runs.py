@@ -475,13 +475,13 @@ def test_threads_stay_on_the_processors_of_the_affinity(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"affinity": b"a"}, "affinity 'a' is no list of processors"),
-        ({"affinity": b"0,"}, "affinity '0,' is no list of processors"),
-        ({"affinity": b"0;1"}, "is no list of processors"),
-        ({"affinity": b"-1"}, "is no list of processors"),
+        ({"affinity": b"a"}, "affinity 'a' is not a list of processors"),
+        ({"affinity": b"0,"}, "affinity '0,' is not a list of processors"),
+        ({"affinity": b"0;1"}, "is not a list of processors"),
+        ({"affinity": b"-1"}, "is not a list of processors"),
         ({"affinity": b"1-0"}, "ends before it starts"),
         ({"affinity": b"0-1023"}, "which this process may not use"),
-        ({"affinity": b"0-99999999999"}, "is no list of processors"),
+        ({"affinity": b"0-99999999999"}, "is not a list of processors"),
         ({"threads": 257}, "options->threads must be 0 to 256, got 257"),
         ({"threads": -1}, "options->threads must be 0 to 256, got -1"),
         ({"no_spinning": 7}, "options->no_spinning must be 0 or 1, got 7"),

@@ -260,7 +260,7 @@ def data_of_trio(tiny_model, tmp_path):
 
 def test_a_generator_is_no_segmenter(refuses, tiny_model, data_of_trio):
     arguments = ("demo", "--generator", tiny_model, "--segmenter", tiny_model, "--source", data_of_trio[2])
-    refuses((*arguments, "--sink", "null"), "is no segmenter", "labels into image")
+    refuses((*arguments, "--sink", "null"), "is not a segmenter", "labels into image")
 
 
 def test_a_camera_that_comes_back_goes_on_in_the_same_video(tiny_model, tmp_path, monkeypatch):

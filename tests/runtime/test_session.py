@@ -149,7 +149,7 @@ def test_affinity_and_spinning_are_handed_on(tmp_path: Path) -> None:
     session = Session(save(tmp_path / "m.onnx"), affinity=str(processor), spin=False)
     assert session.backend.endswith(" operators, 1 thread")
     np.testing.assert_array_equal(session.run(a=A, b=B)["total"], A + B)
-    with pytest.raises(LayoutRTError, match="affinity 'first' is no list of processors"):
+    with pytest.raises(LayoutRTError, match="affinity 'first' is not a list of processors"):
         Session(save(tmp_path / "m.onnx"), affinity="first")
 
 

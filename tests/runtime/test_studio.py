@@ -100,8 +100,8 @@ def test_styles_are_images_of_consecutive_seeds(studio):
 
 WRONG = {
     "text": ("paint!", "is text"),
-    "noise": (b"\x07" * 400, "is no layout"),
-    "empty": (b"", "is no layout"),
+    "noise": (b"\x07" * 400, "is not a layout"),
+    "empty": (b"", "is not a layout"),
     "too large": (paint(np.zeros((80, 96), np.uint8)), "at most 6144 pixels"),
     "too few labels": (paint(frame(0)[:-1], 3, size=SIZE), "brings 6048"),
     "another shape": (paint(frame(0).T.copy(), 3), "96x64 but model"),
@@ -297,7 +297,7 @@ def test_a_frame_of_the_drive_and_a_layout_file_can_be_started_from(studio, tmp_
         ("/api/layout?height=64&width=96", LARGE, "give a PNG of at most 98304 pixels"),
         ("/api/drive/1?height=9999&width=9999", None, "is not possible"),
         ("/api/drive/-1?height=64&width=96", None, "no frame -1"),
-        ("/api/clip", b"clip", "is no clip"),
+        ("/api/clip", b"clip", "is not a clip"),
         ("/api/clip", struct.pack("<4sIHHH2x", b"LRTc", 0, 64, 96, 99), "99 layouts"),
     ],
 )

@@ -119,7 +119,7 @@ def test_a_shape_outside_the_profile_is_refused_with_the_profile(world, model, t
         ({"engine_sha256": "0" * 64}, ("another file", "SHA-256")),
         ({"engine_bytes": 3}, ("bytes where its manifest says 3",)),
         ({"format": 2, "layoutrt": "9.0"}, ("newer layoutrt", "version 9.0", "upgrade")),
-        ({"inputs": None}, ("no manifest of an engine",)),
+        ({"inputs": None}, ("not an engine manifest",)),
         ({"inputs": [], "outputs": []}, ("other ones than its manifest names",)),
     ],
 )

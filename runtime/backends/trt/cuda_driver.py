@@ -21,9 +21,9 @@ class Gpu:
     Attributes:
         name: such as ``"Orin"``.
         compute_capability: such as ``"8.7"``.
-        memory_bytes: of the device.
+        memory_bytes: memory of the device in bytes.
         cuda: newest CUDA version that the driver serves, such as ``"12.6"``.
-        count: of all GPUs.
+        count: number of all GPUs.
     """
 
     name: str

@@ -120,7 +120,7 @@ EngineManifest read_engine_manifest(const std::string& engine) {
                                    " beside it; copy both files, or build the engine with: "
                                    "layoutrt build-engine");
   }
-  const std::string damaged = path + " is no manifest of an engine; copy it again, or build the engine again";
+  const std::string damaged = path + " is not an engine manifest; copy it again, or build the engine again";
   std::ifstream file(path, std::ios::binary);
   const std::string content{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   try {

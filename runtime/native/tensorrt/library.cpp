@@ -96,7 +96,7 @@ OperatorLibrary find_operator_library(const Library& library) {
   const auto version = find<const char* (*)()>(handle, "lrt_trt_version");
   if (major == nullptr || version == nullptr) {
     throw Error(LRT_NOT_FOUND, found.path +
-                                   " is no operator library of layoutrt; reinstall layoutrt, or correct "
+                                   " is not an operator library of layoutrt; reinstall layoutrt, or correct "
                                    "LAYOUTRT_TRT_LIBRARY");
   }
   if (major() != NV_TENSORRT_MAJOR) {

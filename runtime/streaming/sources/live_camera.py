@@ -16,7 +16,7 @@ from layoutrt.runtime.streaming.sources.source import Captured, Source
 
 _LOG = logging.getLogger(__name__)
 _PATIENCE_S = 0.05
-"""How long a wait lasts before it looks whether the source was stopped."""
+"""Seconds between two checks whether the source was stopped."""
 _USUAL_FPS = 30.0
 
 
@@ -27,13 +27,13 @@ class LiveCamera(Source):
     after twice as long each time, up to ``longest_wait_s``, until it is back or the source is stopped.
 
     Args:
-        name: for messages.
+        name: name of the source, for messages.
         connect: opens the camera; raises LayoutRTError where it is not there.
         first_wait_s: before the first try to open it again.
         longest_wait_s: between two tries.
 
     Attributes:
-        connected: whether the camera gave its last frame when it was asked.
+        connected: True if the camera gave its last frame when it was asked.
 
     Raises:
         LayoutRTError: what ``connect`` raised the first time.

@@ -18,11 +18,11 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 OPEN_TIMEOUT_MS = 5000
 READ_TIMEOUT_MS = 2000
-"""How long OpenCV waits for a packet; after three such waits a stream counts as lost."""
+"""Time that OpenCV waits for a packet; after three such waits a stream counts as lost."""
 
 
 class Capture(Protocol):
-    """What the sources use of ``cv2.VideoCapture``."""
+    """Methods of ``cv2.VideoCapture`` that the sources use."""
 
     def grab(self) -> bool:
         """Wait for the next frame."""
@@ -82,11 +82,11 @@ def open_stream(url: str, shown: str) -> Capture:
     """A network camera, by RTSP over TCP.
 
     Args:
-        url: of the stream.
+        url: URL of the stream.
         shown: the same without its password, for messages.
 
     Raises:
-        LayoutRTError: nothing answers there, or it is no video.
+        LayoutRTError: nothing answers at this URL, or the answer is not a video.
     """
     timeouts = [
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
@@ -122,7 +122,7 @@ def open_csi(sensor: int) -> Capture:
     """A CSI camera of a Jetson.
 
     Raises:
-        LayoutRTError: OpenCV has no GStreamer, or there is no such camera.
+        LayoutRTError: OpenCV has no GStreamer, or the camera does not exist.
     """
     if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
         raise LayoutRTError(

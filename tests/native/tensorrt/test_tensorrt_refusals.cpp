@@ -42,7 +42,7 @@ void libraries_that_do_not_fit_are_refused(const std::string& other) {
   setenv("LAYOUTRT_TRT_LIBRARY", "absent.so", 1);
   EXPECT_OPEN_REFUSED(LRT_NOT_FOUND, "the operator library absent.so cannot be loaded", toy::Engine{});
   setenv("LAYOUTRT_TRT_LIBRARY", std::getenv("LAYOUTRT_TENSORRT"), 1);
-  EXPECT_OPEN_REFUSED(LRT_NOT_FOUND, "is no operator library of layoutrt", toy::Engine{});
+  EXPECT_OPEN_REFUSED(LRT_NOT_FOUND, "is not an operator library of layoutrt", toy::Engine{});
   unsetenv("LAYOUTRT_TRT_LIBRARY");  // that beside liblayoutrt.so
 }
 
