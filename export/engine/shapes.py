@@ -45,8 +45,8 @@ def engine_inputs(path: Path, model: onnx.ModelProto, request: ProfileRequest) -
         request: sizes and batch.
 
     Raises:
-        LayoutRTError: sizes are given for a model of fixed size; or they are not in order, or not multiples of
-            the network's step.
+        LayoutRTError: sizes are given for a model of fixed size; or they are not in order, or not multiples
+            of the network's step.
     """
     metadata = {entry.key.removeprefix("layoutrt."): entry.value for entry in model.metadata_props}
     config = json.loads(metadata["config"])

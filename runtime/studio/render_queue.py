@@ -47,9 +47,9 @@ class Job:
 class RenderQueue:
     """Queue that runs jobs one at a time on a thread of its own.
 
-    A new job replaces a waiting job of the same client and slot, and keeps its place in the queue. Clients are
-    served round-robin. Strokes come before styles and clips, which get every fifth run while strokes keep
-    coming. Used on one event loop.
+    A new job replaces a waiting job of the same client and slot, and takes its place in the queue. Clients
+    are served round-robin. Strokes come before styles and clips, which get every fifth run while strokes
+    keep coming. Used on one event loop.
     """
 
     def __init__(self, metrics: Metrics) -> None:

@@ -42,7 +42,7 @@ def test_layers_are_shown_by_block_and_a_device_file_is_written(cli, tiny_model,
     outcome = cli("profile", tiny_model, *FEW, "--layers", "--device-file", device)
     assert outcome.code == 0, outcome.err
     for words in (
-        "where the engine's time goes",
+        "engine time by network block",
         "layout pyramid",
         "block 6",
         "the slowest layers",

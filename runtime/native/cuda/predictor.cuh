@@ -1,4 +1,4 @@
-// What the kernels that predict and apply kernels on tensor cores share: how pixels are divided, and how
+// Common parts of the kernels that predict and apply kernels on tensor cores: how pixels are divided, and how
 // shared memory is laid out.
 #pragma once
 

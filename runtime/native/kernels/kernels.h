@@ -1,4 +1,4 @@
-// What a kernel is given, and the table through which the kernels of one instruction set are called.
+// Arguments of the kernels, and the table through which the kernels of one instruction set are called.
 //
 // Kernels know nothing of threads or of ONNX Runtime. Each computes one part of one output (a range of rows
 // or pixels of one plane or image); the parts may run in any order and on any thread, and never change the
@@ -84,8 +84,8 @@ struct QuantizedPredictedConv {
 };
 constexpr int64_t kQuantizedSumLimit = 32768;  // products of bytes that an int32 has room for
 
-// How an instruction set holds quantized values: `values` of them in 32 bits, the first lowest, features less
-// the origin.
+// Layout of quantized values for an instruction set: `values` of them in 32 bits, the first lowest, features
+// less the origin.
 struct DotFormat {
   int values;
   int origin;

@@ -46,7 +46,7 @@ std::string helper_affinities(int threads, const std::vector<int>& processors) {
   return list;
 }
 
-// Whether ONNX Runtime's integer kernels for this processor add up uint8 x int8 in saturating 16 bits, as
+// True if ONNX Runtime's integer kernels for this processor add up uint8 x int8 in saturating 16 bits, as
 // those for x86 without VNNI do.
 bool products_may_saturate() { return kernels::kernel_table().dot_format().values != 4; }
 

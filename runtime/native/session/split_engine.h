@@ -26,7 +26,7 @@ class SplitEngine : public Engine {
   EngineTimings run(const std::vector<const lrt_tensor*>& inputs,
                     const std::vector<lrt_tensor*>& outputs) override;
 
-  // How many of the inputs, from the first, set_layout takes; render takes the others.
+  // Number of inputs, from the first, that set_layout takes; render takes the others.
   size_t layout_input_count() const { return layout_->inputs().size(); }
 
   // Compute what depends on the layout and keep it until the next call. Throws Error, and keeps nothing then.
