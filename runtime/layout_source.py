@@ -25,7 +25,7 @@ class LayoutSource:
     name: str
     """Unique among the sources of a command; what is made of the layout is called so."""
     path: Path | None
-    """Its file, or None where it is drawn."""
+    """Its file, or None if it is drawn."""
     load: Callable[[], NDArray[np.uint8]]
     """Read or draw it: uint8 [H,W], class indices."""
 

@@ -205,7 +205,7 @@ class Pipeline:
             timeout_ms: longest wait for a result; None waits as long as frames are inside.
 
         Returns:
-            The result, or None where there was none in time, or none can come.
+            The result, or None if there was none in time, or none can come.
 
         Raises:
             LayoutRTError: the pipeline is closed.

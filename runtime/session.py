@@ -59,7 +59,7 @@ class Session:
         inputs: name, dtype and shape of each array that ``run`` takes.
         outputs: name, dtype and shape of each array that ``run`` returns.
         metadata: the custom metadata of the model file.
-        backend: what runs the model, such as
+        backend: description of the backend, such as
             ``"ONNX Runtime 1.32.0 CPU, AVX-512 operators, 2 threads"``.
 
     Raises:

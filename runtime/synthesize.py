@@ -184,7 +184,7 @@ def _instance_files(
 def _latents(
     synthesizer: Synthesizer, path: Path | None, seed: int, count: int
 ) -> NDArray[np.float32] | None:
-    """The latent of each layout, float32 [count,latent], or None where the model has none."""
+    """The latent of each layout, float32 [count,latent], or None if the model has none."""
     length = synthesizer.latent
     if not length:
         if path is not None:

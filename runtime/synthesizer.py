@@ -30,12 +30,12 @@ class Synthesizer:
     Attributes:
         name: name of the model, for messages.
         label_set: the classes of its layouts.
-        size: (height, width) in pixels; None where the model takes any size.
+        size: (height, width) in pixels; None if the model takes any size.
         size_multiple: number that height and width must be multiples of.
         trained_size: (height, width) that it was trained at, the best choice where any size is possible.
         needs_instances: True if ``render`` needs instance ids.
         latent: length of the latent ``z`` that ``render`` needs; 0 for none.
-        keeps_layout: whether ``set_layout`` and ``render_latent`` can be used: the model was exported with
+        keeps_layout: True if ``set_layout`` and ``render_latent`` can be used: the model was exported with
             ``--cache-layout``.
         is_native: True if the model runs in the native library, as a `Pipeline` needs it.
         backend: library, instruction set and threads that run the model.

@@ -27,7 +27,7 @@ class Sink(ABC):
 
     @abstractmethod
     def show(self, moment: Moment, image: NDArray[np.uint8], times: StageTimes) -> bool:
-        """Present an image, uint8 [H,W,3] RGB; False where nobody wants more."""
+        """Present an image, uint8 [H,W,3] RGB; False if nobody wants more."""
 
 
 @dataclass

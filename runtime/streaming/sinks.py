@@ -38,8 +38,8 @@ class VideoSink(Sink):
         video: writer of the file.
         view: renderer of the pictures.
         fps: frames per second of the video.
-        live: whether the video keeps the time of the frames: it repeats a picture where the next is late and
-            leaves one out where two fall together. Otherwise every picture is written once.
+        live: keep the times of the frames: repeat a picture if the next is late and leave one out if two
+            coincide. Otherwise every picture is written once.
     """
 
     def __init__(self, video: VideoWriter, view: FrameView, *, fps: float, live: bool) -> None:

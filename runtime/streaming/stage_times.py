@@ -44,7 +44,7 @@ class StageTimes(Latencies):
         return (len(self._shown_s) - 1) / max(1e-9, self._shown_s[-1] - self._shown_s[0])
 
     def recent(self, name: str) -> tuple[float, float] | None:
-        """p50 and p95 in ms of the last 60 samples of a stage; None where there is none."""
+        """p50 and p95 in ms of the last 60 samples of a stage; None if there is none."""
         samples = sorted(self.samples_ms.get(name, ())[-_RATE_WINDOW:])
         if not samples:
             return None

@@ -78,7 +78,7 @@ class Metrics:
 
 
 def resident_bytes() -> float:
-    """Memory of this process that is in use; 0 where the system does not say."""
+    """Memory of this process that is in use; 0 if the system does not say."""
     try:
         with open("/proc/self/statm") as statm:
             return int(statm.read().split()[1]) * float(os.sysconf("SC_PAGE_SIZE"))

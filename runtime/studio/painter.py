@@ -68,7 +68,7 @@ class Painter:
         return self.image_of_latent(labels, latent_from_seed(seed, latent) if latent else None)
 
     def image_of_latent(self, labels: NDArray[np.uint8], z: NDArray[np.float32] | None) -> NDArray[np.uint8]:
-        """Render a layout with a latent, float32 [latent]; None where the model has none."""
+        """Render a layout with a latent, float32 [latent]; None if the model has none."""
         instances = None
         if self.synthesizer.needs_instances:
             instances = instances_of(labels, self.synthesizer.label_set)

@@ -38,7 +38,7 @@ std::string text(const Json& object, std::string_view name) {
   return member(object, name, Json::Kind::kString).string;
 }
 
-// The first `count` numbers of a version; none where it has fewer. Not every package tells NVIDIA's fourth
+// The first `count` numbers of a version; none if it has fewer. Not every package tells NVIDIA's fourth
 // number, of a build; TensorRT itself refuses one that it does not take.
 std::optional<std::vector<int>> numbers(const std::string& version, size_t count) {
   std::vector<int> result;

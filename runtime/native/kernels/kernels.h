@@ -210,7 +210,7 @@ struct QuantizedGatedPredictedConv {
 // the channels of y follow those of x.
 struct ConvToImage {
   const float* x;       // [images, x_channels, height, width]
-  const float* y;       // [images, y_channels, height, width]; null where there are none
+  const float* y;       // [images, y_channels, height, width]; null if there are none
   const float* weight;  // [x_channels + y_channels, 3 columns, 3 rows, 3 outputs]
   const float* bias;    // [3]
   uint8_t* image;       // [images, height, width, 3]

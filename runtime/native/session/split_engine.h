@@ -40,7 +40,7 @@ class SplitEngine : public Engine {
   std::vector<TensorInfo> inputs_;
   std::vector<lrt_tensor> kept_;                  // in memory of layout_
   std::vector<lrt_tensor*> kept_outputs_;         // of layout_: all of kept_
-  std::vector<const lrt_tensor*> render_inputs_;  // of render_: kept_, and null where the caller's go
+  std::vector<const lrt_tensor*> render_inputs_;  // of render_: kept_, and null if the caller's go
   // Lists of a run, kept for the next.
   std::vector<const lrt_tensor*> given_;
   std::vector<const lrt_tensor*> all_;

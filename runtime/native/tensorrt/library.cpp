@@ -41,7 +41,7 @@ std::string version_text(int32_t number) {
          std::to_string(number % 100);
 }
 
-// The function `name` of a library, as a pointer of type Function; null where it has none.
+// The function `name` of a library, as a pointer of type Function; null if it has none.
 template <class Function>
 Function find(void* handle, const char* name) {
   return reinterpret_cast<Function>(dlsym(handle, name));

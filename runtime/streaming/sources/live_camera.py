@@ -99,7 +99,7 @@ class LiveCamera(Source):
                 self._capture.release()
 
     def _grab(self, capture: Capture) -> bool:
-        """Wait for a frame and put it in the place of the one before; False where none came."""
+        """Wait for a frame and put it in the place of the one before; False if none came."""
         if not capture.grab():
             return False
         captured_s = time.monotonic()
@@ -113,7 +113,7 @@ class LiveCamera(Source):
         return True
 
     def _found_again(self) -> Capture | None:
-        """Try to open the camera until it is there; None where the source was stopped before."""
+        """Try to open the camera until it is there; None if the source was stopped before."""
         wait_s = self._first_wait_s
         _LOG.warning("%s gives no frames; opening it again in %g s", self.name, wait_s)
         while not self._stopped.wait(wait_s):

@@ -31,14 +31,14 @@ class Capture(Protocol):
         """Decode what was grabbed: uint8 [H,W,3], BGR."""
 
     def get(self, propId: int) -> float:
-        """A property, 0 where it is not known."""
+        """A property, 0 if it is not known."""
 
     def release(self) -> None:
         """Close the device or file."""
 
 
 def open_capture(target: int | str, backend: int, options: Sequence[int] = ()) -> Capture | None:
-    """``cv2.VideoCapture``, or None where it cannot be opened.
+    """``cv2.VideoCapture``, or None if it cannot be opened.
 
     Args:
         target: number of a camera, or file, address or pipeline.
