@@ -117,7 +117,7 @@ def run_demo(
     if fps is not None and not 0.01 <= fps <= 240:
         raise LayoutRTError(f"--fps is {fps:g}; give 0.01 to 240")
     if not _SINK.fullmatch(sink):
-        raise LayoutRTError(f"there is no sink '{sink}'; use window, video:FILE, web, web:PORT or null")
+        raise LayoutRTError(f"'{sink}' is not a sink; use window, video:FILE, web, web:PORT or null")
     with ExitStack() as stack:
         models = stack.enter_context(
             DemoModels(generator, size=size, seed=seed, threads=threads, browser=sink.startswith("web"))

@@ -63,7 +63,7 @@ def _sources(text: str, label_set: LabelSet, drive_size: tuple[int, int]) -> lis
         ]
     match = _DRIVE.fullmatch(text)
     if not match or int(match[1]) < 1:
-        raise LayoutRTError(f"'{text}' is no drive; write drive:N for N frames, or drive:N@SEED")
+        raise LayoutRTError(f"'{text}' is not a drive; write drive:N for N frames, or drive:N@SEED")
     drive = Drive(label_set, *drive_size, seed=int(match[2] or 0))
     return [
         LayoutSource(f"drive_{index:06}", None, partial(drive.frame, index)) for index in range(int(match[1]))

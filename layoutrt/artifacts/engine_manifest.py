@@ -138,11 +138,11 @@ def read_manifest(engine: Path) -> EngineManifest:
         engine: path of the ``.engine`` file.
 
     Raises:
-        LayoutRTError: there is no engine or manifest, or it is damaged or of a newer layoutrt.
+        LayoutRTError: the engine or its manifest is missing, or the manifest is damaged or of a newer layoutrt.
     """
     path = manifest_path(engine)
     if not engine.is_file():
-        raise LayoutRTError(f"there is no engine {engine}; build it with: layoutrt build-engine")
+        raise LayoutRTError(f"the engine {engine} does not exist; build it with: layoutrt build-engine")
     if not path.is_file():
         raise LayoutRTError(
             f"{engine} has no manifest {path.name} beside it; copy both files, or build the engine with: "

@@ -95,8 +95,8 @@ class NativeModel:
 
     def set_layout(self, arrays: Mapping[str, np.ndarray]) -> None:
         """See `Session.set_layout`."""
-        taken = native_tensors(arrays)
-        native.check(self._library.lrt_session_set_layout(self.handle, taken, len(taken)))
+        native_inputs = native_tensors(arrays)
+        native.check(self._library.lrt_session_set_layout(self.handle, native_inputs, len(native_inputs)))
 
     def render(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """See `Session.render`."""
@@ -105,7 +105,7 @@ class NativeModel:
     def run_device(self, stream: int, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
         """See `Session.run_device`."""
         infos = {info.name: info for info in (*self.inputs, *self.outputs)}
-        taken, given = (
+        native_inputs, native_outputs = (
             (native.NativeTensor * len(tensors))(
                 *(_device_tensor(infos[name], tensor) for name, tensor in tensors.items())
             )
@@ -113,7 +113,12 @@ class NativeModel:
         )
         native.check(
             self._library.lrt_session_run_device(
-                self.handle, taken, len(taken), given, len(given), ctypes.c_void_p(stream)
+                self.handle,
+                native_inputs,
+                len(native_inputs),
+                native_outputs,
+                len(native_outputs),
+                ctypes.c_void_p(stream),
             )
         )
 
@@ -134,13 +139,13 @@ class NativeModel:
         self, function: Callable[..., int], arrays: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         """Call a function of the C API that takes inputs and outputs."""
-        taken = native_tensors(arrays)
+        native_inputs = native_tensors(arrays)
         # Results of known shape are written where they are wanted; the others are copied from the session.
         results = [
             np.empty([dim or 0 for dim in info.shape], info.dtype) if is_fixed(info.shape) else None
             for info in self.outputs
         ]
-        given = (native.NativeTensor * len(results))(
+        native_outputs = (native.NativeTensor * len(results))(
             *(
                 native.NativeTensor(name=info.name.encode())
                 if array is None
@@ -148,10 +153,12 @@ class NativeModel:
                 for info, array in zip(self.outputs, results, strict=True)
             )
         )
-        native.check(function(self.handle, taken, len(taken), given, len(given)))
+        native.check(
+            function(self.handle, native_inputs, len(native_inputs), native_outputs, len(native_outputs))
+        )
         return {
             info.name: _copy(tensor) if array is None else array
-            for info, array, tensor in zip(self.outputs, results, given, strict=True)
+            for info, array, tensor in zip(self.outputs, results, native_outputs, strict=True)
         }
 
     def _read_metadata(self) -> dict[str, str]:

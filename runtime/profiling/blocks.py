@@ -46,8 +46,8 @@ def blocks_of_nodes(nodes: Sequence[NodeCost]) -> dict[str, str]:
     of_tensor: dict[str, str] = {}
     for node in nodes:
         own = next((block for name in node.weights if (block := block_of_weight(name))), None)
-        made = next((of_tensor[name] for name in node.inputs if name in of_tensor), None)
-        if block := own or made:
+        inherited = next((of_tensor[name] for name in node.inputs if name in of_tensor), None)
+        if block := own or inherited:
             blocks[node.name] = block
             of_tensor |= dict.fromkeys(node.outputs, block)
     for node in reversed(nodes):

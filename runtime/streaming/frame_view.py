@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.layouts import LabelSet, colorize
-from layoutrt.runtime.streaming.layout_feed import Moment
+from layoutrt.runtime.streaming.layout_feed import LayoutFrame
 from layoutrt.runtime.streaming.stage_times import LATENCY, STAGES, StageTimes
 
 PLEASANT_HEIGHT = 384
@@ -70,11 +70,13 @@ class FrameView:
             )
         self.picture_size = (self._height + bar + (self._height + bar) % 2, width + width % 2)
 
-    def picture(self, moment: Moment, image: NDArray[np.uint8], times: StageTimes) -> NDArray[np.uint8]:
+    def picture(
+        self, layout_frame: LayoutFrame, image: NDArray[np.uint8], times: StageTimes
+    ) -> NDArray[np.uint8]:
         """Draw.
 
         Args:
-            moment: frame and layout.
+            layout_frame: frame and layout.
             image: uint8 [H,W,3] RGB.
             times: times of the frames before.
 
@@ -82,16 +84,18 @@ class FrameView:
             uint8 [*picture_size,3], RGB.
         """
         picture = np.full((*self.picture_size, 3), _BAR, np.uint8)
-        layout = colorize(moment.labels, self._label_set)
+        layout = colorize(layout_frame.labels, self._label_set)
         if self._view is View.SIDE_BY_SIDE:
-            panels = [] if moment.frame is None else [self._larger(moment.frame)]
+            panels = [] if layout_frame.frame is None else [self._larger(layout_frame.frame)]
             panels += [self._enlarged(layout), self._larger(image)]
             for index, panel in enumerate(panels):
                 picture[: self._height, index * self._width : (index + 1) * self._width] = panel
         else:
             picture[: self._height, : self._width] = self._larger(image)
         if self._view is View.OVERLAY:
-            self._draw_insets(picture, [pixels for pixels in (moment.frame, layout) if pixels is not None])
+            self._draw_insets(
+                picture, [pixels for pixels in (layout_frame.frame, layout) if pixels is not None]
+            )
         for name, x, y in self._places:
             _draw_time(picture, name, times, x, self._height + y)
         return picture

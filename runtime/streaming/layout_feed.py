@@ -19,7 +19,7 @@ from layoutrt.runtime.streaming.sources import Source
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
+class LayoutFrame:
     """A frame with its layout and the times of its stages so far."""
 
     frame: NDArray[np.uint8] | None = field(repr=False)
@@ -69,7 +69,7 @@ class LayoutFeed:
         self._table = table
         self._smoother = smoother
         self._limit = limit
-        self._moments: dict[int, Moment] = {}
+        self._frames: dict[int, LayoutFrame] = {}
         self._lock = threading.Lock()
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
@@ -86,7 +86,7 @@ class LayoutFeed:
                 labels = self._table[labels]
             if self._smoother is not None:
                 labels = self._smoother.smooth(labels, frame)
-            moment = Moment(
+            layout_frame = LayoutFrame(
                 frame,
                 labels,
                 captured.captured_s,
@@ -94,17 +94,17 @@ class LayoutFeed:
                 None if frame is None else (time.perf_counter() - fitted) * 1e3,
             )
             with self._lock:
-                self._moments[index] = moment
+                self._frames[index] = layout_frame
             yield labels
             index += 1
 
-    def take(self, index: int) -> Moment:
+    def pop(self, index: int) -> LayoutFrame:
         """Return the frame of layout ``index``, and forget those before it."""
         with self._lock:
-            moment = self._moments.pop(index)
-            for older in [key for key in self._moments if key < index]:
-                del self._moments[older]
-        return moment
+            layout_frame = self._frames.pop(index)
+            for older in [key for key in self._frames if key < index]:
+                del self._frames[older]
+        return layout_frame
 
     def _segment(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         assert self._segmenter is not None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.pipeline import Pipeline, Policy
 from layoutrt.runtime.session import Session
-from layoutrt.runtime.streaming.layout_feed import LayoutFeed, Moment
+from layoutrt.runtime.streaming.layout_feed import LayoutFeed, LayoutFrame
 from layoutrt.runtime.streaming.sources import Source
 from layoutrt.runtime.streaming.stage_times import LATENCY, StageTimes
 from layoutrt.runtime.synthesizer import Synthesizer
@@ -26,7 +26,7 @@ class Sink(ABC):
     """Destination of the demo's pictures."""
 
     @abstractmethod
-    def show(self, moment: Moment, image: NDArray[np.uint8], times: StageTimes) -> bool:
+    def show(self, layout_frame: LayoutFrame, image: NDArray[np.uint8], times: StageTimes) -> bool:
         """Present an image, uint8 [H,W,3] RGB; False if nobody wants more."""
 
 
@@ -111,16 +111,16 @@ def play(
     started = time.monotonic()
     try:
         for index, image, synthesis_ms in images:
-            moment = feed.take(index)
-            times.add("capture", moment.capture_ms)
-            if moment.segment_ms is not None:
-                times.add("segment", moment.segment_ms)
+            layout_frame = feed.pop(index)
+            times.add("capture", layout_frame.capture_ms)
+            if layout_frame.segment_ms is not None:
+                times.add("segment", layout_frame.segment_ms)
             times.add("synthesize", synthesis_ms)
             presenting = time.perf_counter()
-            wanted = sink.show(moment, image, times)
+            wanted = sink.show(layout_frame, image, times)
             times.add("present", (time.perf_counter() - presenting) * 1e3)
             now = time.monotonic()
-            times.add(LATENCY, (now - moment.captured_s) * 1e3)
+            times.add(LATENCY, (now - layout_frame.captured_s) * 1e3)
             times.count_frame()
             playback.frames += 1
             playback.dropped = index + 1 - playback.frames

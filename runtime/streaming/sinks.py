@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.streaming.frame_view import FrameView
-from layoutrt.runtime.streaming.layout_feed import Moment
+from layoutrt.runtime.streaming.layout_feed import LayoutFrame
 from layoutrt.runtime.streaming.playback import Sink
 from layoutrt.runtime.streaming.stage_times import StageTimes
 from layoutrt.runtime.streaming.video import VideoWriter, video_writer
@@ -26,7 +26,7 @@ _MOST_REPEATS = 250
 class NullSink(Sink):
     """Sink that discards the pictures, for measurements."""
 
-    def show(self, moment: Moment, image: NDArray[np.uint8], times: StageTimes) -> bool:
+    def show(self, layout_frame: LayoutFrame, image: NDArray[np.uint8], times: StageTimes) -> bool:
         """Discard the image."""
         return True
 
@@ -50,11 +50,11 @@ class VideoSink(Sink):
         self._started: float | None = None
         self._written = 0
 
-    def show(self, moment: Moment, image: NDArray[np.uint8], times: StageTimes) -> bool:
+    def show(self, layout_frame: LayoutFrame, image: NDArray[np.uint8], times: StageTimes) -> bool:
         """Write a picture, as often as it is due."""
         repeats = self._due() if self._live else 1
         if repeats:
-            picture = self._view.picture(moment, image, times)
+            picture = self._view.picture(layout_frame, image, times)
             for _ in range(repeats):
                 self._video.write(picture)
             self._written += repeats
@@ -92,9 +92,9 @@ class WindowSink(Sink):
         self._title = title
         self._view = view
 
-    def show(self, moment: Moment, image: NDArray[np.uint8], times: StageTimes) -> bool:
+    def show(self, layout_frame: LayoutFrame, image: NDArray[np.uint8], times: StageTimes) -> bool:
         """Show a picture; False once the window was closed."""
-        cv2.imshow(self._title, self._view.picture(moment, image, times)[..., ::-1])
+        cv2.imshow(self._title, self._view.picture(layout_frame, image, times)[..., ::-1])
         key = cv2.waitKey(1) & 0xFF
         return key not in _QUIT and cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
 
@@ -138,16 +138,16 @@ class SampledSink(Sink):
         self._seen = 0
         self._pairs: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
 
-    def show(self, moment: Moment, image: NDArray[np.uint8], times: StageTimes) -> bool:
+    def show(self, layout_frame: LayoutFrame, image: NDArray[np.uint8], times: StageTimes) -> bool:
         """Pass the image on to the other sink."""
         if self._seen % self._every == 0:
             if len(self._pairs) == 2 * self._count:
                 del self._pairs[1::2]
                 self._every *= 2
             if self._seen % self._every == 0:
-                self._pairs.append((moment.labels, image))
+                self._pairs.append((layout_frame.labels, image))
         self._seen += 1
-        return self._sink.show(moment, image, times)
+        return self._sink.show(layout_frame, image, times)
 
     def pairs(self) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
         """Up to ``count`` layouts uint8 [H,W] and images uint8 [H,W,3], in order."""

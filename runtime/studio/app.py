@@ -180,12 +180,12 @@ def _add_painting(app: FastAPI, studio: Studio, painter: Painter) -> None:
 
         async def render(labels: Any, z: Any) -> Any:
             assert studio.queue is not None
-            made = await studio.queue.render(
+            rendered = await studio.queue.render(
                 owner, "clip", "clip", lambda: painter.image_of_latent(labels, z)
             )
-            if made.image is None:
-                raise LayoutRTError(made.error or "the image could not be made")
-            return made.image
+            if rendered.image is None:
+                raise LayoutRTError(rendered.error or "the image could not be rendered")
+            return rendered.image
 
         data = await clip(message, synthesizer.label_set, synthesizer.latent, render)
         return Response(data, media_type="video/mp4")

@@ -1,4 +1,4 @@
-"""What the studio counts, as Prometheus reads it (text format 0.0.4)."""
+"""Metrics of the studio in Prometheus's text format 0.0.4."""
 
 from __future__ import annotations
 

@@ -90,12 +90,14 @@ class PaintSocket:
             done = partial(self._rendered, message, seed, slot)
             self._queue.put(self, slot, Job("style" if message.styles else "stroke", run, done))
 
-    def _rendered(self, message: PaintMessage, seed: int, slot: str, made: Rendered) -> None:
-        if made.image is None:
-            self._put(slot, json.dumps({"error": made.error, "id": message.id}))
+    def _rendered(self, message: PaintMessage, seed: int, slot: str, rendered: Rendered) -> None:
+        if rendered.image is None:
+            self._put(slot, json.dumps({"error": rendered.error, "id": message.id}))
             return
         style = message.styles > 0
-        self._put(slot, image_message(message.id, seed, style, made.image, made.wait_ms, made.render_ms))
+        self._put(
+            slot, image_message(message.id, seed, style, rendered.image, rendered.wait_ms, rendered.render_ms)
+        )
 
     def _refuse(self, sentence: str, number: int | None) -> None:
         self._bad += 1

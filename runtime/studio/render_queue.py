@@ -96,7 +96,9 @@ class RenderQueue:
         """Let a job wait for its turn, and wait for its result."""
         future: asyncio.Future[Rendered] = asyncio.get_running_loop().create_future()
         self.put(
-            client, slot, Job(kind, run, lambda made: None if future.done() else future.set_result(made))
+            client,
+            slot,
+            Job(kind, run, lambda rendered: None if future.done() else future.set_result(rendered)),
         )
         return await future
 

@@ -266,7 +266,7 @@ def test_asynchronous_runs_keep_their_order_and_are_told_of(
     assert api.lrt_session_wait(handle, 3, 0) == OK
     assert api.lrt_session_wait(handle, 0, 0) == OK
     assert api.lrt_session_wait(handle, 41, 0) == INVALID_ARGUMENT
-    assert b"no run with ticket 41; the last is 40" in api.lrt_last_error()
+    assert b"no run has the ticket 41; the last is 40" in api.lrt_last_error()
 
 
 def test_waiting_can_time_out_and_a_full_queue_refuses(

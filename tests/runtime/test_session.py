@@ -189,7 +189,7 @@ def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
             Session(path)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
-    with pytest.raises(LayoutRTError, match=r"there is no model file .*absent\.onnx"):
+    with pytest.raises(LayoutRTError, match=r"the model file .*absent\.onnx. does not exist"):
         Session(tmp_path / "absent.onnx")
     with pytest.raises(LayoutRTError, match="is not a file"):
         Session(tmp_path)

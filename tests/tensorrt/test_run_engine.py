@@ -140,7 +140,7 @@ def test_an_engine_without_its_manifest_and_a_manifest_without_its_engine_are_re
     refused(path, "no manifest edge.engine.json beside it", "copy both files")
     moved.rename(manifest)
     path.unlink()
-    refused(path, "there is no engine")
+    refused(path, "does not exist; build it with")
 
 
 def test_an_engine_for_other_versions_or_gpus_runs_on_them(world, model, tmp_path) -> None:

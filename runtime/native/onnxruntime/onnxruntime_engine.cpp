@@ -54,7 +54,7 @@ void require_file(const char* path) {
   struct stat file{};
   if (stat(path, &file) != 0) {
     const bool absent = errno == ENOENT || errno == ENOTDIR;
-    throw Error(LRT_NOT_FOUND, absent ? std::string("there is no model file '") + path + "'"
+    throw Error(LRT_NOT_FOUND, absent ? std::string("the model file '") + path + "' does not exist"
                                       : std::string("the model file '") + path +
                                             "' cannot be read: " + std::strerror(errno));
   }

@@ -67,7 +67,7 @@ def open_camera(device: int | str) -> Capture:
     if not path.exists():
         found = sorted(str(other) for other in Path("/dev").glob("video[0-9]*"))
         there = f"this machine has {', '.join(found)}" if found else "this machine has none"
-        raise LayoutRTError(f"there is no camera {path}; {there}: plug one in, or use --source drive:")
+        raise LayoutRTError(f"the camera {path} does not exist; {there}: plug one in, or use --source drive:")
     # The newest frame matters; a driver's queue of four would be 130 ms of lag at 30 frames a second.
     capture = open_capture(device, cv2.CAP_V4L2, [cv2.CAP_PROP_BUFFERSIZE, 1])
     if capture is None:

@@ -77,5 +77,5 @@ def _open(uri: str, size: tuple[int, int], label_set: LabelSet, seed: int) -> So
     if path.is_file():
         return VideoFile(path)
     if _SCHEME.match(uri):
-        raise LayoutRTError(f"there is no source '{without_password(uri)}'; give {KINDS}")
-    raise LayoutRTError(f"there is no file or folder {uri}; give {KINDS}")
+        raise LayoutRTError(f"'{without_password(uri)}' is not a source; give {KINDS}")
+    raise LayoutRTError(f"the file or folder {uri} does not exist; give {KINDS}")

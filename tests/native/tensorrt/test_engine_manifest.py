@@ -135,7 +135,7 @@ def test_both_loaders_say_the_same(program: Path, tmp_path: Path) -> None:
         assert native == python_says(engine, here), name
     engine.unlink()
     done = subprocess.run([program, engine, *HOST.values()], check=True, capture_output=True, text=True)
-    assert done.stdout.startswith(f"there is no engine {engine}; build it with")
+    assert done.stdout.startswith(f"the engine {engine} does not exist; build it with")
 
 
 def test_the_hash_is_right_for_every_length(program: Path, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_library_without_tensorrt_says_how_to_get_it(tmp_path: Path) -> None:
         assert session.value is None
         return str(native.lrt_last_error().decode())
 
-    assert "there is no engine" in sentence()
+    assert "does not exist" in sentence()
     engine.write_bytes(ENGINE)
     assert "has no manifest m.engine.json" in sentence()
     (tmp_path / "m.engine.json").write_text(json.dumps(MANIFEST))
