@@ -138,7 +138,7 @@ def read_manifest(engine: Path) -> EngineManifest:
         engine: path of the ``.engine`` file.
 
     Raises:
-        LayoutRTError: the engine or its manifest is missing, or the manifest is damaged or of a newer layoutrt.
+        LayoutRTError: the engine or manifest is missing, or the manifest is damaged or of a newer layoutrt.
     """
     path = manifest_path(engine)
     if not engine.is_file():

@@ -113,7 +113,8 @@ bool is_engine(const std::string& path) {
 EngineManifest read_engine_manifest(const std::string& engine) {
   const std::string path = engine + ".json";
   if (!is_file(engine)) {
-    throw Error(LRT_NOT_FOUND, "the engine " + engine + " does not exist; build it with: layoutrt build-engine");
+    throw Error(LRT_NOT_FOUND,
+                "the engine " + engine + " does not exist; build it with: layoutrt build-engine");
   }
   if (!is_file(path)) {
     throw Error(LRT_NOT_FOUND, engine + " has no manifest " + file_name(path) +

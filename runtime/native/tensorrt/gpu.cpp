@@ -41,10 +41,9 @@ Gpu current_gpu() {
   if (status == cudaErrorInsufficientDriver) refuse_driver();
   if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0)) {
     cudaGetLastError();
-    throw Error(LRT_NOT_FOUND,
-                std::string("this process can use no NVIDIA GPU; check nvidia-smi and "
-                            "CUDA_VISIBLE_DEVICES") +
-                    kOnCpu);
+    throw Error(LRT_NOT_FOUND, std::string("this process can use no NVIDIA GPU; check nvidia-smi and "
+                                           "CUDA_VISIBLE_DEVICES") +
+                                   kOnCpu);
   }
   check(status, "be found");
   Gpu gpu;
