@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.files import temporary_folder
-from layoutrt.runtime.profiling.turns import take_turns
+from layoutrt.runtime.profiling.rounds import run_rounds
 from layoutrt.runtime.profiling.worker_process import WorkerProcess
 
 RUNNER = "benchmarks.worker:KindRunner"
@@ -69,8 +69,12 @@ def compare(
             for name, spec in specs.items()
         }
         turns = -(-rounds // streak)
-        series = take_turns(
-            contestants, go_on=lambda turn: turn < turns, lead=lead, streak=streak, warm_up_turns=WARM_UP
+        series = run_rounds(
+            contestants,
+            go_on=lambda number: number < turns,
+            warm_up_runs=lead,
+            iterations_per_round=streak,
+            warm_up_rounds=WARM_UP,
         )
         costs = {}
         for name, contestant in contestants.items():

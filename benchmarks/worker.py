@@ -148,7 +148,7 @@ class KindRunner:
         self._run = KINDS[spec["kind"]](spec)
         self._result: NDArray = np.zeros(0)
 
-    def turn(self, count: int) -> list[TimedRun]:
+    def run(self, count: int) -> list[TimedRun]:
         """See `Runner`."""
         runs = []
         for _ in range(count):

@@ -1,1 +1,1 @@
-"""From a checkpoint to the ONNX graph that every backend runs."""
+"""Export: from a checkpoint to the ONNX graph that every backend runs."""

@@ -1,4 +1,4 @@
-"""A checkpoint in torch as a profile times it."""
+"""Runner of a checkpoint in torch, as a candidate of a profile."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from layoutrt.runtime.profiling.session_runner import read_samples
 class CheckpointRunner:
     """A generator or segmenter as it was trained, in float32 on the CPU.
 
-    Copying in makes the input of the network (one-hot for generators), copying out makes bytes of its result.
+    The stage "copy in" converts the inputs to the network's (one-hot for generators), the stage "copy out"
+    converts its output to bytes.
 
     Args:
         spec: ``model``, ``inputs`` and ``threads`` as of `SessionRunner`.
@@ -39,7 +40,7 @@ class CheckpointRunner:
         self._next = 0
         self._result: NDArray = np.zeros(0)
 
-    def turn(self, count: int) -> list[Run]:
+    def run(self, count: int) -> list[Run]:
         """See `Runner`."""
         return [self._run() for _ in range(count)]
 
@@ -62,8 +63,8 @@ class CheckpointRunner:
         return self._result
 
     def details(self) -> dict[str, Any]:
-        """Nothing."""
+        """No details."""
         return {}
 
     def close(self) -> None:
-        """Nothing is held that the end of the process does not free."""
+        """The end of the process frees everything."""

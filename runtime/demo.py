@@ -34,7 +34,7 @@ _SINK = re.compile(r"window|null|video|video:.+|web|web:\d{1,5}")
 
 @dataclass(frozen=True)
 class DemoReport:
-    """What was made, and how fast."""
+    """Results of a demo: files, counts and times."""
 
     files: list[Path]
     backend: str
@@ -47,7 +47,7 @@ class DemoReport:
     playback: Playback
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """The results as plain values for JSON."""
         playback = self.playback
         return {
             "generator": self.model,
@@ -90,23 +90,23 @@ def run_demo(
 
     Args:
         generator: shipped name or ONNX file.
-        source: as of `open_source`.
+        source: source, see `open_source`.
         segmenter: shipped name or ONNX file, for sources that give frames; the shipped one of the generator's
             classes by default.
         sink: ``video`` (``out/NAME.mp4`` and ``out/contact_sheet.png``), ``video:FILE`` (with a contact sheet
             of the same name beside it), ``window``, ``web``, ``web:PORT`` or ``null``.
-        view: what stands where.
+        view: arrangement of frame, layout and image.
         frames: number of frames; None for all, and for ``DEFAULT_LENGTH`` of an endless drive that is
             written to a file.
         size: (height, width); the generator's own by default.
-        seed: of a drive's town, and of the latent, which is the same for all frames.
+        seed: seed of a drive's town, and of the latent, which is the same for all frames.
         smooth: layouts that vote on each pixel; 1 for none.
-        mapping: file that says what becomes of each class, where the label sets differ.
+        mapping: file that maps each class, if the label sets differ.
         out: folder, made where there is none.
-        fps: of the video, and of stored frames in a window or browser; the source's own by default.
-        threads: of the generator and of the segmenter; shared out among the processors by default.
+        fps: frame rate of the video and of stored frames that are shown; the source's own by default.
+        threads: threads of the generator and of the segmenter; shared out among the processors by default.
         host: address that ``web`` listens at.
-        show_times: whether pictures have frames/s and the times of the stages.
+        show_times: draw frames/s and the times of the stages into the pictures.
         announce: is told what to open in a browser.
 
     Raises:
@@ -117,7 +117,7 @@ def run_demo(
     if fps is not None and not 0.01 <= fps <= 240:
         raise LayoutRTError(f"--fps is {fps:g}; give 0.01 to 240")
     if not _SINK.fullmatch(sink):
-        raise LayoutRTError(f"there is no sink '{sink}'; use window, video:FILE, web, web:PORT or null")
+        raise LayoutRTError(f"'{sink}' is not a sink; use window, video:FILE, web, web:PORT or null")
     with ExitStack() as stack:
         models = stack.enter_context(
             DemoModels(generator, size=size, seed=seed, threads=threads, browser=sink.startswith("web"))
@@ -191,7 +191,7 @@ def _read(source: str) -> list[Path]:
 
 
 def _name(source: str) -> str:
-    """What the video of a source is called."""
+    """Name of a source's video."""
     kind = re.match(r"(drive|camera|csi|rtsps?|labels):", source)
     return kind[1] if kind else Path(source).resolve().stem
 

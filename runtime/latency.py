@@ -1,4 +1,4 @@
-"""How long the stages of a loop take."""
+"""Times of the stages of a loop."""
 
 from __future__ import annotations
 

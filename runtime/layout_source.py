@@ -1,4 +1,4 @@
-"""Where the layouts of a command come from: PNG files, folders of them, or the procedural drive."""
+"""Layouts of a command: PNG files, folders of them, or the procedural drive."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class LayoutSource:
     name: str
     """Unique among the sources of a command; what is made of the layout is called so."""
     path: Path | None
-    """Its file, or None where it is drawn."""
+    """Its file, or None if it is drawn."""
     load: Callable[[], NDArray[np.uint8]]
-    """Reads or draws it: uint8 [H,W], class indices."""
+    """Read or draw it: uint8 [H,W], class indices."""
 
 
 def find_sources(
@@ -37,7 +37,7 @@ def find_sources(
 
     Args:
         inputs: PNG files, folders of them, ``drive:N`` (the first N frames) or ``drive:N@SEED``.
-        label_set: of the files.
+        label_set: label set of the files.
         drive_size: (height, width) of the drive's frames.
 
     Raises:
@@ -63,7 +63,7 @@ def _sources(text: str, label_set: LabelSet, drive_size: tuple[int, int]) -> lis
         ]
     match = _DRIVE.fullmatch(text)
     if not match or int(match[1]) < 1:
-        raise LayoutRTError(f"'{text}' is no drive; write drive:N for N frames, or drive:N@SEED")
+        raise LayoutRTError(f"'{text}' is not a drive; write drive:N for N frames, or drive:N@SEED")
     drive = Drive(label_set, *drive_size, seed=int(match[2] or 0))
     return [
         LayoutSource(f"drive_{index:06}", None, partial(drive.frame, index)) for index in range(int(match[1]))

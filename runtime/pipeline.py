@@ -22,56 +22,55 @@ from layoutrt.runtime.session import Session
 # How long a native call may wait: the interpreter acts on an interrupt only between calls.
 _PATIENCE_MS = 50
 
-# `captures_for`: the handle of the pipeline that this thread brings a frame to.
+# `captures_for`: the handle of the pipeline that this thread captures a frame for.
 _thread = threading.local()
 
 
 class Policy(enum.Enum):
-    """What happens where frames come faster than they are worked on."""
+    """Treatment of frames that come faster than they are processed."""
 
     LATEST_FRAME_WINS = 0
-    """A full entrance drops its oldest frame; who brings frames never waits. Every frame that is segmented is
-    rendered."""
+    """A full entrance drops its oldest frame; pushing never waits. All that is segmented is rendered."""
     EVERY_FRAME = 1
-    """No frame is dropped; who brings frames waits for room."""
+    """No frame is dropped; pushing waits for room."""
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What became of a frame."""
+    """Result of a frame."""
 
     index: int
-    """Number of the frame, from 0 in the order of bringing; grows from result to result."""
+    """Number of the frame, from 0 in the order of pushing; grows from result to result."""
     frame: NDArray[np.uint8] | None = field(repr=False)
-    """uint8 [H,W,3] RGB, as given; None where the pipeline has no segmenter."""
+    """uint8 [H,W,3] RGB, as given; None for a pipeline without a segmenter."""
     labels: NDArray[np.uint8] | None = field(repr=False)
-    """uint8 [H,W], class indices; None where segmentation failed."""
+    """uint8 [H,W], class indices; None if segmentation failed."""
     image: NDArray[np.uint8] | None = field(repr=False)
-    """uint8 [H,W,3] RGB; None where the frame failed."""
+    """uint8 [H,W,3] RGB; None if the frame failed."""
     error: str | None
-    """What failed; None where nothing did."""
+    """Error message of a failed frame; None for others."""
     captured_ns: int
-    """When the pipeline was given the frame, on the clock of ``time.monotonic_ns``."""
+    """Time at which the pipeline was given the frame, on the clock of ``time.monotonic_ns``."""
     segment_wait_ms: float
-    """From the capture until the segmenter began."""
+    """Time from the capture until the segmenter began."""
     segment_ms: float
-    """In the segmenter; 0 where there is none."""
+    """Time in the segmenter; 0 without one."""
     synthesis_wait_ms: float
-    """From the labels until the generator began."""
+    """Time from the labels until the generator began."""
     synthesis_ms: float
-    """In the generator."""
+    """Time in the generator."""
     latency_ms: float
-    """From the capture to the finished image; 0 where the frame failed."""
+    """Time from the capture to the finished image; 0 for a failed frame."""
 
 
 @dataclass(frozen=True)
 class Stats:
-    """What a pipeline did so far: ``pushed = done + failed + dropped + inside``."""
+    """Counters of a pipeline so far: ``pushed = done + failed + dropped + inside``."""
 
     elapsed_ms: float
-    """Since the pipeline was made."""
+    """Time since the pipeline was created."""
     pushed: int
-    """Frames taken in."""
+    """Frames accepted by the pipeline."""
     done: int
     """Frames that became an image."""
     failed: int
@@ -83,31 +82,31 @@ class Stats:
     unread: int
     """Results dropped because they were not read; part of done and failed."""
     segment_busy_ms: float
-    """Spent in the segmenter."""
+    """Time spent in the segmenter."""
     synthesis_busy_ms: float
-    """Spent in the generator."""
+    """Time spent in the generator."""
     frames_waiting: int
-    """Before the first stage."""
+    """Frames that wait for the first stage."""
     labels_waiting: int
-    """Before the generator, where there is a segmenter."""
+    """Label maps that wait for the generator; 0 without a segmenter."""
     results_waiting: int
-    """To be read."""
+    """Results that wait to be read."""
     window: int
-    """Number of the latest images that the latencies are of, at most 256."""
+    """Number of images, at most 256, of whose latencies the percentiles are."""
     latency_p50_ms: float
-    """From the capture to the finished image; 0 where there is none yet."""
+    """Median time from the capture to the finished image; 0 before the first image."""
     latency_p95_ms: float
-    """As before."""
+    """95th percentile of that time."""
     latency_max_ms: float
-    """As before."""
+    """Longest of these times."""
     buffers: int
     """Frames that there is memory for, fixed when the pipeline was made."""
     buffer_bytes: int
-    """Of all of them."""
+    """Memory of all of them, in bytes."""
 
 
 class Pipeline:
-    """Runs a segmenter and a generator on the frames of a video, each on a thread of its own.
+    """Segmenter and generator on the frames of a video, each on a thread of its own.
 
     The stages share the processors. Sessions that each have a thread for every processor, the default, give
     the lowest latency: with ``LATEST_FRAME_WINS`` the stages then take turns. Sessions with a share of the
@@ -125,7 +124,7 @@ class Pipeline:
     Args:
         segmenter: a model from ``frame`` to ``labels``; None: frames are labels.
         generator: a model from ``labels`` to ``image``, of the same label set.
-        policy: what happens where frames come too fast.
+        policy: treatment of frames that come too fast.
         capacity: frames that may wait before each stage, and results that may wait to be read with
             ``LATEST_FRAME_WINS``; 1 to 64.
         size: (height, width) of the frames; None for the size that the generator has or was trained at.
@@ -186,7 +185,7 @@ class Pipeline:
 
         Args:
             frame: uint8 [H,W,3] RGB, or without a segmenter uint8 [H,W] labels, of the pipeline's size.
-            timeout_ms: how long to wait for room; None: as long as it takes.
+            timeout_ms: longest wait for room; None waits as long as it takes.
 
         Returns:
             Whether the frame was taken; always with ``LATEST_FRAME_WINS``.
@@ -210,10 +209,10 @@ class Pipeline:
         """The next result.
 
         Args:
-            timeout_ms: how long to wait for it; None: as long as one can come of the frames that are inside.
+            timeout_ms: longest wait for a result; None waits as long as frames are inside.
 
         Returns:
-            The result, or None where there was none in time, or none can come.
+            The result, or None if there was none in time, or none can come.
 
         Raises:
             LayoutRTError: the pipeline is closed.
@@ -275,7 +274,7 @@ class Pipeline:
         check(self._library.lrt_pipeline_flush(self._handle))
 
     def stats(self) -> Stats:
-        """What the pipeline did so far.
+        """Counters of the pipeline so far.
 
         Raises:
             LayoutRTError: the pipeline is closed.
@@ -323,7 +322,7 @@ class Pipeline:
 
 
 class _Source:
-    """Gives the frames of an iterator to the capture thread."""
+    """Push the frames of an iterator from the capture thread."""
 
     def __init__(
         self,

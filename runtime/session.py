@@ -32,7 +32,7 @@ _thread = threading.local()
 
 
 class Session:
-    """Loads a model and runs it with layoutrt's operators: ONNX files on the CPU, engines on the GPU.
+    """A model that runs with layoutrt's operators: ONNX files on the CPU, engines on the GPU.
 
     An engine runs in the native library where that was built with TensorRT, and else through the Python
     packages ``tensorrt`` and ``pycuda``; ``backend`` says which.
@@ -52,15 +52,15 @@ class Session:
         threads: threads of one run; None for one per processor. Engines do not use them.
         affinity: processors of those threads, such as ``"0-3,8"``, numbered from 0. The first is left to the
             thread that calls ``run``, which is not moved; the others are for the threads that help it.
-        spinning: of threads that wait for work, which else sleep.
+        spinning: when threads that wait for work spin instead of sleep.
 
     Attributes:
         path: the model file.
-        label_set: what labels mean; None where the model names no label set.
+        label_set: label set of the model; None if its metadata names none.
         inputs: name, dtype and shape of each array that ``run`` takes.
         outputs: name, dtype and shape of each array that ``run`` returns.
         metadata: the custom metadata of the model file.
-        backend: what runs the model, such as
+        backend: description of the backend, such as
             ``"ONNX Runtime 1.32.0 CPU, AVX-512 operators, 2 threads"``.
 
     Raises:
@@ -146,7 +146,7 @@ class Session:
         For models with a latent that were exported with ``--cache-layout``.
 
         Args:
-            inputs: as of ``run``, without the latent.
+            inputs: inputs of ``run``, without the latent.
 
         Raises:
             LayoutRTError: the model is another, an input does not fit, or the run failed.
@@ -239,7 +239,7 @@ class Session:
 
     @property
     def is_native(self) -> bool:
-        """Whether the model runs in the native library, as a `Pipeline` needs it."""
+        """True if the model runs in the native library, as a `Pipeline` needs it."""
         return isinstance(self._model, NativeModel)
 
     @property
@@ -248,7 +248,7 @@ class Session:
         return self._native_model("a native pipeline").handle
 
     def _is_parents(self) -> bool:
-        """Whether this process was forked from the one that opened the session."""
+        """True if this process was forked from the one that opened the session."""
         return os.getpid() != self._process
 
     @contextmanager
@@ -276,7 +276,7 @@ class Session:
                 )
 
     def _arrays(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What is given, checked and contiguous."""
+        """Check the given inputs and make them contiguous."""
         self._check_names(inputs)
         infos = {info.name: info for info in self.inputs}
         return {name: checked(infos[name], array) for name, array in inputs.items()}

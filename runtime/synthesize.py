@@ -27,13 +27,13 @@ LAYOUT_STAGE = "layout"
 
 @dataclass(frozen=True)
 class Synthesis:
-    """What was done.
+    """Results of `synthesize_files`.
 
     Attributes:
         files: the images, in the order of the inputs.
-        backend: what ran the model.
-        latencies: of the stage ``STAGE``, one sample for each image; and of ``LAYOUT_STAGE``, one for each
-            layout, where a model that keeps the layout made several images of each.
+        backend: description of the backend.
+        latencies: times of the stage ``STAGE``, one sample for each image; and of ``LAYOUT_STAGE``, one for
+            each layout, if a model that keeps the layout rendered several images of each.
     """
 
     files: list[Path]
@@ -60,11 +60,11 @@ def synthesize(
 
     Args:
         model: shipped name or ONNX file.
-        inputs: as of `find_sources`.
+        inputs: inputs, see `find_sources`.
         out: folder, made where there is none.
         instances: instance ids: a PNG file for a single layout, or a folder of files named as the layouts.
         z: ``.npy`` file with the latent, float [latent], or [N,latent] with a row for each layout.
-        seed: of the latent, where the model has one and ``z`` is None.
+        seed: seed of the latent, if the model has one and ``z`` is None.
         seeds: images of each layout, of latents from this many seeds, the first being ``seed``. More than one
             are written as ``out/NAME_SEED.png``.
         threads: None for one per processor.
@@ -184,7 +184,7 @@ def _instance_files(
 def _latents(
     synthesizer: Synthesizer, path: Path | None, seed: int, count: int
 ) -> NDArray[np.float32] | None:
-    """The latent of each layout, float32 [count,latent], or None where the model has none."""
+    """The latent of each layout, float32 [count,latent], or None if the model has none."""
     length = synthesizer.latent
     if not length:
         if path is not None:
@@ -210,7 +210,7 @@ def _latents(
 
 
 def _names(synthesizer: Synthesizer, z: Path | None, seed: int, seeds: int) -> list[str]:
-    """What follows the layout's name in the name of each of its images."""
+    """Suffix of the file names of a layout's images."""
     if seeds == 1:
         return [""]
     if z is not None:

@@ -26,14 +26,14 @@ class Synthesizer:
     Attributes:
         name: name of the model, for messages.
         label_set: the classes of its layouts.
-        size: (height, width) in pixels; None where the model takes any size.
+        size: (height, width) in pixels; None if the model takes any size.
         size_multiple: number that height and width must be multiples of.
         trained_size: (height, width) that it was trained at, the best choice where any size is possible.
-        needs_instances: whether ``render`` needs instance ids.
+        needs_instances: True if ``render`` needs instance ids.
         latent: length of the latent ``z`` that ``render`` needs; 0 for none.
-        keeps_layout: whether ``set_layout`` and ``render_latent`` can be used: the model was exported with
+        keeps_layout: True if ``set_layout`` and ``render_latent`` can be used: the model was exported with
             ``--cache-layout``.
-        is_native: whether the model runs in the native library, as a `Pipeline` needs it.
+        is_native: True if the model runs in the native library, as a `Pipeline` needs it.
         backend: library, instruction set and threads that run the model.
 
     Raises:
@@ -112,8 +112,8 @@ class Synthesizer:
         """Compute all that depends on the layout, for any number of calls of ``render_latent``.
 
         Args:
-            labels: as in ``render``; as many layouts as the model renders at a time.
-            instances: as in ``render``.
+            labels: layouts of ``render``; as many as the model renders at a time.
+            instances: instance ids of ``render``.
 
         Raises:
             LayoutRTError: an argument does not fit the model, or it was not exported with ``--cache-layout``.
@@ -131,7 +131,7 @@ class Synthesizer:
         """Synthesize images of the layout that was set.
 
         Args:
-            z: as in ``render``.
+            z: latent of ``render``.
 
         Returns:
             The same images as ``render`` of that layout and ``z``.

@@ -1,4 +1,4 @@
-"""From an ONNX file that is placed for TensorRT to an engine, on TensorRT 10.3 and later.
+"""Engine builder: from an ONNX file with Q/DQ nodes for TensorRT to an engine, on TensorRT 10.3 and later.
 
 The network is strongly typed: types stand in the graph, and no builder flag changes them. Nothing is written
 before the engine was built and could be loaded again.
@@ -47,12 +47,12 @@ Announce = Callable[[str], None]
 
 @dataclass(frozen=True)
 class BuiltEngine:
-    """What `build_engine` wrote.
+    """Files that `build_engine` wrote.
 
     Attributes:
-        path: of the engine; its manifest and layer information lie beside it.
-        manifest: of the engine.
-        warnings: TensorRT's, each once.
+        path: path of the engine; its manifest and layer information lie beside it.
+        manifest: manifest of the engine.
+        warnings: TensorRT's warnings, each once.
     """
 
     path: Path
@@ -77,10 +77,10 @@ def build_engine(
         model: file of ``layoutrt calibrate --target tensorrt``.
         out: the ``.engine`` file; ``OUT.json`` (its manifest) and ``OUT.layers.json`` are written beside it.
         profile: sizes, where the model leaves them open.
-        options: of the builder.
+        options: options of TensorRT's builder.
         timing_cache: file of measurements; by default one in the user's cache folder.
         verbose: print TensorRT's messages.
-        console: where progress is drawn and messages are printed.
+        console: console on which progress is drawn and messages are printed.
         announce: called with what is worth a line while it works.
 
     Raises:
@@ -164,7 +164,7 @@ def _layers(trt: Any, log: Any, plan: memoryview, options: EngineOptions, path: 
     if engine is None:
         raise _failure(log, path, gpu, options)
     inspector = engine.create_engine_inspector()
-    # Nothing where the runtime that the engine carries knows none; that is no reason to lose the engine.
+    # Empty if the runtime inside the engine has no inspector; the engine is good all the same.
     found = inspector and inspector.get_engine_information(trt.LayerInformationFormat.JSON)
     return found or "{}"
 

@@ -1,4 +1,4 @@
-"""What TensorRT's builder is told beside the network: memory, compatibility, accelerators, shapes."""
+"""Configuration of TensorRT's builder: memory, compatibility, accelerators, shapes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class EngineOptions:
 
     Attributes:
         workspace_mb: most scratch memory that a layer may use, in MiB; None for all of the device's.
-        version_compatible: for newer TensorRT of the same major, too; the engine carries its runtime and our
-            plugins.
-        hardware_compatible: for every GPU from Ampere on.
+        version_compatible: build for newer TensorRT of the same major version, too; the engine then contains
+            its runtime and our plugins.
+        hardware_compatible: build for every GPU from Ampere on.
         dla: offer layers to the deep learning accelerator; what it cannot do stays on the GPU.
     """
 
@@ -45,8 +45,8 @@ def configure(
         builder: ``tensorrt.Builder``.
         network: ``tensorrt.INetworkDefinition``.
         parser: that read it.
-        inputs: of the network, with the shapes of the profile.
-        options: of the builder.
+        inputs: inputs of the network, with the shapes of the profile.
+        options: options of TensorRT's builder.
         library: our plugins.
         monitor: ``tensorrt.IProgressMonitor``.
 
@@ -59,7 +59,7 @@ def configure(
     config = builder.create_builder_config()
     if options.workspace_mb is not None:
         if options.workspace_mb < 1:
-            raise LayoutRTError(f"--workspace {options.workspace_mb} is no memory; give MB from 1 up")
+            raise LayoutRTError(f"--workspace must be at least 1 MB, got {options.workspace_mb}")
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mb << 20)
     # Names and origins of the layers, which profiles need; it costs nothing when the engine runs.
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
@@ -79,7 +79,7 @@ def configure(
 
 
 def dla_remark(trt: Any, options: EngineOptions, precision: str) -> str | None:
-    """What to know before layers in 8 bits are offered to the accelerator; None for nothing.
+    """Warning to print before layers in 8 bits are offered to the accelerator; None for none.
 
     TensorRT 10 knows 8 bits on it from calibrators only (NVIDIA/TensorRT#2222, NVIDIA/Model-Optimizer#1661).
     """
@@ -92,7 +92,7 @@ def dla_remark(trt: Any, options: EngineOptions, precision: str) -> str | None:
 
 
 def _fix_shapes(network: Any, inputs: list[EngineInput]) -> list[EngineInput]:
-    """Fix what the profile leaves no choice of; the inputs in which something stays open.
+    """Fix the dimensions that the profile fixes, and return the inputs that still have open ones.
 
     An engine of one size is then planned for that size, as from a file that has it, and the deep learning
     accelerator takes its layers: there "only leading dimension can be a wildcard", whatever the profile says

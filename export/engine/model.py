@@ -12,14 +12,14 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.models import resolve_model
 
 _TOLD = 5
-"""Broken rules that are told in full."""
+"""Number of broken rules that the error describes."""
 
 
 def read_engine_model(name_or_path: str | Path) -> tuple[ModelInfo, onnx.ModelProto]:
     """A model with its weights.
 
     Args:
-        name_or_path: of a file of ``layoutrt calibrate --target tensorrt``.
+        name_or_path: file that ``layoutrt calibrate --target tensorrt`` wrote, by path or shipped name.
 
     Returns:
         Its description, and its graph with the weights in it.

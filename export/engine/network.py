@@ -19,8 +19,8 @@ def parse(trt: Any, builder: Any, log: Any, path: Path) -> tuple[Any, Any]:
     Args:
         trt: the module ``tensorrt``.
         builder: ``tensorrt.Builder``.
-        log: of `message_log`.
-        path: of the ONNX file; weights beside it are found.
+        log: log that `message_log` returned.
+        path: path of the ONNX file; weights beside it are found.
 
     Returns:
         ``tensorrt.INetworkDefinition``, and ``tensorrt.OnnxParser``, which must live as long as it.
@@ -53,7 +53,7 @@ def _translated(trt: Any, errors: list[Any], log: Any) -> str:
 
 
 def _of_plugin(error: Any, log: Any) -> str | None:
-    """What our plugin of the node said, of which the parser knows only that it was not made."""
+    """Message of our plugin for a node that it refused; TensorRT's parser only reports that it failed."""
     start = f"{error.node_operator()} '{error.node_name()}'"
     return next((said for said in log.of_plugins() if said.startswith(start)), None)
 

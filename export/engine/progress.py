@@ -1,4 +1,4 @@
-"""How far TensorRT's builder is, as nested bars, and the way to stop it."""
+"""Progress of TensorRT's builder as nested bars, and a way to stop it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _INDENT = 2
 
 
 class BuildProgress:
-    """Shows the phases of a build while it is entered.
+    """Progress bars of a build's phases, as a context manager.
 
     TensorRT calls the monitor from threads of its own.
 
     Args:
         trt: the module ``tensorrt``.
-        console: to draw on; nothing is drawn where it is no terminal.
+        console: console to draw on; nothing is drawn unless it is a terminal.
 
     Attributes:
         monitor: ``tensorrt.IProgressMonitor`` for ``IBuilderConfig.progress_monitor``.
@@ -107,7 +107,7 @@ def run_to_the_end(work: Callable[[], Any], progress: BuildProgress) -> Any:
 
 def _monitor(trt: Any, progress: BuildProgress) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]
-        """Passes on what the builder tells; it must not raise."""
+        """Forward the builder's reports; this must not raise."""
 
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)

@@ -11,12 +11,12 @@ from layoutrt.artifacts.model_info import ModelInfo, Size
 from layoutrt.errors import LayoutRTError
 
 _LAYOUT_RANK = 3
-"""Inputs of at least so many dimensions are [N,H,W,…]; those of fewer have only the batch open."""
+"""Inputs with at least this many dimensions are [N,H,W,…]; in others only the batch is open."""
 
 
 @dataclass(frozen=True)
 class ProfileRequest:
-    """What was asked for.
+    """Shapes that the user asked for.
 
     Attributes:
         min_size, opt_size, max_size: (height, width); None for the default.
@@ -41,8 +41,8 @@ def engine_inputs(info: ModelInfo, model: onnx.ModelProto, request: ProfileReque
         request: sizes and batch.
 
     Raises:
-        LayoutRTError: the model leaves none open and other ones are asked for; or they are in no order, or no
-            multiples of what the network needs.
+        LayoutRTError: sizes are given for a model of fixed size; or they are not in order, or not multiples
+            of the network's step.
     """
     constants = {tensor.name for tensor in model.graph.initializer}
     values = [value for value in model.graph.input if value.name not in constants]
@@ -98,7 +98,7 @@ def _sizes(info: ModelInfo, request: ProfileRequest) -> list[Size]:
 def _batches(info: ModelInfo, largest: int) -> list[int]:
     own = info.batch
     if largest < 1:
-        raise LayoutRTError(f"--max-batch {largest} is no batch; give 1 or more")
+        raise LayoutRTError(f"--max-batch must be at least 1, got {largest}")
     if own and largest not in (1, own):
         raise LayoutRTError(
             f"{info.path} is made for a batch of {own} and cannot be built for --max-batch {largest}; "

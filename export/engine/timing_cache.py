@@ -1,4 +1,4 @@
-"""What TensorRT's builder measured, kept from one build to the next."""
+"""Timing cache: the measurements of TensorRT's builder, kept from one build to the next."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class TimingCache:
     """A timing cache that is attached to a builder's configuration.
 
     Args:
-        path: of the file, which need not exist.
+        path: path of the file, which need not exist.
         config: ``tensorrt.IBuilderConfig``.
 
     Attributes:
-        path: of the file.
-        reused: whether the builder takes what the file holds.
-        ignored: why it does not, where there is a file; None else.
+        path: path of the file.
+        reused: True if the builder accepted the contents of the file.
+        ignored: the reason why it rejected an existing file; None otherwise.
     """
 
     def __init__(self, path: Path, config: Any) -> None:
@@ -45,7 +45,7 @@ class TimingCache:
             self._attach(b"")
 
     def keep(self) -> str | None:
-        """Replace the file by what the builder knows now; why it cannot be, else None."""
+        """Write the builder's measurements to the file; return the reason if that fails, else None."""
         cache = self._config.get_timing_cache()
         if cache is None:
             return None

@@ -22,8 +22,8 @@ class GeneratorPipeline(nn.Module, ABC):
     """Labels (and instances, and a latent) to RGB bytes.
 
     Args:
-        config: of the generator.
-        label_set: what its labels mean; says whether there is an extra don't-care channel.
+        config: configuration of the generator.
+        label_set: label set of the generator; it tells whether there is an extra don't-care channel.
     """
 
     to_rgb: LastConv
@@ -65,7 +65,7 @@ class GeneratorPipeline(nn.Module, ABC):
     def last_features(
         self, labels: Tensor, edges: Tensor | None, z: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """What `to_rgb` takes, from labels below ``num_classes`` and the edge channel ``[N, 1, H, W]``.
+        """Inputs of `to_rgb`, from labels below ``num_classes`` and the edge channel ``[N, 1, H, W]``.
 
         Returns:
             float32 ``[N, C, H, W]``, and ``[N, D, H, W]`` where further channels follow.

@@ -1,4 +1,4 @@
-"""From a generator to its pipeline."""
+"""Choice of the graph that belongs to a generator."""
 
 from __future__ import annotations
 

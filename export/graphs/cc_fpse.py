@@ -29,7 +29,7 @@ class InferenceBlock(nn.Module):
     The convolutions that read the condition stay apart: merged, their features would exist all at once.
 
     Args:
-        block: in evaluation mode.
+        block: block in evaluation mode.
         num_classes: one-hot channels of the condition.
         fused: make each half one operator, as predictors of 1x1 allow.
     """
@@ -71,8 +71,8 @@ class CcFpsePipeline(GeneratorPipeline):
     """The paper's generator, with or without a latent.
 
     Args:
-        generator: in evaluation mode.
-        label_set: what its labels mean.
+        generator: generator in evaluation mode.
+        label_set: label set of its labels.
     """
 
     def __init__(self, generator: Generator, label_set: LabelSet) -> None:

@@ -79,8 +79,8 @@ class EdgePipeline(GeneratorPipeline):
     """The edge generator.
 
     Args:
-        generator: in evaluation mode.
-        label_set: what its labels mean.
+        generator: generator in evaluation mode.
+        label_set: label set of its labels.
     """
 
     def __init__(self, generator: EdgeGenerator, label_set: LabelSet) -> None:

@@ -16,7 +16,7 @@ class EncoderPipeline(nn.Module):
     """RGB bytes to the mean and log-variance of ``z``.
 
     Args:
-        encoder: in evaluation mode.
+        encoder: encoder in evaluation mode.
     """
 
     def __init__(self, encoder: ImageEncoder) -> None:

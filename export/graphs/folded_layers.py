@@ -78,7 +78,7 @@ class PixelShuffle(nn.Module):
     ONNX Runtime's DepthToSpace runs on one thread and takes six times as long.
 
     Args:
-        channels: of the output.
+        channels: channels of the output.
         factor: by which height and width grow.
     """
 
@@ -113,7 +113,7 @@ class GatedPredictor(nn.Module):
     """Half of a block (paper, section 3.1): conditional convolution, gated 1x1 convolution, leaky ReLU.
 
     Args:
-        norm: what is folded into the conditional convolution.
+        norm: norm that is folded into the conditional convolution.
         predictor: last convolution of the kernel predictor.
         mix: the 1x1 convolution.
         gate: last convolution of the gate's predictor.

@@ -30,7 +30,7 @@ def fold_normed_conv(layer: nn.Sequential) -> tuple[Tensor, Tensor]:
     """Weight and bias of one plain convolution equal to spectral-norm convolution, then batch norm.
 
     Args:
-        layer: what `normed_conv` builds; its leaky ReLU stays outside.
+        layer: layer that `normed_conv` builds; its leaky ReLU stays outside.
     """
     normed = cast(nn.Sequential, layer[0])
     conv, norm = cast(SpectralNormConv2d, normed[0]), cast(nn.BatchNorm2d, normed[1])

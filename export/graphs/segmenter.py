@@ -20,8 +20,8 @@ class SegmenterPipeline(nn.Module):
     """RGB bytes to labels.
 
     Args:
-        segmenter: in evaluation mode.
-        label_set: what its classes mean; "don't care" is never predicted.
+        segmenter: segmenter in evaluation mode.
+        label_set: label set of its classes; "don't care" is never predicted.
     """
 
     def __init__(self, segmenter: Segmenter, label_set: LabelSet) -> None:

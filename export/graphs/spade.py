@@ -64,8 +64,8 @@ class SpadePipeline(GeneratorPipeline):
     """The SPADE generator.
 
     Args:
-        generator: in evaluation mode.
-        label_set: what its labels mean.
+        generator: generator in evaluation mode.
+        label_set: label set of its labels.
     """
 
     def __init__(self, generator: SpadeGenerator, label_set: LabelSet) -> None:

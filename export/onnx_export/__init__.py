@@ -1,1 +1,1 @@
-"""From a checkpoint to ONNX files."""
+"""Export of checkpoints to ONNX files."""

@@ -47,7 +47,7 @@ class Halves:
 
 
 def render_path(path: str | Path) -> Path:
-    """Where the render half of the model at ``path`` lies: ``model.onnx`` -> ``model.render.onnx``."""
+    """Path of the render half of the model at ``path``: ``model.onnx`` -> ``model.render.onnx``."""
     path = Path(path)
     return path.with_name(f"{path.stem}.render{path.suffix}")
 
@@ -73,7 +73,7 @@ def split_model(model: onnx.ModelProto, path: str | Path) -> Halves:
     Nodes that read no input at all, and weights, are given to each half that uses them.
 
     Args:
-        model: from `layoutrt.export.onnx_export.to_onnx.generator_model`, with its metadata.
+        model: model of `layoutrt.export.onnx_export.to_onnx.generator_model`, with its metadata.
         path: file that the layout half is going to be written to.
 
     Raises:
@@ -121,10 +121,10 @@ def _divide(
             fixed.append(
                 helper.make_node("Conv", [hidden, weight, bias], [kernels], f"{node.name}_predict", pads=pads)
             )
-            made = types[y].type.tensor_type
-            batch, _, height, width = (dim.dim_value for dim in made.shape.dim)
+            tensor_type = types[y].type.tensor_type
+            batch, _, height, width = (dim.dim_value for dim in tensor_type.shape.dim)
             types[kernels] = helper.make_tensor_value_info(
-                kernels, made.elem_type, [batch, channels, height, width]
+                kernels, tensor_type.elem_type, [batch, channels, height, width]
             )
             node = helper.make_node(
                 SPATIALLY_VARYING_CONV.name, [x, kernels, *affine], [y], node.name, domain=DOMAIN
@@ -166,13 +166,13 @@ def _unfused(graph: onnx.GraphProto, types: dict[str, onnx.ValueInfoProto]) -> l
             ),
             helper.make_node("Add", [residual, names["active"]], [y], node.name),
         ]
-        made = types[y].type.tensor_type
-        batch, outputs, height, width = (dim.dim_value for dim in made.shape.dim)
+        tensor_type = types[y].type.tensor_type
+        batch, outputs, height, width = (dim.dim_value for dim in tensor_type.shape.dim)
         x = types[node.input[0]].type.tensor_type
         channels = x.shape.dim[1].dim_value
         for part, depth in (("d", channels), ("gate", outputs)):
             types[names[part]] = helper.make_tensor_value_info(
-                names[part], made.elem_type, [batch, depth, height, width]
+                names[part], tensor_type.elem_type, [batch, depth, height, width]
             )
     return nodes
 

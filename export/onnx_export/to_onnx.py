@@ -46,34 +46,34 @@ from layoutrt.train.networks.registry import AnyGenerator
 from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
 
 MOST_BYTES = 2_000_000_000
-"""Of weights: protobuf ends at 2 GiB, and the graph needs room too."""
+"""Largest size of the weights: protobuf ends at 2 GiB, and the graph needs room too."""
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written, and what the folding and merging saved."""
+    """Files that were written, and the savings of folding and merging."""
 
     path: Path
     size: tuple[int, int]
     """Height and width that the costs are for."""
     cost: Cost
     straight: Cost | None
-    """Cost of exporting the training network as it is, one-hot tensor in; None where not asked for."""
+    """Cost of the training network exported as it is, with one-hot input; None if not requested."""
     halves: HalvesReport | None = None
-    """Of a model that was split; None for one file."""
+    """Render half of a model that was split; None for one file."""
 
 
 @dataclass(frozen=True)
 class HalvesReport:
-    """The two graphs of a model that keeps what it computes of a layout."""
+    """The two graphs of a model that keeps its computations of a layout."""
 
     render_path: Path
     layout: Cost
-    """Once for every layout."""
+    """Cost of the layout half, which runs once for every layout."""
     render: Cost
-    """For every image."""
+    """Cost of the render half, which runs for every image."""
     cached_bytes: int
-    """Memory for what the layout half computes."""
+    """Memory for the outputs of the layout half."""
 
 
 def export_onnx(
@@ -226,7 +226,7 @@ def generator_model(
     """The pipeline as an ONNX model that carries the bodies of its operators.
 
     Args:
-        generator: in evaluation mode.
+        generator: generator in evaluation mode.
         labels: its label set.
         size: height and width.
         dynamic: leave batch, height and width open nevertheless.
@@ -302,7 +302,7 @@ def _to_model(module: nn.Module, example: dict[str, Tensor], outputs: list[str])
 
 
 def _translations() -> dict[Any, Callable[..., Any]]:
-    """How each of our torch operators is written in ONNX."""
+    """ONNX translations of our torch operators."""
     from onnxscript.values import Op, Opset
 
     domain = Opset(DOMAIN, VERSION)

@@ -138,17 +138,17 @@ def read_manifest(engine: Path) -> EngineManifest:
         engine: path of the ``.engine`` file.
 
     Raises:
-        LayoutRTError: there is no engine or manifest, or it is damaged or of a newer layoutrt.
+        LayoutRTError: the engine or manifest is missing, or the manifest is damaged or of a newer layoutrt.
     """
     path = manifest_path(engine)
     if not engine.is_file():
-        raise LayoutRTError(f"there is no engine {engine}; build it with: layoutrt build-engine")
+        raise LayoutRTError(f"the engine {engine} does not exist; build it with: layoutrt build-engine")
     if not path.is_file():
         raise LayoutRTError(
             f"{engine} has no manifest {path.name} beside it; copy both files, or build the engine with: "
             "layoutrt build-engine"
         )
-    damaged = f"{path} is no manifest of an engine; copy it again, or build the engine again"
+    damaged = f"{path} is not an engine manifest; copy it again, or build the engine again"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         number = values.pop("format")

@@ -69,7 +69,7 @@ def _options(version: bool = typer.Option(False, "--version", help="Print the ve
 
 def _heed_quota() -> None:
     """Give torch's and numpy's threads, which know nothing of CPU quotas, the number that a session has."""
-    from layoutrt.runtime.usable import usable_processors
+    from layoutrt.runtime.processors import usable_processors
 
     threads = usable_processors()
     if threads < len(os.sched_getaffinity(0)):

@@ -19,13 +19,13 @@ def doctor(json: Json = False) -> None:
 
     from rich.console import Console
 
-    from layoutrt.runtime.doctor.findings import as_json, as_table, is_sound
+    from layoutrt.runtime.doctor.checks import as_json, as_table, is_sound
     from layoutrt.runtime.doctor.report import examine
 
-    findings = examine()
+    checks = examine()
     if json:
-        print(json_module.dumps(as_json(findings), indent=2))
+        print(json_module.dumps(as_json(checks), indent=2))
     else:
-        Console(markup=False, emoji=False).print(as_table(findings))
-    if not is_sound(findings):
+        Console(markup=False, emoji=False).print(as_table(checks))
+    if not is_sound(checks):
         raise typer.Exit(1)

@@ -37,11 +37,11 @@ def estimate(
 
     from layoutrt.runtime.profiling.device import find_device
     from layoutrt.runtime.profiling.estimate import estimate
-    from layoutrt.runtime.profiling.subject import find_subject
     from layoutrt.runtime.profiling.tables import estimate_table, milliseconds
+    from layoutrt.runtime.profiling.target import find_target
 
     target = find_device(device)
-    found = estimate(find_subject(model, size), target, precision)
+    found = estimate(find_target(model, size), target, precision)
     if json:
         print(json_module.dumps(found.as_json(), indent=2))
         return

@@ -113,7 +113,7 @@ def profile(
     ):
         if file:
             check_not_inputs([file], read, option)
-    found, subjects = measure(
+    found, targets = measure(
         models,
         console,
         size=size,
@@ -126,6 +126,6 @@ def profile(
         layers=layers or device_file is not None,
     )
     show(found, console)
-    write(found, subjects, console, json=json, html=html, trace=trace, device_file=device_file)
+    write(found, targets, console, json=json, html=html, trace=trace, device_file=device_file)
     if base is not None and not gate(base, found, limit, console):
         raise typer.Exit(1)

@@ -16,7 +16,7 @@ from layoutrt.runtime.profiling import tables
 from layoutrt.runtime.profiling.profile import profile
 from layoutrt.runtime.profiling.regression import compare_profiles
 from layoutrt.runtime.profiling.report import Profile, read_json, write_json
-from layoutrt.runtime.profiling.subject import Subject, find_subject
+from layoutrt.runtime.profiling.target import Target, find_target
 
 _CHECKPOINT_RUNNER = "layoutrt.export.checkpoint_runner:CheckpointRunner"
 
@@ -35,7 +35,7 @@ def parse_percent(text: str) -> float:
 
 def measure(
     models: Sequence[str], console: Console, *, size: tuple[int, int] | None, **options: Any
-) -> tuple[Profile, list[Subject]]:
+) -> tuple[Profile, list[Target]]:
     """Profile the models, or read the one profile that is named instead.
 
     Args:
@@ -46,7 +46,7 @@ def measure(
     """
     if len(models) == 1 and models[0].endswith(".json"):
         return read_json(models[0]), []
-    subjects = [find_subject(text, size) for text in models]
+    targets = [find_target(text, size) for text in models]
     runner = _CHECKPOINT_RUNNER if importlib.util.find_spec("torch") else None
     columns = (TextColumn("{task.description}", markup=False), BarColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
@@ -55,7 +55,7 @@ def measure(
         def tell(what: str, share: float) -> None:
             shown.update(task, description=what, completed=share)
 
-        return profile(subjects, checkpoint_runner=runner, progress=tell, **options), subjects
+        return profile(targets, checkpoint_runner=runner, progress=tell, **options), targets
 
 
 def show(found: Profile, console: Console) -> None:
@@ -76,7 +76,7 @@ def show(found: Profile, console: Console) -> None:
         if model.layers:
             console.print(tables.block_table(model))
             console.print(tables.layer_table(model))
-    console.print(tables.roofs_line(found))
+    console.print(tables.peaks_line(found))
     console.print(f"machine  {found.setting}")
     if sensors := tables.sensors_line(found):
         console.print(sensors)
@@ -86,7 +86,7 @@ def show(found: Profile, console: Console) -> None:
 
 def write(
     found: Profile,
-    subjects: Sequence[Subject],
+    targets: Sequence[Target],
     console: Console,
     *,
     json: Path | None,
@@ -109,8 +109,8 @@ def write(
         from layoutrt.runtime.profiling.device import write_device
         from layoutrt.runtime.profiling.fit import measured_device
 
-        subjects = subjects or [find_subject(model.file, model.size) for model in found.models]
-        write_device(device_file, measured_device(found, subjects))
+        targets = targets or [find_target(model.file, model.size) for model in found.models]
+        write_device(device_file, measured_device(found, targets))
     for path in (json, html, trace, device_file):
         if path:
             console.print(f"wrote    {path}")

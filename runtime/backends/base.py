@@ -1,4 +1,4 @@
-"""What a model takes and gives, and where the time of its runs went: the same for every engine."""
+"""Inputs, outputs and times of a model, the same for every engine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class StageTimes:
-    """Where time went, in ms."""
+    """Times of a run's parts, in ms."""
 
     #: Until the session was free.
     wait_ms: float
@@ -55,20 +55,20 @@ class StageTimes:
 
 @dataclass(frozen=True)
 class Timings(StageTimes):
-    """Times of the last run, how many runs there were, and what they took together."""
+    """Times of the last run, the number of runs, and their total times."""
 
     runs: int
     sum: StageTimes
 
 
 class LoadedModel(Protocol):
-    """What runs a model behind `layoutrt.runtime.session.Session`, which calls it from one thread at a time.
+    """Model behind `layoutrt.runtime.session.Session`, which calls it from one thread at a time.
 
     Attributes:
-        inputs: what ``run`` takes.
-        outputs: what it returns.
+        inputs: inputs of ``run``.
+        outputs: outputs of ``run``.
         metadata: the custom metadata of the model file.
-        backend: what computes.
+        backend: description of the backend.
     """
 
     inputs: tuple[TensorInfo, ...]
@@ -85,7 +85,7 @@ class LoadedModel(Protocol):
         """
 
     def timings(self) -> Timings:
-        """Of the last run and of all runs."""
+        """Times of the last run and of all runs."""
 
     def close(self) -> None:
         """Free the model. Allowed more than once."""
@@ -110,5 +110,5 @@ def checked(info: TensorInfo, array: np.ndarray) -> np.ndarray:
 
 
 def is_fixed(shape: tuple[int | None, ...]) -> bool:
-    """Whether a shape is known before a run. (ONNX Runtime gives rank 0 also where it does not know it.)"""
+    """True if a shape is known before a run. (ONNX Runtime reports rank 0 also for an unknown shape.)"""
     return bool(shape) and None not in shape

@@ -37,10 +37,10 @@ class NativeModel:
     """A handle of the C API; see `layoutrt.runtime.backends.base.LoadedModel` and `Session`.
 
     Args:
-        path: of an ``.onnx`` file, or of an ``.engine`` where the library was built with TensorRT.
-        threads: of one run; None for one per processor.
+        path: path of an ``.onnx`` file, or of an ``.engine`` if the library was built with TensorRT.
+        threads: threads of one run; None for one per processor.
         affinity: processors of those threads.
-        spinning: of threads that wait for work.
+        spinning: when threads that wait for work spin instead of sleep.
 
     Raises:
         LayoutRTError: the model cannot be loaded.
@@ -95,8 +95,8 @@ class NativeModel:
 
     def set_layout(self, arrays: Mapping[str, np.ndarray]) -> None:
         """See `Session.set_layout`."""
-        taken = native_tensors(arrays)
-        native.check(self._library.lrt_session_set_layout(self.handle, taken, len(taken)))
+        native_inputs = native_tensors(arrays)
+        native.check(self._library.lrt_session_set_layout(self.handle, native_inputs, len(native_inputs)))
 
     def render(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """See `Session.render`."""
@@ -105,7 +105,7 @@ class NativeModel:
     def run_device(self, stream: int, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
         """See `Session.run_device`."""
         infos = {info.name: info for info in (*self.inputs, *self.outputs)}
-        taken, given = (
+        native_inputs, native_outputs = (
             (native.NativeTensor * len(tensors))(
                 *(_device_tensor(infos[name], tensor) for name, tensor in tensors.items())
             )
@@ -113,7 +113,12 @@ class NativeModel:
         )
         native.check(
             self._library.lrt_session_run_device(
-                self.handle, taken, len(taken), given, len(given), ctypes.c_void_p(stream)
+                self.handle,
+                native_inputs,
+                len(native_inputs),
+                native_outputs,
+                len(native_outputs),
+                ctypes.c_void_p(stream),
             )
         )
 
@@ -134,13 +139,13 @@ class NativeModel:
         self, function: Callable[..., int], arrays: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         """Call a function of the C API that takes inputs and outputs."""
-        taken = native_tensors(arrays)
+        native_inputs = native_tensors(arrays)
         # Results of known shape are written where they are wanted; the others are copied from the session.
         results = [
             np.empty([dim or 0 for dim in info.shape], info.dtype) if is_fixed(info.shape) else None
             for info in self.outputs
         ]
-        given = (native.NativeTensor * len(results))(
+        native_outputs = (native.NativeTensor * len(results))(
             *(
                 native.NativeTensor(name=info.name.encode())
                 if array is None
@@ -148,10 +153,12 @@ class NativeModel:
                 for info, array in zip(self.outputs, results, strict=True)
             )
         )
-        native.check(function(self.handle, taken, len(taken), given, len(given)))
+        native.check(
+            function(self.handle, native_inputs, len(native_inputs), native_outputs, len(native_outputs))
+        )
         return {
             info.name: _copy(tensor) if array is None else array
-            for info, array, tensor in zip(self.outputs, results, given, strict=True)
+            for info, array, tensor in zip(self.outputs, results, native_outputs, strict=True)
         }
 
     def _read_metadata(self) -> dict[str, str]:
@@ -168,7 +175,7 @@ class NativeModel:
 
 
 def opens_engines() -> bool:
-    """Whether the native library was built with TensorRT."""
+    """True if the native library was built with TensorRT."""
     return bool(native.load().lrt_has_tensorrt())
 
 
@@ -180,7 +187,7 @@ def native_tensors(arrays: Mapping[str, np.ndarray]) -> ctypes.Array[native.Nati
 
 
 def _is_for_tensorrt(path: Path) -> bool:
-    """Whether the metadata of a model file says so; without reading it as a model, which takes a package."""
+    """True if the file's metadata name TensorRT as its target; read as bytes, so that onnx is not needed."""
     try:
         return path.is_file() and b"layoutrt.target\x12\x08tensorrt" in path.read_bytes()
     except OSError:
@@ -204,7 +211,7 @@ def _native_tensor(name: str, array: np.ndarray) -> native.NativeTensor:
 
 
 def _device_tensor(info: TensorInfo, tensor: Any) -> native.NativeTensor:
-    """Of an address, whose shape is the model's, or of what has ``__cuda_array_interface__``."""
+    """Tensor of an address (with the model's shape) or of an object with ``__cuda_array_interface__``."""
     described = getattr(tensor, "__cuda_array_interface__", None)
     if described is None:
         if not isinstance(tensor, int) or not is_fixed(info.shape):

@@ -1,4 +1,4 @@
-"""What this machine can do, what is missing, and what to do about it."""
+"""All checks of ``layoutrt doctor``: the machine, the packages, the operators and the GPU."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from layoutrt import __version__
 from layoutrt.errors import LayoutRTError
 from layoutrt.models import DEFAULT_GENERATOR, shipped_models
 from layoutrt.runtime.backends import native_bindings as native
-from layoutrt.runtime.doctor.doctor_gpu import examine_gpu
-from layoutrt.runtime.doctor.findings import BROKEN, MISSING, OK, Finding, required
-from layoutrt.runtime.usable import usable_memory, usable_processors
+from layoutrt.runtime.doctor.checks import BROKEN, MISSING, OK, Check, required
+from layoutrt.runtime.doctor.gpu import examine_gpu
+from layoutrt.runtime.processors import usable_memory, usable_processors
 
 
-def examine() -> list[Finding]:
-    """Look at this machine and installation, and run the operators once."""
+def examine() -> list[Check]:
+    """Check this machine and installation, and run the operators once."""
     return [
-        Finding("layoutrt", OK, f"{__version__}, Python {platform.python_version()}"),
-        Finding("processor", OK, processor()),
-        Finding("memory", OK, _memory()),
+        Check("layoutrt", OK, f"{__version__}, Python {platform.python_version()}"),
+        Check("processor", OK, processor()),
+        Check("memory", OK, _memory()),
         *(_package(name) for name in ("numpy", "onnx", "onnxruntime", "opencv-python")),
         required("ONNX Runtime library", _onnxruntime_library, "pip install --force-reinstall onnxruntime"),
         required("operator library", _operator_library, "reinstall layoutrt (needs a C++ compiler)"),
@@ -34,17 +34,17 @@ def examine() -> list[Finding]:
     ]
 
 
-def _package(name: str, extra: str | None = None, purpose: str = "") -> Finding:
+def _package(name: str, extra: str | None = None, purpose: str = "") -> Check:
     try:
-        return Finding(name, OK, metadata.version(name))
+        return Check(name, OK, metadata.version(name))
     except metadata.PackageNotFoundError:
         if extra is None:
-            return Finding(name, BROKEN, "not installed", f"pip install {name}")
-        return Finding(name, MISSING, "not installed", f"for {purpose}: pip install 'layoutrt[{extra}]'")
+            return Check(name, BROKEN, "not installed", f"pip install {name}")
+        return Check(name, MISSING, "not installed", f"for {purpose}: pip install 'layoutrt[{extra}]'")
 
 
 def processor() -> str:
-    """The machine's processor, how many cores this process may use, and the operators' instruction set."""
+    """Description of the processor: name, cores for this process, instruction set of the operators."""
     try:
         simd = native.load().lrt_simd().decode() or "unknown"
     except LayoutRTError:
@@ -87,11 +87,11 @@ def _operators() -> str:
         from layoutrt.runtime.doctor.self_check import check_operators
     except ImportError as error:
         raise LayoutRTError(f"cannot be checked: {error}") from None
-    return f"right on {check_operators()}"
+    return f"correct results on {check_operators()}"
 
 
-def _shipped_models() -> Finding:
+def _shipped_models() -> Check:
     names = shipped_models()
     if DEFAULT_GENERATOR in names:
-        return Finding("shipped models", OK, ", ".join(names))
-    return Finding("shipped models", MISSING, ", ".join(names) or "none", "reinstall layoutrt")
+        return Check("shipped models", OK, ", ".join(names))
+    return Check("shipped models", MISSING, ", ".join(names) or "none", "reinstall layoutrt")

@@ -1,4 +1,4 @@
-"""A tiny model that uses each operator, run for real and compared with numpy."""
+"""Self-check of the operators: a tiny model with each of them, run and compared with numpy."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ _CLASSES, _CHANNELS, _HIDDEN = 3, 5, 2
 
 
 def check_operators() -> str:
-    """Run the operators once and return what ran them.
+    """Run the operators once.
+
+    Returns:
+        Description of the backend that ran them.
 
     Raises:
-        LayoutRTError: they cannot be run, or give wrong numbers.
+        LayoutRTError: they cannot be run, or their results are wrong.
     """
     rng = np.random.default_rng(0)
 
     def whole(*shape: int) -> NDArray[np.float32]:
-        # Small whole numbers, whose sums are exact in any order.
+        # Small integers: their sums are exact in any order.
         return rng.integers(-3, 4, shape).astype(np.float32)
 
     labels = rng.integers(0, _CLASSES, (1, 6, 7), np.uint8)
@@ -42,7 +45,7 @@ def check_operators() -> str:
         "predictor_bias": whole(_CHANNELS * 9),
         "w": whole(1, _CHANNELS * 9, 6, 7),
     }
-    # A file in memory: this also serves where no temporary folder can be written.
+    # A file in memory: it also works if no temporary folder can be written.
     with os.fdopen(os.memfd_create("operators.onnx"), "wb") as file:
         file.write(_model(labels, constants).SerializeToString())
         file.flush()
@@ -51,7 +54,7 @@ def check_operators() -> str:
             backend = session.backend
     if not np.array_equal(found, _expected(labels, constants)):
         raise LayoutRTError(
-            f"the operators give wrong numbers on this machine ({backend}); reinstall layoutrt"
+            f"the operators compute wrong results on this machine ({backend}); reinstall layoutrt"
         )
     return backend
 

@@ -1,4 +1,4 @@
-// What the control groups of this process (a container, a service) leave it of the machine.
+// Limits that the control groups of this process (a container, a service) put on it.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,10 @@ namespace layoutrt {
 // version 1 (cpu.cfs_quota_us, cpu.cfs_period_us, memory.limit_in_bytes), and take the smallest limit. `root`
 // stands before /proc and every mount point: "" but in tests.
 
-// Processors' worth of time, such as 1.5; none where there is no quota.
+// Quota of processor time in processors, such as 1.5; none without a quota.
 std::optional<double> processor_quota(const std::string& root = "");
 
-// In bytes; none where there is no limit.
+// Memory limit in bytes; none without a limit.
 std::optional<int64_t> memory_limit(const std::string& root = "");
 
 }  // namespace layoutrt

@@ -1,4 +1,5 @@
-// What runs a model. One class per backend; a session checks every call before an engine sees it.
+// Engine interface: runs a model. One class per backend; a session checks every call before an engine sees
+// it.
 #pragma once
 
 #include <map>

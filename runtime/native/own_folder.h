@@ -1,4 +1,4 @@
-// Where this library lies.
+// Folder of this library.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// What must not outlive fork(). A child has the memory of its parent but none of its threads: a lock that one
-// of them held stays held, and who waits for one of them waits for ever.
+// State that must not outlive fork(). A child has the memory of its parent but none of its threads: a lock
+// that one of them held stays held, and who waits for one of them waits for ever.
 #pragma once
 
 #include <atomic>
@@ -7,7 +7,7 @@
 
 namespace layoutrt {
 
-// How often fork() lies between this process and the one that loaded the library.
+// Number of forks between this process and the one that loaded the library.
 unsigned fork_depth() noexcept;
 
 // One T for each process, made when it is first asked for. That of a parent is left as it is in its children:

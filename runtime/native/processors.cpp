@@ -30,7 +30,8 @@ namespace {
 int take_number(std::string_view* rest, std::string_view list) {
   int number = 0;
   const auto read = std::from_chars(rest->data(), rest->data() + rest->size(), number);
-  if (read.ec != std::errc() || number < 0 || number >= CPU_SETSIZE) refuse(list, "is no list of processors");
+  if (read.ec != std::errc() || number < 0 || number >= CPU_SETSIZE)
+    refuse(list, "is not a list of processors");
   rest->remove_prefix(static_cast<size_t>(read.ptr - rest->data()));
   return number;
 }
@@ -59,7 +60,7 @@ std::vector<int> parse_processors(const char* list) {
       processors.push_back(processor);
     }
     if (rest.empty()) return processors;
-    if (rest[0] != ',') refuse(whole, "is no list of processors");
+    if (rest[0] != ',') refuse(whole, "is not a list of processors");
     rest.remove_prefix(1);
   }
 }
@@ -96,7 +97,7 @@ int startable_threads(int wanted) {
       });
     }
   } catch (const std::system_error&) {
-    // So many, and no more.
+    // Exactly this many.
   }
   {
     const std::lock_guard<std::mutex> lock(mutex);

@@ -1,4 +1,4 @@
-// What this process may use of the machine, and which processors its threads run on.
+// Processors that this process may use, and the affinity of its threads.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ int default_threads();
 // In bytes: the machine's memory, or less where a control group has a limit.
 int64_t usable_memory();
 
-// How many of so many threads the system lets this process start besides its own: where a limit on tasks is
-// low, fewer. They were started, and have ended when this returns.
+// Number of threads, at most `wanted`, that the system lets this process start besides its own; a limit on
+// tasks makes it fewer. They were started, and have ended when this returns.
 int startable_threads(int wanted);
 
 // Keep the calling thread on one processor.

@@ -1,1 +1,1 @@
-"""Where the time of a model goes, on this machine; ``layoutrt profile`` and ``layoutrt estimate``."""
+"""Profiling of a model's run time on this machine; ``layoutrt profile`` and ``layoutrt estimate``."""

@@ -1,4 +1,4 @@
-"""Which part of the network a node belongs to, in the paper's terms, by the names of its weights.
+"""Parts of the network (in the paper's terms) that nodes belong to, by the names of their weights.
 
 The names are those that the exporter gives (``export/*_pipeline.py``): CC-FPSE's layout pyramid is the label
 encoder of the paper's section 3.2, a block is its figure 2.
@@ -29,7 +29,7 @@ OTHER = "the rest"
 
 
 def block_of_weight(name: str) -> str | None:
-    """The block that a weight of this name belongs to; None where the name says nothing."""
+    """The block that a weight of this name belongs to; None if the name matches no block."""
     for pattern, block in _BLOCKS:
         if match := re.match(pattern, name):
             return block.format(*match.groups())
@@ -39,15 +39,15 @@ def block_of_weight(name: str) -> str | None:
 def blocks_of_nodes(nodes: Sequence[NodeCost]) -> dict[str, str]:
     """The block of each node of a graph, by its name.
 
-    A node without weights counts with what made its first input, or, at the start of the graph, with the
-    first that uses its result.
+    A node without weights belongs to the block of the node that computes its first input or, at the start of
+    the graph, to the block of the first node that reads its output.
     """
     blocks: dict[str, str] = {}
     of_tensor: dict[str, str] = {}
     for node in nodes:
         own = next((block for name in node.weights if (block := block_of_weight(name))), None)
-        made = next((of_tensor[name] for name in node.inputs if name in of_tensor), None)
-        if block := own or made:
+        inherited = next((of_tensor[name] for name in node.inputs if name in of_tensor), None)
+        if block := own or inherited:
             blocks[node.name] = block
             of_tensor |= dict.fromkeys(node.outputs, block)
     for node in reversed(nodes):

@@ -1,4 +1,4 @@
-"""Devices that a model's time is estimated for: small TOML files with the source of each figure."""
+"""Devices that a model's run time is estimated for: small TOML files with the source of each figure."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _FIGURES = ("fp32_tflops", "fp16_tflops", "int8_tops", "memory_gbs")
 
 @dataclass(frozen=True)
 class Efficiency:
-    """What of a device's peaks a model reaches, layer by layer."""
+    """Shares of a device's peaks that the layers of a model reach."""
 
     compute: dict[str, float]
-    """Share of the peak arithmetic by precision, of layers that arithmetic bounds."""
+    """Share of the peak arithmetic that compute-bound layers reach, by precision."""
     memory: float
-    """Share of the peak bandwidth, of the others."""
+    """Share of the peak bandwidth that memory-bound layers reach."""
     overhead_us: float
-    """Of each layer: a launch, or waking threads."""
+    """Fixed time of each layer in us: a kernel launch, or waking threads."""
     spread: float
-    """The true time is expected within estimate / spread and estimate * spread."""
+    """The true time is expected between estimate / spread and estimate * spread."""
     fitted_on: str
-    """Where the figures come from."""
+    """Source of the figures."""
 
 
 ASSUMED = Efficiency(
@@ -43,7 +43,7 @@ ASSUMED = Efficiency(
     2.0,
     "no GPU was measured: shares that small convolutions usually reach on GPUs, and 5 us a launch",
 )
-"""Of devices whose file has no fitted figures."""
+"""Efficiency of devices whose file has no fitted figures."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class Device:
     int8_tops: float
     memory_gbs: float
     source: dict[str, str]
-    """Of each figure."""
+    """Source of each figure."""
     efficiency: Efficiency
 
     def peak_tflops(self, precision: str) -> float:
-        """10^12 operations a second."""
+        """Peak arithmetic in 10^12 operations a second."""
         return {"fp32": self.fp32_tflops, "fp16": self.fp16_tflops, "int8": self.int8_tops}[precision]
 
 
@@ -78,7 +78,7 @@ def find_device(text: str) -> Device:
         text: one of `known_devices`, or a ``.toml`` file.
 
     Raises:
-        LayoutRTError: there is no such device, or its file lacks a figure or the source of one.
+        LayoutRTError: the device is not known, or its file lacks a figure or the source of one.
     """
     path = _folder() / f"{text}.toml" if text in known_devices() else Path(text)
     if path.suffix != ".toml":
@@ -90,7 +90,7 @@ def find_device(text: str) -> Device:
     except OSError as error:
         raise LayoutRTError(f"cannot read the device file {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LayoutRTError(f"the device file {path} is no TOML ({error}); correct it") from None
+        raise LayoutRTError(f"the device file {path} is not valid TOML ({error}); correct it") from None
     return _device(path, content)
 
 
@@ -119,7 +119,7 @@ def _device(path: Path, content: dict[str, Any]) -> Device:
 
 def _check_efficiency(path: Path, found: Efficiency) -> None:
     shares = found.compute if isinstance(found.compute, dict) else {}
-    for what, right in (
+    for requirement, met in (
         (
             "compute with fp32, and shares above 0",
             "fp32" in shares and all(map(_is_positive, shares.values())),
@@ -128,8 +128,8 @@ def _check_efficiency(path: Path, found: Efficiency) -> None:
         ("overhead_us of 0 or more", found.overhead_us == 0 or _is_positive(found.overhead_us)),
         ("spread of 1 or more", _is_positive(found.spread) and found.spread >= 1),
     ):
-        if not right:
-            raise LayoutRTError(f"[efficiency] of the device file {path} needs {what}; correct it")
+        if not met:
+            raise LayoutRTError(f"[efficiency] of the device file {path} needs {requirement}; correct it")
 
 
 def _is_positive(value: object) -> bool:

@@ -16,23 +16,23 @@ _TOTAL_RAILS = ("VDD_IN", "POM_5V_IN", "VIN_SYS_5V0")
 
 
 class EnergyCounter(Protocol):
-    """Grows by what the device uses.
+    """Counter of the energy that a device uses.
 
     Attributes:
-        source: what is counted.
+        source: the part of the machine whose energy is counted.
     """
 
     source: str
 
     def joules(self) -> float:
-        """Since some moment in the past."""
+        """Energy used so far, in joules, from an arbitrary start."""
 
     def close(self) -> None:
         """Stop counting."""
 
 
 class NvmlEnergy:
-    """A GPU's own counter."""
+    """A GPU's own energy counter, read through NVML."""
 
     source = "GPU (NVML)"
 
@@ -48,10 +48,11 @@ class NvmlEnergy:
 
 
 class RaplEnergy:
-    """Processor packages; the kernel's powercap files, which only root may read on most machines.
+    """Energy of the processor packages, from the kernel's powercap files (on most machines only root may read
+    them).
 
     Args:
-        zones: folders with ``energy_uj`` and ``max_energy_range_uj``, at which the counter starts again.
+        zones: folders with ``energy_uj`` and ``max_energy_range_uj``, the value at which the counter wraps.
     """
 
     source = "processor packages (RAPL)"
@@ -81,11 +82,11 @@ class RaplEnergy:
 
 
 class RailEnergy:
-    """A Jetson's power rail, read 20 times a second on a thread and added up.
+    """Energy of a Jetson's power rail: a thread reads its power 20 times a second and adds it up.
 
     Args:
-        millivolt, milliampere: files of the rail.
-        rail: its name.
+        millivolt, milliampere: the rail's files of voltage and current.
+        rail: name of the rail.
     """
 
     def __init__(self, millivolt: Path, milliampere: Path, rail: str) -> None:
@@ -121,16 +122,19 @@ class RailEnergy:
 
 
 def find_energy_counter(nvml: Nvml | None = None, root: Path = Path("/")) -> EnergyCounter | None:
-    """What this machine can count, the widest first: a Jetson's rail, the GPU, the processor; None: nothing.
+    """The widest energy counter of this machine: a Jetson's power rail, else the GPU, else the processor.
 
     Args:
-        nvml: of the GPU, if there is one.
-        root: where ``sys`` is.
+        nvml: NVML of the GPU; None without a GPU.
+        root: folder that contains ``sys``.
+
+    Returns:
+        The counter; None if the machine has none that this process may read.
     """
     for label in sorted((root / "sys/bus/i2c/drivers/ina3221").glob("*/hwmon/hwmon*/in*_label")):
         rail = label.read_text().strip()
         number = label.name.removeprefix("in").removesuffix("_label")
-        millivolt, milliampere = (label.with_name(f"{what}{number}_input") for what in ("in", "curr"))
+        millivolt, milliampere = (label.with_name(f"{prefix}{number}_input") for prefix in ("in", "curr"))
         if rail in _TOTAL_RAILS and millivolt.is_file() and milliampere.is_file():
             return RailEnergy(millivolt, milliampere, rail)
     if nvml is not None and nvml.joules() is not None:

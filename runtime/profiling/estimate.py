@@ -1,8 +1,8 @@
-"""What a model would roughly take on a device: a roofline over the layers of its graph.
+"""Rough estimate of a model's run time on a device: a roofline over the layers of its graph.
 
-A layer takes the longer of its arithmetic at the device's peak and its traffic at the peak bandwidth, each at
-the efficiency that was fitted on measured devices, and an overhead (Williams, Waterman, Patterson: Roofline,
-2009).
+A layer takes the longer of two times, its arithmetic at the device's peak and its memory traffic at the peak
+bandwidth, each at the efficiency that was fitted on measured devices, plus an overhead (Williams, Waterman,
+Patterson: Roofline, 2009).
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from layoutrt.graph.cost import NodeCost, node_costs
 from layoutrt.runtime.profiling.blocks import blocks_of_nodes
 from layoutrt.runtime.profiling.device import Device
 from layoutrt.runtime.profiling.layers import COMPUTE, MEMORY
-from layoutrt.runtime.profiling.subject import Subject
+from layoutrt.runtime.profiling.target import Target
 
 PRECISIONS = ("fp32", "fp16", "int8")
 _BITS = {"fp32": 32, "fp16": 16, "int8": 8}
 _FUSED_AFTER = ("Relu", "LeakyRelu", "Add", "Mul", "Sigmoid", "Clip", "Div", "Sub", "Cast", "QuantizeLinear")
-"""What every runtime computes while it writes the result of the layer before."""
+"""Operators that every runtime computes while it writes the output of the layer before."""
 _FREE = ("DequantizeLinear", "Identity", "Reshape", "Unsqueeze", "Squeeze")
-"""What is no work of its own."""
+"""Operators that cost no time of their own."""
 
 
 @dataclass(frozen=True)
 class LayerEstimate:
-    """One layer, with what is computed on the way out of it."""
+    """Estimate of one layer, with the operators that are fused behind it."""
 
     name: str
     operator: str
@@ -45,7 +45,7 @@ class LayerEstimate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of one run at batch 1; never a measurement."""
+    """Estimate of one run at batch 1; never a measurement."""
 
     model: str
     device: str
@@ -58,38 +58,39 @@ class Estimate:
     fitted_on: str
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, labeled."""
+        """The estimate as plain values for JSON, marked as an estimate."""
         return {"what": "estimate"} | asdict(self)
 
 
-def estimate(subject: Subject, device: Device, precision: str | None = None) -> Estimate:
-    """Estimate a model's time.
+def estimate(target: Target, device: Device, precision: str | None = None) -> Estimate:
+    """Estimate a model's run time.
 
     Args:
-        subject: an ONNX file.
-        device: its peaks and efficiency.
-        precision: of the run; by default the file's. Another one scales the traffic and takes its peak.
+        target: an ONNX file.
+        device: peaks and efficiency of the device.
+        precision: precision of the run; by default the file's. Another one scales the traffic and uses its
+            own peak.
 
     Raises:
-        LayoutRTError: the model is no ONNX file, or the precision is not known.
+        LayoutRTError: the model is not an ONNX file, or the precision is not known.
     """
-    if subject.form != ONNX:
+    if target.form != ONNX:
         raise LayoutRTError(
-            f"{subject.name} is no ONNX file; estimates are made from graphs: export it first"
+            f"{target.name} is not an ONNX file; estimates are made from graphs: export it first"
         )
-    own = subject.precision if subject.precision in PRECISIONS else "fp32"
+    own = target.precision if target.precision in PRECISIONS else "fp32"
     wanted = precision or own
     if wanted not in PRECISIONS:
         raise LayoutRTError(f"--precision {wanted} is not known; choose {', '.join(PRECISIONS)}")
-    graph = node_costs(onnx.load(subject.path, load_external_data=False), subject.size)
+    graph = node_costs(onnx.load(target.path, load_external_data=False), target.size)
     layers = estimate_layers(graph, device, wanted, _BITS[wanted] / _BITS[own])
     total = sum(layer.ms for layer in layers)
     spread = device.efficiency.spread
     return Estimate(
-        subject.name,
+        target.name,
         device.name,
         wanted,
-        subject.size,
+        target.size,
         total,
         total / spread,
         total * spread,
@@ -106,8 +107,8 @@ def estimate_layers(
     Args:
         graph: nodes of the file.
         device: see `estimate`.
-        precision: of the arithmetic.
-        scale: of the traffic.
+        precision: precision of the arithmetic.
+        scale: factor on the memory traffic.
     """
     own = device.efficiency
     flops_per_ms = device.peak_tflops(precision) * own.compute.get(precision, own.compute["fp32"]) * 1e9
@@ -126,8 +127,8 @@ def estimate_layers(
 def fused(graph: Sequence[NodeCost]) -> list[tuple[NodeCost, float]]:
     """The layers that a runtime would launch, with the bytes that each moves.
 
-    A node that only changes each value joins the layer that makes its input, if nothing else reads that: the
-    tensor between them is never stored, and the layer writes what the last of them writes.
+    An elementwise node is fused into the layer that computes its input, if nothing else reads that: the
+    tensor between them is never stored, and the layer writes the output of the last fused node.
     """
     readers: dict[str, int] = {}
     for node in graph:
@@ -140,7 +141,7 @@ def fused(graph: Sequence[NodeCost]) -> list[tuple[NodeCost, float]]:
         sizes |= {name: node.written_bytes / len(node.outputs) for name in node.outputs}
         source = next((name for name in node.inputs if name in layer_of), None)
         if node.operator in _FREE:
-            # Read where it is, in the form that it is stored in.
+            # Its reader reads the source tensor, in the type in which it is stored.
             if source is not None:
                 layer_of |= dict.fromkeys(node.outputs, layer_of[source])
             sizes |= dict.fromkeys(

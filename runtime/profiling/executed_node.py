@@ -1,4 +1,4 @@
-"""What every profiler of an engine is folded into."""
+"""One executed node, as every backend's profiler reports it."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ExecutedNode:
-    """A node as the engine ran it, fused and converted as the engine saw fit."""
+    """A node as the engine ran it, after the engine's own fusions and conversions."""
 
     name: str
     operator: str
     element: str
-    """Type that it computes in, such as ``"float"`` or ``"uint8"``; of what only moves, the type that it
-    moves."""
+    """Element type that it computes in, such as ``"float"`` or ``"uint8"``; for a node that only moves data,
+    the type that it moves."""
     bytes: int
-    """Of activations read, weights and outputs."""
+    """Bytes of the activations read, the weights and the outputs."""
     start_ms: float
-    """Median, from the start of the run."""
+    """Median start, from the start of the run."""
     times_ms: list[float]
-    """Of each run."""
+    """Time of each run."""
     origins: tuple[str, ...] = ()
-    """Nodes of the model's file that it stands for, where the engine tells them; else its name says it."""
+    """Nodes of the model's file that it stands for; empty if the engine does not report them (its name then
+    tells)."""
 
     def without(self, cost_ms: float) -> ExecutedNode:
-        """The node less what timing it cost; a tenth of its time is left at least."""
+        """The node with the cost of timing taken off; at least a tenth of its time is left."""
         return replace(self, times_ms=[max(time - cost_ms, time / 10) for time in self.times_ms])
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """The node as plain values for JSON."""
         return asdict(self)

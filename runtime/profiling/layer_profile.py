@@ -1,4 +1,4 @@
-"""Times the nodes of a model, in turns with the same model whose nodes are not timed."""
+"""Times of a model's nodes, measured in alternation with the same model whose nodes are not timed."""
 
 from __future__ import annotations
 
@@ -19,52 +19,55 @@ from layoutrt.graph.cost import NodeCost, node_costs
 from layoutrt.runtime.profiling.backends import BACKENDS, TENSORRT_LAYERS
 from layoutrt.runtime.profiling.executed_node import ExecutedNode
 from layoutrt.runtime.profiling.layers import QUIET, fold
+from layoutrt.runtime.profiling.reference_workload import Peaks
 from layoutrt.runtime.profiling.report import LayerProfile
+from layoutrt.runtime.profiling.rounds import run_rounds
 from layoutrt.runtime.profiling.runner import ENGINE
-from layoutrt.runtime.profiling.subject import Subject
-from layoutrt.runtime.profiling.turns import take_turns
+from layoutrt.runtime.profiling.target import Target
 from layoutrt.runtime.profiling.worker_process import WorkerProcess
-from layoutrt.runtime.profiling.yardstick import Roofs
 
-TURNS, STREAK = 10, 5
+ROUNDS, ITERATIONS_PER_ROUND = 10, 5
 UNKNOWN = "unknown"
-"""What bounds a layer on a device whose roofs were not measured."""
+"""Bound of a layer on a device whose peaks were not measured."""
 _DEFAULT_CACHE_BYTES = 8 << 20
 _PLAIN, _TIMED = "plain", "timed"
 
 
-def can_profile_layers(subject: Subject, backend: str | None) -> bool:
-    """Whether this backend can tell layers of such a model; with bodies the nodes are not the file's."""
-    return subject.form == ENGINE_FORM or (subject.form == ONNX and backend != "bodies")
+def can_profile_layers(target: Target, backend: str | None) -> bool:
+    """True if this backend can time the layers of this model; with bodies the nodes are not the file's."""
+    return target.form == ENGINE_FORM or (target.form == ONNX and backend != "bodies")
 
 
-def profile_layers(subject: Subject, spec: Mapping[str, Any], roofs: Roofs) -> LayerProfile:
+def profile_layers(target: Target, spec: Mapping[str, Any], peaks: Peaks) -> LayerProfile:
     """Run a model with its nodes timed, and without.
 
     Args:
-        subject: an ONNX file or an engine.
-        spec: of its worker process.
-        roofs: of the machine's processors; the roofs of a GPU are not known.
+        target: an ONNX file or an engine.
+        spec: specification of its worker process.
+        peaks: peaks of the machine's processors; those of a GPU are not known.
     """
-    runner = TENSORRT_LAYERS if subject.form == ENGINE_FORM else BACKENDS["onnxruntime"]
+    runner = TENSORRT_LAYERS if target.form == ENGINE_FORM else BACKENDS["onnxruntime"]
     timed_spec = {**spec, **runner, "layers": True}
     with WorkerProcess(spec) as plain, WorkerProcess(timed_spec) as timed:
         for process in (plain, timed):
             process.warm_up(None)
-        series = take_turns(
-            {_PLAIN: plain, _TIMED: timed}, go_on=lambda turn: turn < TURNS, lead=1, streak=STREAK
+        series = run_rounds(
+            {_PLAIN: plain, _TIMED: timed},
+            go_on=lambda number: number < ROUNDS,
+            warm_up_runs=1,
+            iterations_per_round=ITERATIONS_PER_ROUND,
         )
         nodes = [ExecutedNode(**node) for node in timed.end().details["nodes"]]
         engine = plain.stages.index(ENGINE)
-    # The runs of the warm-up are in the profiler's file, too.
-    counted = TURNS * (STREAK + 1)
+    # The profiler's file contains the warm-up runs, too.
+    counted = ROUNDS * (ITERATIONS_PER_ROUND + 1)
     nodes = [ExecutedNode(**(node.as_json() | {"times_ms": node.times_ms[-counted:]})) for node in nodes]
-    graph = _graph(subject)
-    if subject.form == ENGINE_FORM:
-        nowhere = Roofs(math.inf, math.inf, math.inf, math.inf)
-        layers = [replace(layer, bound=UNKNOWN) for layer in fold(nodes, graph, nowhere, 0)]
+    graph = _graph(target)
+    if target.form == ENGINE_FORM:
+        unlimited = Peaks(math.inf, math.inf, math.inf, math.inf)
+        layers = [replace(layer, bound=UNKNOWN) for layer in fold(nodes, graph, unlimited, 0)]
     else:
-        layers = fold(nodes, graph, roofs, cache_bytes())
+        layers = fold(nodes, graph, peaks, cache_bytes())
     return LayerProfile(
         layers,
         sum(layer.ms for layer in layers),
@@ -73,15 +76,15 @@ def profile_layers(subject: Subject, spec: Mapping[str, Any], roofs: Roofs) -> L
     )
 
 
-def _graph(subject: Subject) -> list[NodeCost]:
-    """What each node of the model's file costs; of an engine, nothing where that file is not beside it."""
-    path = subject.path
-    if subject.form == ENGINE_FORM:
+def _graph(target: Target) -> list[NodeCost]:
+    """Cost of each node of the model's file; empty for an engine whose ONNX file is not beside it."""
+    path = target.path
+    if target.form == ENGINE_FORM:
         manifest = read_manifest(path)
         path = path.with_name(manifest.onnx_file)
         if not path.is_file() or file_digest(path) != manifest.onnx_sha256:
             return []
-    return node_costs(onnx.load(path, load_external_data=False), subject.size)
+    return node_costs(onnx.load(path, load_external_data=False), target.size)
 
 
 def quiet_mean(times: Sequence[float]) -> float:
@@ -90,7 +93,8 @@ def quiet_mean(times: Sequence[float]) -> float:
 
 
 def cache_bytes(root: Path = Path("/")) -> int:
-    """Half of the largest cache of the first processor: what stays in it from one layer to the next."""
+    """Half of the largest cache of the first processor: data of that size is still cached for the next
+    layer."""
     sizes = []
     for file in (root / "sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
         text = file.read_text().strip()

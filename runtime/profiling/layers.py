@@ -1,4 +1,5 @@
-"""Layers: what the engine ran, beside what the graph says that it costs and what the machine could do."""
+"""Layers: the nodes that the engine ran, with their cost from the graph and their limit from the machine's
+peaks."""
 
 from __future__ import annotations
 
@@ -11,13 +12,13 @@ from typing import Any
 from layoutrt.graph.cost import NodeCost
 from layoutrt.runtime.profiling.blocks import OTHER, blocks_of_nodes
 from layoutrt.runtime.profiling.executed_node import ExecutedNode
-from layoutrt.runtime.profiling.yardstick import Roofs
+from layoutrt.runtime.profiling.reference_workload import Peaks
 
 COMPUTE, MEMORY, CACHE, NEITHER = "compute", "memory", "cache", "neither"
 QUIET = 4
-"""One of so many runs is taken to be undisturbed."""
+"""One run in this many is taken to be undisturbed."""
 NEITHER_FACTOR = 4
-"""A layer that takes more than so many times as long as its roof allows is bound by neither."""
+"""A layer that takes more than this many times its roofline time is bound by neither."""
 
 # What ONNX Runtime appends to the name of a node that it changed.
 _SUFFIX = re.compile(r"(?:_token_\d+|_nchwc|/duplicated)+$")
@@ -32,53 +33,53 @@ class Layer:
     """One node as the engine ran it."""
 
     name: str
-    """As the engine calls it."""
+    """Name that the engine gives it."""
     part: str
-    """As its weights are called, such as ``levels.4.blocks.0.half_1``; its name where it has none."""
+    """Module that its weights belong to, such as ``levels.4.blocks.0.half_1``; its name if it has none."""
     operator: str
     block: str
     """Part of the network, see `layoutrt.runtime.profiling.blocks`."""
     precision: str
-    """What it computes in, or moves."""
+    """Precision that it computes in, or moves."""
     start_ms: float
-    """Median, from the start of the run."""
+    """Median start, from the start of the run."""
     ms: float
-    """Mean of the quiet runs, see `quiet_runs`."""
+    """Mean time of the quiet runs, see `quiet_runs`."""
     share: float
-    """Of the sum of all layers."""
+    """Share of the sum of all layers."""
     flops: int
     bytes: int
-    """Read and written, as if no cache held them."""
+    """Bytes read and written, as if nothing were cached."""
     roof_ms: float
-    """The least that the machine's roofs allow."""
+    """Roofline time: the least that the machine's peaks allow."""
     bound: str
-    """``compute``, ``memory`` or ``cache``: the roof it is under; ``neither``: far below them."""
+    """``compute``, ``memory`` or ``cache``: the peak that limits it; ``neither``: far from all of them."""
 
     @property
     def gflops(self) -> float:
-        """10^9 operations a second that it reached."""
+        """Operations that it reached, in 10^9 a second."""
         return self.flops / max(self.ms, 1e-6) / 1e6
 
     @property
     def gbs(self) -> float:
-        """10^9 bytes a second that it reached."""
+        """Bytes that it moved, in 10^9 a second."""
         return self.bytes / max(self.ms, 1e-6) / 1e6
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """The layer as plain values for JSON."""
         return asdict(self) | {"gflops": self.gflops, "gbs": self.gbs}
 
 
 def fold(
-    executed: Sequence[ExecutedNode], graph: Sequence[NodeCost], roofs: Roofs, cache_bytes: int
+    executed: Sequence[ExecutedNode], graph: Sequence[NodeCost], peaks: Peaks, cache_bytes: int
 ) -> list[Layer]:
-    """Give each executed node its place in the network, its arithmetic and its roof.
+    """Give each executed node its place in the network, its arithmetic and its roofline time.
 
     Args:
-        executed: from a profiler, in order.
+        executed: nodes of a profiler, in order.
         graph: the nodes of the model's file.
-        roofs: of the machine.
-        cache_bytes: what the caches hold; smaller layers are under the roof of a copy within them.
+        peaks: peaks of the machine.
+        cache_bytes: size of the caches; layers that move less are limited by the bandwidth within them.
     """
     origins = _origins(executed, graph)
     blocks = blocks_of_nodes(graph)
@@ -89,7 +90,7 @@ def fold(
     block = OTHER
     for index, node in enumerate(executed):
         own = origins[index]
-        # A conversion of the engine's own counts with the node before it.
+        # A conversion that the engine added counts with the node before it.
         block = next((blocks[cost.name] for cost in own), block)
         flops = sum(cost.flops for cost in own)
         # Packed 8-bit weights are missing from what the engine counts.
@@ -97,11 +98,11 @@ def fold(
         moved = node.bytes + (weights if node.operator.startswith("QLinear") else 0)
         ms = times[index]
         precision = _PRECISIONS.get(node.element, node.element)
-        compute_ms = flops / roofs.compute(precision) / 1e6
-        roof = CACHE if moved <= cache_bytes else MEMORY
-        memory_ms = moved / (roofs.cache_gbs if roof == CACHE else roofs.memory_gbs) / 1e6
+        compute_ms = flops / peaks.compute(precision) / 1e6
+        level = CACHE if moved <= cache_bytes else MEMORY
+        memory_ms = moved / (peaks.cache_gbs if level == CACHE else peaks.memory_gbs) / 1e6
         roof_ms = max(compute_ms, memory_ms)
-        bound = COMPUTE if compute_ms >= memory_ms else roof
+        bound = COMPUTE if compute_ms >= memory_ms else level
         if ms > NEITHER_FACTOR * roof_ms:
             bound = NEITHER
         part = next((_part(cost) for cost in own if cost.weights), node.name)
@@ -127,8 +128,8 @@ def fold(
 def quiet_runs(executed: Sequence[ExecutedNode]) -> list[int]:
     """The fastest quarter of the runs, by the sum of their nodes' times; counted from the end, as -1, -2, ...
 
-    A busy neighbor only ever adds time, and to another node in each run: medians of the nodes would not add
-    up to the median of the runs. Means of one set of runs add up.
+    Other processes only ever add time, and to another node in each run: medians of the nodes would not add up
+    to the median of the runs. Means of one set of runs add up.
     """
     count = min(len(node.times_ms) for node in executed)
     order = sorted(range(-count, 0), key=lambda run: sum(node.times_ms[run] for node in executed))
@@ -154,15 +155,15 @@ def by_operator(layers: Iterable[Layer]) -> dict[str, list[Layer]]:
 def _origins(executed: Sequence[ExecutedNode], graph: Sequence[NodeCost]) -> list[list[NodeCost]]:
     """The nodes of the file that each executed node stands for: one, or a convolution with its activation."""
     by_name = {cost.name: cost for cost in graph}
-    made_by = {name: cost for cost in graph for name in cost.outputs}
+    producer = {name: cost for cost in graph for name in cost.outputs}
     found: list[list[NodeCost]] = []
     for node in executed:
         if node.origins:
             found.append([by_name[name] for name in node.origins if name in by_name])
             continue
         name = _SUFFIX.sub("", node.name)
-        # A fused node is called after its last output.
-        start = by_name.get(name) or made_by.get(name)
+        # A fused node is named after its last output.
+        start = by_name.get(name) or producer.get(name)
         found.append([start] if start else [])
     claimed = {own[0].name for own in found if own}
     for node, own in zip(executed, found, strict=True):
@@ -173,7 +174,7 @@ def _origins(executed: Sequence[ExecutedNode], graph: Sequence[NodeCost]) -> lis
             or _plain(node.operator) != "Conv"
         ):
             continue
-        core = _nearest(own[0], "Conv", made_by, claimed)
+        core = _nearest(own[0], "Conv", producer, claimed)
         if core is not None:
             claimed.add(core.name)
             own.insert(0, core)
@@ -181,22 +182,21 @@ def _origins(executed: Sequence[ExecutedNode], graph: Sequence[NodeCost]) -> lis
 
 
 def _nearest(
-    start: NodeCost, operator: str, made_by: Mapping[str, NodeCost], claimed: set[str]
+    start: NodeCost, operator: str, producer: Mapping[str, NodeCost], claimed: set[str]
 ) -> NodeCost | None:
-    """The nearest node before ``start`` that has an operator and is no other layer's."""
+    """The nearest node before ``start`` with this operator that belongs to no other layer."""
     queue, seen = [start], 0
     while queue and seen < _SEARCHED:
         node = queue.pop(0)
         seen += 1
         if node.operator == operator and node.name not in claimed:
             return node
-        queue += [made_by[name] for name in node.inputs if name in made_by]
+        queue += [producer[name] for name in node.inputs if name in producer]
     return None
 
 
 def _part(cost: NodeCost) -> str:
-    """What the first weight belongs to; where it is a constant without a dot in its name, the node's own
-    name."""
+    """The module that the first weight belongs to; the node's own name if the weight's has no dot."""
     module, _, _ = cost.weights[0].rpartition(".")
     return module.removesuffix(".conditional") or cost.name
 

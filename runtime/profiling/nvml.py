@@ -1,4 +1,4 @@
-"""NVIDIA's management library through ctypes: what a GPU says of itself."""
+"""State of a GPU from NVIDIA's management library (NVML), through ctypes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _SLOWED = {
 
 @dataclass(frozen=True)
 class GpuState:
-    """Of one moment."""
+    """State of a GPU at one moment."""
 
     name: str
     mhz: float
     celsius: float
     slowed: tuple[str, ...]
-    """Why its clock is held down."""
+    """Reasons why its clock is reduced."""
     used_mb: float
     """Device memory in use, by all processes."""
 
@@ -36,7 +36,7 @@ class Nvml:
     """The first GPU. Use `open_nvml`.
 
     Args:
-        library: loaded.
+        library: the loaded NVML.
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
@@ -46,7 +46,7 @@ class Nvml:
             raise OSError("NVML finds no GPU")
 
     def joules(self) -> float | None:
-        """Energy since the driver was loaded; None where the GPU does not count it."""
+        """Energy since the driver was loaded; None if the GPU does not count it."""
         millijoules = ctypes.c_ulonglong()
         failed = self._library.nvmlDeviceGetTotalEnergyConsumption(self._device, ctypes.byref(millijoules))
         return None if failed else millijoules.value / 1e3
@@ -67,7 +67,7 @@ class Nvml:
 
 
 def open_nvml() -> Nvml | None:
-    """NVML of this machine; None where there is no NVIDIA GPU. ``LAYOUTRT_NVML`` names another library."""
+    """NVML of this machine; None without an NVIDIA GPU. ``LAYOUTRT_NVML`` names another library."""
     try:
         return Nvml(ctypes.CDLL(os.environ.get("LAYOUTRT_NVML", _LIBRARY)))
     except (OSError, AttributeError):

@@ -1,4 +1,4 @@
-"""What ONNX Runtime's profiler writes: a Chrome trace with one event for each node of each run.
+"""Reader of ONNX Runtime's profiler files: Chrome traces with one event for each node of each run.
 
 The fields are those of ONNX Runtime's ``sequential_executor.cc``: the kernel's time in us (``dur``), the
 operator (``op_name``), types and shapes, and the bytes of activations, parameters and outputs.
@@ -17,26 +17,26 @@ from layoutrt.runtime.profiling.executed_node import ExecutedNode
 
 _KERNEL = "_kernel_time"
 MOST_RUNS = 200
-"""Of a file, the last so many are read."""
+"""Number of runs that are read from a file: the last ones."""
 
 
 def read_events(file: Path) -> list[ExecutedNode]:
     """Nodes in the order in which they ran.
 
     Args:
-        file: of `onnxruntime.InferenceSession.end_profiling`.
+        file: path that `onnxruntime.InferenceSession.end_profiling` returned.
 
     Raises:
-        LayoutRTError: the file is no profile, or holds no run.
+        LayoutRTError: the file is not a profile, or contains no run.
     """
     try:
         events = json.loads(file.read_text())
         runs = [event for event in events if event.get("name") == "model_run"][-MOST_RUNS:]
         kernels = [e for e in events if e.get("cat") == "Node" and e["name"].endswith(_KERNEL)]
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise LayoutRTError(f"{file} is no profile of ONNX Runtime ({error}); profile again") from None
+        raise LayoutRTError(f"{file} is not a profile of ONNX Runtime ({error}); profile again") from None
     if not runs:
-        raise LayoutRTError(f"the profile {file} holds no run; run the model before it is read")
+        raise LayoutRTError(f"the profile {file} contains no run; run the model before it is read")
     found: dict[str, list[tuple[float, float]]] = defaultdict(list)
     example: dict[str, dict[str, Any]] = {}
     starts = iter(sorted(runs, key=lambda run: run["ts"]))
@@ -48,7 +48,7 @@ def read_events(file: Path) -> list[ExecutedNode]:
             break
         if event["ts"] < current["ts"]:
             continue
-        # Names may occur twice; an index does not.
+        # Names may occur twice; the index is unique.
         key = f"{event['args'].get('node_index')} {event['name']}"
         found[key].append(((event["ts"] - current["ts"]) / 1e3, event["dur"] / 1e3))
         example[key] = event
@@ -58,7 +58,7 @@ def read_events(file: Path) -> list[ExecutedNode]:
 
 def _node(event: dict[str, Any], times: Sequence[tuple[float, float]]) -> ExecutedNode:
     facts = event["args"]
-    sizes = (int(facts.get(f"{what}_size", 0)) for what in ("activation", "parameter", "output"))
+    sizes = (int(facts.get(f"{part}_size", 0)) for part in ("activation", "parameter", "output"))
     types = [next(iter(entry)) for entry in facts.get("output_type_shape") or [{"": []}]]
     inputs = [next(iter(entry)) for entry in facts.get("input_type_shape") or []]
     operator = facts.get("op_name", "")

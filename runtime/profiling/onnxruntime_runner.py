@@ -1,7 +1,7 @@
 """A model in ONNX Runtime's own Python session: with our operators, or with their bodies, or layer by layer.
 
-Layers come from ONNX Runtime's profiler here and not from the native runtime, whose C API has no switch for
-it. It is the same library with the same operators, options and threads; a profile tells both times side by
+Layers are timed by ONNX Runtime's profiler here and not in the native runtime, whose C API has no switch for
+it. It is the same library with the same operators, options and threads; a profile reports both times side by
 side.
 """
 
@@ -25,11 +25,11 @@ from layoutrt.runtime.profiling.timing_cost import timing_cost_ms
 
 
 class OnnxRuntimeRunner:
-    """One stage: all that ``InferenceSession.run`` does.
+    """Runner with one stage, the whole of ``InferenceSession.run``.
 
     Args:
-        spec: ``model``, ``inputs`` and ``threads`` as of `SessionRunner`; ``operators``: whether our library
-            is loaded (default true); ``layers``: whether each node is timed (default false).
+        spec: ``model``, ``inputs`` and ``threads`` as in `SessionRunner`; ``operators``: load our library
+            (default true); ``layers``: time each node (default false).
 
     Raises:
         LayoutRTError: the operator library is missing, or the model cannot be loaded.
@@ -43,7 +43,7 @@ class OnnxRuntimeRunner:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = spec["threads"] or 0
         options.log_severity_level = 3
-        # As the native runtime, see docs/decisions.md.
+        # As in the native runtime, see docs/decisions.md.
         options.enable_mem_pattern = False
         if "VNNI" not in load({"lrt_simd": (ctypes.c_char_p, [])}).lrt_simd().decode():
             options.add_session_config_entry("session.x64quantprecision", "1")
@@ -69,7 +69,7 @@ class OnnxRuntimeRunner:
         self._next = 0
         self._result: list[NDArray] = []
 
-    def turn(self, count: int) -> list[Run]:
+    def run(self, count: int) -> list[Run]:
         """See `Runner`."""
         return [self._run() for _ in range(count)]
 
@@ -86,7 +86,7 @@ class OnnxRuntimeRunner:
         return self._result[0] if self._result else None
 
     def details(self) -> dict[str, Any]:
-        """Where nodes are timed, ``nodes``: see `read_events`; without what timing them cost."""
+        """``nodes`` as of `read_events`, without the cost of timing them; empty if nodes are not timed."""
         if self._folder is None:
             return {}
         file = Path(self._session.end_profiling())

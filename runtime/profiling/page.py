@@ -1,4 +1,4 @@
-"""A profile as one HTML file: histograms, percentiles, stages, layers and roofs."""
+"""A profile as one HTML file: histograms, percentiles, stages, layers and peaks."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from layoutrt.runtime.profiling.page_style import STYLE
 from layoutrt.runtime.profiling.report import END_TO_END, ModelProfile, Profile
 from layoutrt.runtime.profiling.tables import milliseconds
 
-_FIGURES = ("ms", "share", "MFLOP", "MB", "GFLOP/s", "GB/s", "bound by", "of the roof")
+_FIGURES = ("ms", "share", "MFLOP", "MB", "GFLOP/s", "GB/s", "bound by", "of peak")
 SLOWEST = 12
-"""Layers in the first table; all are in the second."""
+"""Number of layers in the first table; the second has all of them."""
 
 
 def write_page(path: str | Path, profile: Profile) -> None:
@@ -36,7 +36,7 @@ def write_page(path: str | Path, profile: Profile) -> None:
 
 
 def page(profile: Profile) -> str:
-    """The page: figures, models side by side, distributions, stages, layers, and how it was measured."""
+    """HTML of the page: figures, models side by side, distributions, stages, layers, and the method."""
     models = profile.models
     names = ", ".join(model.name for model in models)
     totals = {model.name: model.total_ms for model in models}
@@ -65,7 +65,8 @@ def _setting(profile: Profile) -> str:
     method = profile.method
     return (
         f"{profile.setting}; input {method['input'].removesuffix(':')}, "
-        f"{method['turns']} turns of {method['streak']} runs; {profile.created[:16].replace('T', ' ')} UTC"
+        f"{method['rounds']} rounds of {method['iterations_per_round']} runs; "
+        f"{profile.created[:16].replace('T', ' ')} UTC"
     )
 
 
@@ -116,7 +117,7 @@ def _side_by_side(models: Sequence[ModelProfile]) -> str:
     heads = ["model", "p50, ms", "p95", "p99", "jitter", "runs/s", "speed", "first, ms", "peak, MB", "J/run"]
     if all(model.joules is None for model in models):
         heads, rows = heads[:-1], [row[:-1] for row in rows]
-    return html_table("Side by side, in turns; speed is that of the first", heads, rows, range(1, len(heads)))
+    return html_table("Side by side; speed is relative to the first", heads, rows, range(1, len(heads)))
 
 
 def _runs(models: Sequence[ModelProfile]) -> dict[str, tuple[list[float], list[float]]]:
@@ -144,10 +145,10 @@ def _layers(model: ModelProfile, profile: Profile) -> str:
         f"<h2>Layers of {escape(model.name)}</h2>"
         f'<p class="soft">{len(folded.layers)} layers add up to {folded.sum_ms:.2f} ms, '
         f"{folded.sum_ms / folded.engine_ms:.1%} of the engine stage ({folded.engine_ms:.2f} ms). The solid "
-        "part of a bar is the least time that the machine's measured roofs allow.</p>"
+        "part of a bar is the least time that the machine's measured peaks allow.</p>"
         '<div class="columns">'
         f'<section class="card"><h3>Time by network block</h3>{block_bars(by_block(folded.layers))}</section>'
-        f'<section class="card"><h3>Roofline</h3>{roofline(folded.layers, profile.roofs)}</section></div>'
+        f'<section class="card"><h3>Roofline</h3>{roofline(folded.layers, profile.peaks)}</section></div>'
         f'<div class="card scroll">{_layer_table(f"The slowest {count}", slowest[:count])}'
         f"<details><summary>All {len(slowest)} layers, in the order in which they run</summary>"
         f"{_layer_table('', folded.layers)}</details></div>"
@@ -178,14 +179,14 @@ def _layer_table(caption: str, layers: Sequence[Layer]) -> str:
 
 def _notes(profile: Profile) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in profile.versions.items())
-    found = profile.roofs
+    found = profile.peaks
     backends = "".join(f"<li>{escape(model.name)}: {escape(model.backend)}</li>" for model in profile.models)
     return (
-        f"<footer><ul>{backends}</ul><p>Each model runs in a process of its own; they take turns with each "
-        "other and with work of known size, which gave the roofs: "
+        f"<footer><ul>{backends}</ul><p>Each model runs in a process of its own, in alternating rounds with "
+        "the others and with a reference workload of known size, which gave the machine's peaks: "
         f"{found.gflops:.0f} GFLOP/s in float32 and {found.int8_gops:.0f} GOP/s in 8 bits (products of "
         f"matrices), {found.memory_gbs:.0f} GB/s from memory and {found.cache_gbs:.0f} GB/s in caches "
         "(copies). Percentiles are interpolated; jitter is the mean difference from one run to the next. "
-        "A layer that takes more than four times what its roof allows is bound by neither.</p>"
+        "A layer that takes more than four times its roofline time is bound by neither.</p>"
         f"<p>Made by {escape(versions)}.</p></footer>"
     )

@@ -1,4 +1,4 @@
-"""A segmenter and a generator on the frames of a video."""
+"""Runner of a segmenter and a generator on the frames of a video."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.pipeline import Pipeline, Policy, Result
+from layoutrt.runtime.processors import usable_processors
 from layoutrt.runtime.profiling.runner import Run
 from layoutrt.runtime.profiling.session_runner import read_samples
 from layoutrt.runtime.session import Session
-from layoutrt.runtime.usable import usable_processors
 
 STAGES = ("capture", "segment wait", "segment", "synthesis wait", "synthesize", "present")
-"""From the source's frame to the image in the memory that is shown."""
+"""Stages from the source's frame to the image in the memory that is shown."""
 
 
 class PipelineRunner:
-    """Every frame goes through; the next is brought while the models work on those before.
+    """Runner that sends every frame through the pipeline; the next is pushed while the models still work.
 
     A frame's stages follow each other, so they add up to its latency. Capture copies the frame into the
     pipeline; presenting copies the image, with an opaque fourth byte, to where a display would read it.
 
     Args:
         spec: ``segmenter`` and ``model`` (paths), ``inputs`` (an ``.npz`` with ``frame`` uint8 [S,1,H,W,3]),
-            ``threads`` (of both together; None for one per processor).
+            ``threads`` (of both models together; None for one per processor).
 
     Raises:
-        LayoutRTError: a model cannot be loaded, or they do not fit each other.
+        LayoutRTError: a model cannot be loaded, or the models' label sets or sizes differ.
     """
 
     stages = STAGES
@@ -50,26 +50,28 @@ class PipelineRunner:
         self._shown = np.full((*size, 4), 255, np.uint8)
         self._last: NDArray | None = None
 
-    def turn(self, count: int) -> list[Run]:
+    def run(self, count: int) -> list[Run]:
         """See `Runner`."""
         runs: list[Run] = []
-        brought: deque[int] = deque()
+        started_ns: deque[int] = deque()
         pushed = 0
         while len(runs) < count:
             if pushed < count:
                 frame = self._frames[self._next % len(self._frames)]
                 started = time.perf_counter_ns()
-                # Results that wait take room: where there is none, one is read first.
+                # Unread results occupy places of the pipeline: if all are taken, read one first.
                 if self._pipeline.push(frame, timeout_ms=0):
-                    brought.append(started)
+                    started_ns.append(started)
                     pushed += 1
                     self._next += 1
                     continue
             result = self._pipeline.next(timeout_ms=1 if pushed < count else 60_000)
             if result is not None:
-                runs.append(self._present(brought.popleft(), result))
+                runs.append(self._present(started_ns.popleft(), result))
             elif pushed == count:
-                raise LayoutRTError("the pipeline gave no image for a minute; look at the machine's load")
+                raise LayoutRTError(
+                    "the pipeline returned no image for a minute; check the load of the machine"
+                )
         return runs
 
     def _present(self, started: int, result: Result) -> Run:
@@ -79,8 +81,8 @@ class PipelineRunner:
         self._last = result.image
         total = (time.perf_counter_ns() - started) / 1e6
         middle = (result.segment_wait_ms, result.segment_ms, result.synthesis_wait_ms, result.synthesis_ms)
-        # perf_counter and monotonic are one clock on Linux; the pipeline stamps a frame once it has its
-        # place.
+        # perf_counter and monotonic are one clock on Linux; the pipeline stamps a frame once it has accepted
+        # it.
         capture = max(0.0, (result.captured_ns - started) / 1e6)
         return Run(started, total, (capture, *middle, max(0.0, total - capture - sum(middle))))
 
@@ -89,7 +91,7 @@ class PipelineRunner:
         return self._last
 
     def details(self) -> dict[str, Any]:
-        """Nothing."""
+        """No details."""
         return {}
 
     def close(self) -> None:

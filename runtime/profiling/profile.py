@@ -1,4 +1,4 @@
-"""Measures models side by side: opens them, warms them up, and lets them take turns."""
+"""Measurement of models side by side: open them, warm them up, and run them in alternating rounds."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ from layoutrt import __version__
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import temporary_folder
 from layoutrt.runtime.doctor.report import processor
-from layoutrt.runtime.profiling.backends import YARDSTICK, specification
+from layoutrt.runtime.processors import usable_processors
+from layoutrt.runtime.profiling.backends import REFERENCE_WORKLOAD, specification
 from layoutrt.runtime.profiling.energy import find_energy_counter
 from layoutrt.runtime.profiling.inputs import write_inputs
 from layoutrt.runtime.profiling.layer_profile import can_profile_layers, profile_layers
 from layoutrt.runtime.profiling.nvml import open_nvml
+from layoutrt.runtime.profiling.reference_workload import STAGES as REFERENCE_STAGES
+from layoutrt.runtime.profiling.reference_workload import measured_peaks
 from layoutrt.runtime.profiling.report import ModelProfile, Profile
+from layoutrt.runtime.profiling.rounds import Series, run_rounds
 from layoutrt.runtime.profiling.sensors import read_sensors, throttle_warnings
-from layoutrt.runtime.profiling.subject import PIPELINE, Subject, unique_names
-from layoutrt.runtime.profiling.turns import Series, take_turns
+from layoutrt.runtime.profiling.target import PIPELINE, Target, unique_names
 from layoutrt.runtime.profiling.worker_process import WarmUp, WorkerProcess
-from layoutrt.runtime.profiling.yardstick import STAGES as YARDSTICK_STAGES
-from layoutrt.runtime.profiling.yardstick import roofs
 from layoutrt.runtime.session import MAX_THREADS
-from layoutrt.runtime.usable import usable_processors
 
 SECONDS = 5.0
-"""Of each model, where neither iterations nor a duration are given."""
-LEAST_TURNS = 20
-"""That the runs are spread over, where there are so many runs."""
-_TURN_MS = 200.0
-_MOST_STREAK = 10
-_PIPELINE_STREAK = 8
-"""Of a pipeline, whose frames overlap only where they follow each other."""
-_LEAD = 1
-_YARDSTICK_NAME = "\0yardstick"
+"""Seconds of counted runs of each model, if neither iterations nor a duration are given."""
+LEAST_ROUNDS = 20
+"""Number of rounds that the runs are spread over, if there are that many runs."""
+_ROUND_MS = 200.0
+_MOST_ITERATIONS = 10
+_PIPELINE_ITERATIONS = 8
+"""Iterations per round of a pipeline, whose frames overlap only where they follow each other."""
+_WARM_UP_RUNS = 1
+_REFERENCE_NAME = "\0reference workload"
 _STILL_GROWING_MB = 8.0
 _DRIFT = 0.1
 
 Progress = Callable[[str, float], None]
-"""Told what is being done, and which share of it is."""
+"""Callback with what is being done and the share of it that is done, 0 to 1."""
 
 
 def profile(
-    subjects: Sequence[Subject],
+    targets: Sequence[Target],
     *,
     source: str = "drive:",
     iterations: int | None = None,
@@ -62,17 +62,17 @@ def profile(
     backend: str | None = None,
     layers: bool = False,
     checkpoint_runner: str | None = None,
-    progress: Progress = lambda what, share: None,
+    progress: Progress = lambda activity, share: None,
 ) -> Profile:
-    """Measure models in turns, each in a process of its own, with work of known size in turns with them.
+    """Measure models in alternating rounds, each in a process of its own, beside a reference workload.
 
     Args:
-        subjects: at least one.
-        source: of the inputs, see `write_inputs`.
-        iterations: counted runs of each model, at least; by default as many as fit in 5 s for each model.
-        duration: seconds of the counted runs of all models together, instead.
-        warm_up: runs before them; by default until steady, see `layoutrt.runtime.profiling.steady`.
-        threads: of each model; None for one per processor.
+        targets: at least one model.
+        source: source of the inputs, see `write_inputs`.
+        iterations: least number of counted runs of each model; by default as many as fit in 5 s per model.
+        duration: seconds of the counted runs of all models together, instead of `iterations`.
+        warm_up: runs before them; by default until steady, see `layoutrt.runtime.profiling.steady_state`.
+        threads: threads of each model; None for one per processor.
         backend: see `specification`.
         layers: time the nodes of ONNX files, too.
         checkpoint_runner: see `specification`.
@@ -82,16 +82,16 @@ def profile(
         LayoutRTError: an argument is out of range, or a model cannot be loaded or run.
     """
     _check(iterations, duration, warm_up, threads)
-    names = unique_names(list(subjects))
+    names = unique_names(list(targets))
     nvml = open_nvml()
     cores = usable_processors()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(temporary_folder()))
         specs: dict[str, dict[str, Any]] = {}
-        for index, (name, subject) in enumerate(zip(names, subjects, strict=True)):
+        for index, (name, target) in enumerate(zip(names, targets, strict=True)):
             inputs = folder / f"{index}.npz"
-            write_inputs(subject, source, inputs)
-            spec = specification(subject, backend, checkpoint_runner)
+            write_inputs(target, source, inputs)
+            spec = specification(target, backend, checkpoint_runner)
             specs[name] = spec | {"inputs": str(inputs), "threads": threads}
         counter = find_energy_counter(nvml)
         if counter is not None:
@@ -105,34 +105,38 @@ def profile(
             processes[name] = stack.enter_context(WorkerProcess(spec))
             warmed[name] = processes[name].warm_up(warm_up)
             device_mb[name] = nvml.state().used_mb - before_mb if nvml else None
-        yardstick = stack.enter_context(WorkerProcess({"runner": YARDSTICK, "threads": threads or cores}))
-        yardstick.warm_up(2)
-        streak, go_on = _plan(iterations, duration, warmed, progress)
+        reference = stack.enter_context(
+            WorkerProcess({"runner": REFERENCE_WORKLOAD, "threads": threads or cores})
+        )
+        reference.warm_up(2)
+        iterations_per_round, go_on = _plan(iterations, duration, warmed, progress)
         before = read_sensors(nvml)
         origin_ns = time.perf_counter_ns()
-        series = take_turns(
-            {**processes, _YARDSTICK_NAME: yardstick},
+        series = run_rounds(
+            {**processes, _REFERENCE_NAME: reference},
             go_on=go_on,
-            lead=_LEAD,
-            streak=streak,
-            streaks=_streaks(dict(zip(names, subjects, strict=True)), streak),
+            warm_up_runs=_WARM_UP_RUNS,
+            iterations_per_round=iterations_per_round,
+            iterations_by_name=_iterations_by_name(
+                dict(zip(names, targets, strict=True)), iterations_per_round
+            ),
             joules=counter.joules if counter else None,
         )
         after = read_sensors(nvml)
-        measured = series.pop(_YARDSTICK_NAME)
-        found = roofs(_stages(YARDSTICK_STAGES, measured), threads or cores)
+        measured = series.pop(_REFERENCE_NAME)
+        found = measured_peaks(_stages(REFERENCE_STAGES, measured), threads or cores)
         models = []
-        for index, (name, subject) in enumerate(zip(names, subjects, strict=True)):
+        for index, (name, target) in enumerate(zip(names, targets, strict=True)):
             model = _model(
-                name, subject, processes[name], warmed[name], series[name], origin_ns, device_mb[name]
+                name, target, processes[name], warmed[name], series[name], origin_ns, device_mb[name]
             )
-            # Opened again beside the session whose nodes are timed; what is idle would take its memory.
+            # Layers are timed in new processes; this one would only hold memory.
             end = processes[name].end()
             processes[name].close()
             model = replace(model, peak_mb=end.peak_mb, before_mb=end.before_mb)
-            if layers and can_profile_layers(subject, backend):
+            if layers and can_profile_layers(target, backend):
                 progress(f"timing the layers of {name}", index / len(names))
-                model = replace(model, layers=profile_layers(subject, specs[name], found))
+                model = replace(model, layers=profile_layers(target, specs[name], found))
             models.append(model)
     return Profile(
         datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -146,15 +150,15 @@ def profile(
         },
         {
             "input": source,
-            "streak": streak,
-            "lead": _LEAD,
-            "turns": len(measured.rss_mb),
+            "iterations_per_round": iterations_per_round,
+            "warm_up_runs_per_round": _WARM_UP_RUNS,
+            "rounds": len(measured.rss_mb),
             "warm_up": "until steady" if warm_up is None else warm_up,
         },
         {"before": before.as_json(), "after": after.as_json(), "energy": counter.source if counter else None},
         [*throttle_warnings(before, after), *_warnings(models, measured, warm_up)],
         found,
-        _by_turn(measured),
+        _by_round(measured),
         models,
     )
 
@@ -175,48 +179,48 @@ def _check(iterations: int | None, duration: float | None, warm_up: int | None, 
 def _plan(
     iterations: int | None, duration: float | None, warmed: dict[str, WarmUp], progress: Progress
 ) -> tuple[int, Callable[[int], bool]]:
-    """Counted runs of a turn, and when the turns end."""
+    """Iterations per round, and the test whether another round takes place."""
     slowest = max(warm.median_ms for warm in warmed.values())
-    streak = max(1, min(_MOST_STREAK, round(_TURN_MS / slowest)))
+    iterations_per_round = max(1, min(_MOST_ITERATIONS, round(_ROUND_MS / slowest)))
     if iterations is not None:
-        streak = max(1, min(streak, iterations // LEAST_TURNS))
-    turns = math.ceil(iterations / streak) if iterations is not None else None
+        iterations_per_round = max(1, min(iterations_per_round, iterations // LEAST_ROUNDS))
+    rounds = math.ceil(iterations / iterations_per_round) if iterations is not None else None
     seconds = duration if duration is not None else SECONDS * len(warmed)
     started = time.monotonic()
 
-    def go_on(turn: int) -> bool:
+    def go_on(number: int) -> bool:
         spent = (time.monotonic() - started) / seconds
-        share = turn / turns if turns else max(spent, 0.0)
+        share = number / rounds if rounds else max(spent, 0.0)
         progress("measuring", min(1.0, share))
-        if turns is not None:
-            return turn < turns and (duration is None or spent < 1)
-        # Two turns at least, so that there is something to compare.
-        return turn < 2 or spent < 1
+        if rounds is not None:
+            return number < rounds and (duration is None or spent < 1)
+        # Two rounds at least, so that there is something to compare.
+        return number < 2 or spent < 1
 
-    return streak, go_on
+    return iterations_per_round, go_on
 
 
-def _streaks(subjects: Mapping[str, Subject], streak: int) -> dict[str, int]:
-    """Counted runs of a turn of those that need another number."""
-    pipelines = [name for name, subject in subjects.items() if subject.form == PIPELINE]
-    return dict.fromkeys(pipelines, max(streak, _PIPELINE_STREAK)) | {_YARDSTICK_NAME: 1}
+def _iterations_by_name(targets: Mapping[str, Target], iterations_per_round: int) -> dict[str, int]:
+    """Iterations per round of the targets that need another number."""
+    pipelines = [name for name, target in targets.items() if target.form == PIPELINE]
+    return dict.fromkeys(pipelines, max(iterations_per_round, _PIPELINE_ITERATIONS)) | {_REFERENCE_NAME: 1}
 
 
 def _stages(names: Sequence[str], series: Series) -> dict[str, list[float]]:
     return {name: [run.stages_ms[place] for run in series.runs] for place, name in enumerate(names)}
 
 
-def _by_turn(series: Series) -> list[float]:
-    """Median of the runs of each turn."""
+def _by_round(series: Series) -> list[float]:
+    """Median time of the runs of each round."""
     times: dict[int, list[float]] = {}
-    for run, turn in zip(series.runs, series.turns, strict=True):
-        times.setdefault(turn, []).append(run.total_ms)
-    return [statistics.median(of_turn) for of_turn in times.values()]
+    for run, number in zip(series.runs, series.rounds, strict=True):
+        times.setdefault(number, []).append(run.total_ms)
+    return [statistics.median(of_round) for of_round in times.values()]
 
 
 def _model(
     name: str,
-    subject: Subject,
+    target: Target,
     process: WorkerProcess,
     warm: WarmUp,
     series: Series,
@@ -227,14 +231,14 @@ def _model(
     late, early = series.rss_mb[-quarter:], series.rss_mb[quarter : 2 * quarter] or series.rss_mb[:1]
     return ModelProfile(
         name=name,
-        file=str(subject.path),
-        sha256=subject.sha256,
-        form=subject.form,
-        kind=subject.kind,
-        precision=subject.precision,
+        file=str(target.path),
+        sha256=target.sha256,
+        form=target.form,
+        kind=target.kind,
+        precision=target.precision,
         backend=process.backend,
-        size=subject.size,
-        batch=subject.batch,
+        size=target.size,
+        batch=target.batch,
         load_ms=process.load_ms,
         first_ms=warm.first_ms,
         warm_up_runs=warm.runs,
@@ -245,21 +249,21 @@ def _model(
         growth_mb=statistics.median(late) - statistics.median(early),
         device_mb=device_mb,
         joules=None if series.joules is None else series.joules / len(series.runs),
-        turns=series.turns,
+        rounds=series.rounds,
         started_ms=[(run.started_ns - origin_ns) / 1e6 for run in series.runs],
         total_ms=[run.total_ms for run in series.runs],
         stages_ms=_stages(process.stages, series),
     )
 
 
-def _warnings(models: Sequence[ModelProfile], yardstick: Series, warm_up: int | None) -> list[str]:
+def _warnings(models: Sequence[ModelProfile], reference: Series, warm_up: int | None) -> list[str]:
     found = []
     for model in models:
         if warm_up is None and not model.steady:
             found.append(f"{model.name} was not steady after {model.warm_up_runs} runs of warm-up")
         if model.growth_mb > _STILL_GROWING_MB:
             found.append(f"the memory of {model.name} grew by {model.growth_mb:.0f} MB during the profile")
-    pace = _by_turn(yardstick)
+    pace = _by_round(reference)
     quarter = len(pace) // 4
     if quarter:
         first, last = statistics.median(pace[:quarter]), statistics.median(pace[-quarter:])

@@ -1,9 +1,9 @@
-"""Whether a profile is slower than an earlier one: a paired, noise-aware test.
+"""Regression test of a profile against an earlier one: paired and aware of noise.
 
-Each turn's median time of a stage is divided by the time that the same turn's work of known size took (the
-yardstick): what slows the whole machine for a while cancels out. The ratio of the two profiles' medians gets
-a 95 % interval by a bootstrap over turns (2000 draws; turns and not runs, because runs of a turn resemble
-each other). A stage has regressed where that whole interval lies above the limit.
+Each round's median time of a stage is divided by the time of the reference workload in the same round: what
+slows the whole machine for a while cancels out. The ratio of the two profiles' medians gets a 95 % interval
+by a bootstrap over rounds (2000 draws; rounds and not runs, because runs of a round resemble each other). A
+stage has regressed if that whole interval lies above the limit.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.profiling.report import END_TO_END, ModelProfile, Profile
 
 DRAWS = 2000
-LEAST_TURNS = 5
+LEAST_ROUNDS = 5
 LEAST_SHARE = 0.02
 """Stages below this share of the end-to-end time are not tested: they are noise."""
 MOST_PACE = 1.25
-"""Machines of a pace so different say nothing about each other."""
+"""Profiles whose reference workload took this many times as long are not compared."""
 
 
 @dataclass(frozen=True)
 class StageChange:
-    """A stage then and now."""
+    """Times of a stage in the base profile and now."""
 
     model: str
     stage: str
     base_ms: float
-    """Median."""
+    """Median of the base."""
     now_ms: float
-    """Median."""
+    """Median now."""
     ratio: float
-    """Now / base at the machine's pace, by medians over turns."""
+    """Now / base, both relative to the reference workload, by medians over rounds."""
     low: float
+    """Lower end of the 95 % interval of the ratio."""
     high: float
-    """The 95 % interval of the ratio."""
+    """Upper end of it."""
     regressed: bool
 
 
@@ -49,28 +50,28 @@ def compare_profiles(base: Profile, now: Profile, limit: float) -> list[StageCha
 
     Args:
         base, now: profiles of the same machine, threads and sizes.
-        limit: what is allowed, as a fraction: 0.1 for 10 % slower.
+        limit: allowed slowdown, as a fraction: 0.1 for 10 % slower.
 
     Raises:
-        LayoutRTError: the profiles cannot be compared: other machines, models, sizes, or too few turns.
+        LayoutRTError: the profiles cannot be compared: other machines, models, sizes, or too few rounds.
     """
-    for what in ("processor", "threads"):
-        if base.machine[what] != now.machine[what]:
+    for key in ("processor", "threads"):
+        if base.machine[key] != now.machine[key]:
             raise LayoutRTError(
-                f"the base was measured on another machine ({what} {base.machine[what]}, "
-                f"now {now.machine[what]}); measure the base here"
+                f"the base was measured on another machine ({key} {base.machine[key]}, "
+                f"now {now.machine[key]}); measure the base here"
             )
-    pace = statistics.median(now.yardstick_ms) / statistics.median(base.yardstick_ms)
+    pace = statistics.median(now.reference_ms) / statistics.median(base.reference_ms)
     if not 1 / MOST_PACE <= pace <= MOST_PACE:
         raise LayoutRTError(
-            f"the machine took {pace:.2f} times as long for work of known size as when the base was taken, "
-            "so a comparison would say nothing; repeat it on a quiet machine"
+            f"the machine took {pace:.2f} times as long for the reference workload as when the base was "
+            "measured, so a comparison would say nothing; repeat it on a quiet machine"
         )
     changes = []
     for model, before in _pairs(base, now):
-        if len(set(model.turns)) < LEAST_TURNS or len(set(before.turns)) < LEAST_TURNS:
+        if len(set(model.rounds)) < LEAST_ROUNDS or len(set(before.rounds)) < LEAST_ROUNDS:
             raise LayoutRTError(
-                f"{model.name} was measured in fewer than {LEAST_TURNS} turns; "
+                f"{model.name} was measured in fewer than {LEAST_ROUNDS} rounds; "
                 f"give both profiles more --iterations or a longer --duration"
             )
         whole = statistics.median(model.total_ms)
@@ -81,8 +82,8 @@ def compare_profiles(base: Profile, now: Profile, limit: float) -> list[StageCha
             changes.append(
                 _change(
                     (model.name, stage),
-                    (earlier, before.turns, base.yardstick_ms),
-                    (times, model.turns, now.yardstick_ms),
+                    (earlier, before.rounds, base.reference_ms),
+                    (times, model.rounds, now.reference_ms),
                     limit,
                 )
             )
@@ -116,12 +117,12 @@ def _pairs(base: Profile, now: Profile) -> list[tuple[ModelProfile, ModelProfile
 
 
 _Times = tuple[Sequence[float], Sequence[int], Sequence[float]]
-"""Times of runs, their turns, and the yardstick's time of each turn."""
+"""Times of runs, their rounds, and the reference workload's time of each round."""
 
 
 def _change(name: tuple[str, str], base: _Times, now: _Times, limit: float) -> StageChange:
     first, last = _at_pace(*base), _at_pace(*now)
-    # One unit for both: the yardstick's typical time.
+    # Both are multiples of the reference workload's time.
     ratio = float(np.median(last) / np.median(first))
     random = np.random.default_rng(0)
     draws = [_medians(values, random) for values in (first, last)]
@@ -130,12 +131,14 @@ def _change(name: tuple[str, str], base: _Times, now: _Times, limit: float) -> S
     return StageChange(*name, *medians, ratio, low, high, low > 1 + limit)
 
 
-def _at_pace(times: Sequence[float], turns: Sequence[int], yardstick: Sequence[float]) -> NDArray[np.float64]:
-    """Median of each turn over that turn's yardstick."""
-    of_turn: dict[int, list[float]] = {}
-    for time, turn in zip(times, turns, strict=True):
-        of_turn.setdefault(turn, []).append(time)
-    return np.array([statistics.median(values) / yardstick[turn] for turn, values in of_turn.items()])
+def _at_pace(
+    times: Sequence[float], rounds: Sequence[int], reference: Sequence[float]
+) -> NDArray[np.float64]:
+    """Median of each round divided by that round's time of the reference workload."""
+    of_round: dict[int, list[float]] = {}
+    for time, number in zip(times, rounds, strict=True):
+        of_round.setdefault(number, []).append(time)
+    return np.array([statistics.median(values) / reference[number] for number, values in of_round.items()])
 
 
 def _medians(values: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:

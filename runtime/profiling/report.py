@@ -11,13 +11,13 @@ from typing import Any
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import replacing
 from layoutrt.runtime.profiling.layers import Layer
+from layoutrt.runtime.profiling.reference_workload import Peaks
 from layoutrt.runtime.profiling.runner import CALL
 from layoutrt.runtime.profiling.statistics import Summary, summarize
-from layoutrt.runtime.profiling.yardstick import Roofs
 
 SCHEMA = "layoutrt.profile"
-VERSION = 1
-"""Of the JSON; grows when a reader of the last one would go wrong."""
+VERSION = 2
+"""Version of the JSON; grows when a reader of the last version would misread it."""
 END_TO_END = "end to end"
 
 
@@ -27,17 +27,17 @@ class LayerProfile:
 
     layers: list[Layer]
     sum_ms: float
-    """Of the layers."""
+    """Sum of the layers' times."""
     profiled_ms: float
-    """Of a whole run while its nodes were timed; as of the layers, the mean of the fastest quarter of the
-    runs."""
+    """Time of a whole run while its nodes were timed: as for the layers, the mean of the fastest quarter of
+    the runs."""
     engine_ms: float
-    """Of the engine stage without that, in turns with it, averaged in the same way."""
+    """Time of the engine stage while nodes were not timed, in the same rounds, averaged in the same way."""
 
 
 @dataclass(frozen=True)
 class ModelProfile:
-    """What was measured of one contestant."""
+    """Measurements of one candidate."""
 
     name: str
     file: str
@@ -50,51 +50,50 @@ class ModelProfile:
     batch: int
     load_ms: float
     first_ms: float
-    """Of the first run after loading."""
+    """Time of the first run after loading."""
     warm_up_runs: int
     steady: bool
     elapsed_ms: float
-    """Of the counted runs, without what was between the turns."""
+    """Time of the counted runs, without the pauses between rounds."""
     peak_mb: float
     """Most memory of its process, interpreter and libraries included."""
     before_mb: float
     """Memory of the process before the model was opened."""
     growth_mb: float
-    """Memory after the last quarter of the turns above that after the second quarter."""
+    """Growth of its memory: the last quarter of the rounds less the second quarter."""
     device_mb: float | None
-    """Device memory that its process took when it opened the model; None where nothing says."""
+    """Device memory that its process took when it opened the model; None if it is not known."""
     joules: float | None
-    """Energy of a run, the rest of the device included; None where nothing says."""
-    turns: list[int]
-    """Number of the turn of each counted run."""
+    """Energy of a run, the rest of the device included; None if the machine has no counter."""
+    rounds: list[int]
+    """Number of the round of each counted run, from 0."""
     started_ms: list[float]
-    """Of each counted run, from the start of the profile."""
+    """Start of each counted run, from the start of the profile."""
     total_ms: list[float]
-    """Of each counted run, end to end."""
+    """Time of each counted run, end to end."""
     stages_ms: dict[str, list[float]]
-    """Of each stage, in order."""
+    """Times of each stage in each counted run, the stages in order."""
     layers: LayerProfile | None = None
 
     @property
     def per_second(self) -> float:
-        """Runs that ended in a second."""
+        """Runs per second."""
         return 1e3 * len(self.total_ms) / self.elapsed_ms
 
     @property
     def time_to_first_frame_ms(self) -> float:
-        """From a file on disk to the first result."""
+        """Time from a file on disk to the first result."""
         return self.load_ms + self.first_ms
 
     def summaries(self) -> dict[str, Summary]:
-        """Of the stages in order, and end to end."""
+        """Summaries of the stages in order, and of the end-to-end time."""
         return {
             name: summarize(times) for name, times in (*self.stages_ms.items(), (END_TO_END, self.total_ms))
         }
 
     @property
     def stage_sum(self) -> float:
-        """Share of the end-to-end time that the stages make up, the call around them left out: of a typical
-        run."""
+        """Share of a typical run's end-to-end time that the stages make up, without the call around them."""
         inner = [times for name, times in self.stages_ms.items() if name != CALL]
         return statistics.median(
             sum(parts) / total for total, *parts in zip(self.total_ms, *inner, strict=True)
@@ -103,31 +102,31 @@ class ModelProfile:
 
 @dataclass(frozen=True)
 class Profile:
-    """All of one run of ``layoutrt profile``."""
+    """Results of one run of ``layoutrt profile``."""
 
     created: str
-    """ISO 8601, UTC."""
+    """Time of the measurement, ISO 8601 in UTC."""
     versions: dict[str, str]
     machine: dict[str, Any]
     """``processor``, ``system``, ``threads``, ``cores``."""
     method: dict[str, Any]
-    """``input``, ``streak``, ``lead``, ``turns``, ``warm_up``: how it was measured."""
+    """``input``, ``iterations_per_round``, ``warm_up_runs_per_round``, ``rounds``, ``warm_up``."""
     sensors: dict[str, Any]
-    """``before`` and ``after``: clocks and temperatures; ``energy``: what counts it."""
+    """``before`` and ``after``: clocks and temperatures; ``energy``: source of the energy figures."""
     warnings: list[str]
-    roofs: Roofs
-    yardstick_ms: list[float]
-    """Of each turn, the time of work of known size: what the machine's speed was."""
+    peaks: Peaks
+    reference_ms: list[float]
+    """Time of the reference workload in each round: the speed of the machine then."""
     models: list[ModelProfile]
 
     @property
     def setting(self) -> str:
-        """The processor and the threads of a run."""
+        """Processor and number of threads, for titles."""
         threads = self.machine["threads"]
         return f"{self.machine['processor']}, {threads} {'thread' if threads == 1 else 'threads'}"
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, with the summaries that a reader would else compute."""
+        """The profile as plain values for JSON, with the summaries that a reader would otherwise compute."""
         content: dict[str, Any] = {"schema": SCHEMA, "version": VERSION} | asdict(self)
         for model, entry in zip(self.models, content["models"], strict=True):
             entry["per_second"] = model.per_second
@@ -152,7 +151,7 @@ def read_json(path: str | Path) -> Profile:
     """Read what `write_json` wrote.
 
     Raises:
-        LayoutRTError: there is no such file, it is no profile, or of another version of the schema.
+        LayoutRTError: the file does not exist, is not a profile, or has another version of the schema.
     """
     try:
         content = json.loads(Path(path).read_text())
@@ -163,7 +162,7 @@ def read_json(path: str | Path) -> Profile:
     except ValueError:
         content = None
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise LayoutRTError(f"{path} is no profile; give a file of layoutrt profile --json")
+        raise LayoutRTError(f"{path} is not a profile; give a file of layoutrt profile --json")
     if content.get("version") != VERSION:
         raise LayoutRTError(
             f"{path} has version {content.get('version')} of the profile's schema and this layoutrt reads "
@@ -172,9 +171,9 @@ def read_json(path: str | Path) -> Profile:
     try:
         models = [_model(entry) for entry in content["models"]]
         own = {
-            name: content[name] for name in Profile.__dataclass_fields__ if name not in ("models", "roofs")
+            name: content[name] for name in Profile.__dataclass_fields__ if name not in ("models", "peaks")
         }
-        profile = Profile(**own, roofs=Roofs(**content["roofs"]), models=models)
+        profile = Profile(**own, peaks=Peaks(**content["peaks"]), models=models)
         _check(profile)
         return profile
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
@@ -184,15 +183,15 @@ def read_json(path: str | Path) -> Profile:
 
 
 def _check(profile: Profile) -> None:
-    """Raise ValueError, KeyError or TypeError unless times and turns belong together."""
-    if not profile.setting or not all(ms > 0 for ms in profile.yardstick_ms):
-        raise ValueError("a time of the yardstick is not above 0")
+    """Raise ValueError, KeyError or TypeError unless times and rounds match."""
+    if not profile.setting or not all(ms > 0 for ms in profile.reference_ms):
+        raise ValueError("a time of the reference workload is not above 0")
     for model in profile.models:
         runs = [len(times) for times in (model.started_ms, model.total_ms, *model.stages_ms.values())]
-        if not model.turns or set(runs) != {len(model.turns)}:
-            raise ValueError(f"the runs of {model.name} have not as many times as turns")
-        if not 0 <= min(model.turns) <= max(model.turns) < len(profile.yardstick_ms):
-            raise ValueError(f"{model.name} has turns without a time of the yardstick")
+        if not model.rounds or set(runs) != {len(model.rounds)}:
+            raise ValueError(f"{model.name} has another number of times than of runs")
+        if not 0 <= min(model.rounds) <= max(model.rounds) < len(profile.reference_ms):
+            raise ValueError(f"{model.name} has rounds without a time of the reference workload")
 
 
 def _model(entry: dict[str, Any]) -> ModelProfile:

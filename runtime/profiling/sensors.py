@@ -1,4 +1,4 @@
-"""Clocks and temperatures before and after a profile, and whether the machine was held down meanwhile."""
+"""Clocks and temperatures before and after a profile, and warnings if the machine was throttled meanwhile."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from typing import Any
 from layoutrt.runtime.profiling.nvml import GpuState, Nvml
 
 _SLOWER = 0.9
-"""A clock below so much of what it was before has been held down."""
+"""A clock below this share of its earlier value counts as throttled."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the machine says of one moment; None where it does not say."""
+    """Sensor values at one moment; None for those that the machine does not have."""
 
     cpu_mhz: float | None
-    """Mean of the processors."""
+    """Mean clock of the processors."""
     celsius: float | None
-    """Of the hottest thermal zone."""
+    """Temperature of the hottest thermal zone."""
     throttled: int | None
-    """How often the processors were slowed down for their heat since the machine started."""
+    """Number of times that the processors were throttled because of heat since the machine started."""
     gpu: GpuState | None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """The reading as plain values for JSON."""
         return asdict(self)
 
 
 def read_sensors(nvml: Nvml | None = None, root: Path = Path("/")) -> Reading:
-    """Look at Linux's own files and at NVML.
+    """Read Linux's own files and NVML.
 
     Args:
-        nvml: of the GPU, if there is one.
-        root: where ``sys`` and ``proc`` are.
+        nvml: NVML of the GPU; None without a GPU.
+        root: folder that contains ``sys`` and ``proc``.
     """
     processors = root / "sys/devices/system/cpu"
     clocks = [hertz / 1e3 for hertz in _numbers(processors, "cpu[0-9]*/cpufreq/scaling_cur_freq")]
@@ -52,17 +52,17 @@ def read_sensors(nvml: Nvml | None = None, root: Path = Path("/")) -> Reading:
 
 
 def throttle_warnings(before: Reading, after: Reading) -> list[str]:
-    """Sentences on what held the machine down between two readings."""
+    """Sentences on what throttled the machine between two readings."""
     found = []
     if before.throttled is not None and after.throttled is not None and after.throttled > before.throttled:
         times = after.throttled - before.throttled
-        found.append(f"the processor was slowed down for its heat ({times} times); cool it and profile again")
+        found.append(f"the processor was throttled for its heat ({times} times); cool it and profile again")
     clocks = [("processor", before.cpu_mhz, after.cpu_mhz)]
     if before.gpu and after.gpu:
         clocks.append(("GPU", before.gpu.mhz, after.gpu.mhz))
         if after.gpu.slowed:
             reasons = ", ".join(after.gpu.slowed)
-            found.append(f"the GPU is held down ({reasons}); look at its cooling and power limit")
+            found.append(f"the GPU is throttled ({reasons}); check its cooling and power limit")
     for name, first, last in clocks:
         if first and last and last < _SLOWER * first:
             found.append(f"the {name}'s clock fell from {first:.0f} to {last:.0f} MHz during the profile")
@@ -72,7 +72,7 @@ def throttle_warnings(before: Reading, after: Reading) -> list[str]:
 def _numbers(folder: Path, pattern: str) -> list[float]:
     found = []
     for file in sorted(folder.glob(pattern)):
-        # A zone may be listed and refuse to be read.
+        # A listed zone may refuse to be read.
         try:
             found.append(float(file.read_text()))
         except (OSError, ValueError):

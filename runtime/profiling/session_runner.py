@@ -1,4 +1,4 @@
-"""A model in the native runtime."""
+"""Runner of a model in the native runtime."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from layoutrt.runtime.session import Session
 
 
 class SessionRunner:
-    """Times of `Session.run` by the native library's own clock.
+    """Runner of a `Session`, whose stages are timed by the native library's own clock.
 
     Args:
-        spec: ``model`` (path), ``inputs`` (an ``.npz`` whose arrays have one more dimension in front: runs
-            take its entries in turn), ``threads`` (None for one per processor).
+        spec: ``model`` (path), ``inputs`` (an ``.npz`` whose arrays have one more dimension in front: the
+            runs cycle through its entries), ``threads`` (None for one per processor).
 
     Raises:
         LayoutRTError: the model cannot be loaded.
@@ -32,7 +32,7 @@ class SessionRunner:
         self._next = 0
         self._result: dict[str, NDArray] = {}
 
-    def turn(self, count: int) -> list[Run]:
+    def run(self, count: int) -> list[Run]:
         """See `Runner`."""
         return [self._run() for _ in range(count)]
 
@@ -51,7 +51,7 @@ class SessionRunner:
         return next(iter(self._result.values()), None)
 
     def details(self) -> dict[str, Any]:
-        """Nothing."""
+        """No details."""
         return {}
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What a series of latencies comes to."""
+"""Summary statistics of a series of latencies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Summary:
-    """Of a series of times, in ms."""
+    """Summary of a series of times, in ms."""
 
     count: int
     min_ms: float
@@ -25,12 +25,12 @@ class Summary:
     section 6.4.1, without its smoothing)."""
 
     def as_json(self) -> dict[str, float]:
-        """Plain values."""
+        """The summary as plain values for JSON."""
         return asdict(self)
 
 
 def summarize(times_ms: Sequence[float]) -> Summary:
-    """Sum a series up. Percentiles are interpolated between the two nearest ranks, as numpy's are by default.
+    """Summarize a series. Percentiles are interpolated between the two nearest ranks, numpy's default.
 
     Args:
         times_ms: at least one time, in the order of the runs.

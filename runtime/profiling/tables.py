@@ -55,7 +55,9 @@ def comparison_table(profile: Profile) -> Table:
     columns = ["p50 ms", "p95 ms", "p99 ms", "jitter ms", "runs/s", "speed", "first ms", "peak MB"]
     if energy:
         columns.append("J/run")
-    title = f"in turns, {profile.method['turns']} turns of {profile.method['streak']} runs"
+    title = (
+        f"side by side, {profile.method['rounds']} rounds of {profile.method['iterations_per_round']} runs"
+    )
     table = _table(title, "model", columns)
     first = profile.models[0].summaries()[END_TO_END].p50_ms
     for model in profile.models:
@@ -74,13 +76,13 @@ def comparison_table(profile: Profile) -> Table:
 
 
 def block_table(model: ModelProfile) -> Table:
-    """Time of each part of the network."""
+    """Table of the time of each part of the network."""
     assert model.layers is not None
     folded = model.layers
     table = _table(
-        f"{model.name}: where the engine's time goes",
+        f"{model.name}: engine time by network block",
         "block",
-        ("layers", "ms", "share", "GFLOP/s", "GB/s", "of the roof"),
+        ("layers", "ms", "share", "GFLOP/s", "GB/s", "of peak"),
         f"layers add up to {folded.sum_ms:.2f} ms, {folded.sum_ms / folded.engine_ms:.1%} of the engine "
         f"stage ({folded.engine_ms:.2f} ms); with nodes timed a run took {folded.profiled_ms:.2f} ms",
     )
@@ -90,9 +92,20 @@ def block_table(model: ModelProfile) -> Table:
 
 
 def layer_table(model: ModelProfile) -> Table:
-    """The slowest layers."""
+    """Table of the slowest layers."""
     assert model.layers is not None
-    columns = ("operator", "precision", "ms", "share", "MFLOP", "MB", "GFLOP/s", "GB/s", "bound by", "of it")
+    columns = (
+        "operator",
+        "precision",
+        "ms",
+        "share",
+        "MFLOP",
+        "MB",
+        "GFLOP/s",
+        "GB/s",
+        "bound by",
+        "of peak",
+    )
     shown = sorted(model.layers.layers, key=lambda layer: -layer.ms)[:SHOWN_LAYERS]
     rest = len(model.layers.layers) - len(shown)
     table = _table(
@@ -115,17 +128,17 @@ def layer_table(model: ModelProfile) -> Table:
     return table
 
 
-def roofs_line(profile: Profile) -> str:
-    """The measured roofs, in a sentence."""
-    found = profile.roofs
+def peaks_line(profile: Profile) -> str:
+    """Line with the measured peaks."""
+    found = profile.peaks
     return (
-        f"roofs    {found.gflops:.0f} GFLOP/s in float32, {found.int8_gops:.0f} GOP/s in 8 bits, "
-        f"{found.memory_gbs:.0f} GB/s from memory, {found.cache_gbs:.0f} GB/s in caches, measured in turns"
+        f"peaks    {found.gflops:.0f} GFLOP/s in float32, {found.int8_gops:.0f} GOP/s in 8 bits, "
+        f"{found.memory_gbs:.0f} GB/s from memory, {found.cache_gbs:.0f} GB/s in caches, as measured"
     )
 
 
 def sensors_line(profile: Profile) -> str:
-    """Clocks and temperatures before and after, in a sentence; "" where nothing says."""
+    """Line with clocks and temperatures before and after; "" on a machine without sensors."""
     before, after = profile.sensors["before"], profile.sensors["after"]
     named = [("processor", before, after, "cpu_mhz")]
     if before.get("gpu") and after.get("gpu"):
@@ -139,12 +152,12 @@ def sensors_line(profile: Profile) -> str:
 
 
 def change_table(changes: Iterable[StageChange], limit: float) -> Table:
-    """What became slower or faster."""
+    """Table of the stages that became slower or faster."""
     table = _table(
         f"against the base, at most {limit:.0%} slower",
         "stage",
         ("base ms", "now ms", "change", "95 % interval", ""),
-        "changes are at the machine's pace, by a paired bootstrap over turns",
+        "changes are relative to the reference workload, by a paired bootstrap over rounds",
     )
     for change in changes:
         verdict = Text("slower", "bold red") if change.regressed else Text("ok", "green")
@@ -160,7 +173,7 @@ def change_table(changes: Iterable[StageChange], limit: float) -> Table:
 
 
 def estimate_table(found: Estimate) -> Table:
-    """An estimate by block, labeled as one."""
+    """Table of an estimate by block, titled as an estimate."""
     table = _table(
         f"ESTIMATE, not measured: {found.model} at {found.size[0]}x{found.size[1]}, {found.precision}, "
         f"on {found.device}",
@@ -186,7 +199,7 @@ def estimate_table(found: Estimate) -> Table:
 
 
 def milliseconds(value: float) -> str:
-    """Three significant digits, and no more than three decimals."""
+    """Format a time with three significant digits and at most three decimals."""
     return (
         f"{value:.0f}"
         if value >= 1000

@@ -1,4 +1,4 @@
-"""TensorRT's layers: `IProfiler`'s times with what the engine's inspector says of each layer.
+"""TensorRT's layers: `IProfiler`'s times with the engine inspector's description of each layer.
 
 The inspector's JSON (``IEngineInspector.get_engine_information`` with ``LayerInformationFormat.JSON``) names
 inputs, outputs and the nodes of the ONNX file of each layer where the engine was built with detailed
@@ -33,14 +33,14 @@ def fold_tensorrt(times_ms: Sequence[Mapping[str, float]], inspector_json: str) 
     """The layers of an engine in the order of the inspector.
 
     Args:
-        times_ms: of each run, the times that ``IProfiler.report_layer_time`` was told, by the layer's name.
-        inspector_json: of the engine.
+        times_ms: for each run, the times that ``IProfiler.report_layer_time`` received, by the layer's name.
+        inspector_json: the inspector's description of the engine.
 
     Returns:
         Layers that the profiler named; those that were not run on their own are left out.
 
     Raises:
-        LayoutRTError: there is no run, or the inspector's text is of an engine built without detail.
+        LayoutRTError: no run was profiled, or the engine was built without detailed profiling verbosity.
     """
     if not times_ms:
         raise LayoutRTError("TensorRT's profiler saw no run; run the engine before its layers are read")
@@ -50,7 +50,7 @@ def fold_tensorrt(times_ms: Sequence[Mapping[str, float]], inspector_json: str) 
         described = [""]
     if any(not isinstance(layer, dict) for layer in described):
         raise LayoutRTError(
-            "the engine tells nothing of its layers; build it with profiling verbosity DETAILED "
+            "the engine does not describe its layers; build it with profiling verbosity DETAILED "
             "(layoutrt build-engine)"
         )
     nodes: list[ExecutedNode] = []
@@ -82,7 +82,7 @@ def fold_tensorrt(times_ms: Sequence[Mapping[str, float]], inspector_json: str) 
 
 
 def _tensor(tensor: Mapping[str, Any]) -> tuple[str, int]:
-    """Element type in ONNX's words, and bytes."""
+    """Element type by ONNX's name, and size in bytes."""
     text = str(tensor.get("Format/Datatype", tensor.get("Format", "")))
     for pattern, name, size in _TYPES:
         if pattern.search(text):
@@ -92,8 +92,8 @@ def _tensor(tensor: Mapping[str, Any]) -> tuple[str, int]:
 
 def _weight_bytes(layer: Mapping[str, Any]) -> int:
     found = 0
-    for what in ("Weights", "Bias"):
-        weights = layer.get(what)
+    for key in ("Weights", "Bias"):
+        weights = layer.get(key)
         if isinstance(weights, dict):
             size = {"Float": 4, "Half": 2, "Int8": 1, "FP8": 1}.get(str(weights.get("Type")), 4)
             found += size * int(weights.get("Count", 0))

@@ -1,7 +1,7 @@
-"""An engine whose layers are timed one by one, through TensorRT's Python package.
+"""Runner of an engine whose layers are timed one by one, through TensorRT's Python package.
 
-Layer times come from here and not from the native runtime, whose C API has no switch for them. Timing layers
-holds them apart, so a profile tells the engine's own time beside their sum.
+Layers are timed here and not in the native runtime, whose C API has no switch for it. Timing keeps layers
+from overlapping, so a profile reports the engine's own time beside their sum.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from layoutrt.runtime.profiling.tensorrt_layers import fold_tensorrt
 
 
 class TensorRTLayersRunner:
-    """One stage, all of a run; `details` has the layers.
+    """Runner with one stage, the whole run; `details` has the layers.
 
     Args:
-        spec: ``model`` and ``inputs`` as of `SessionRunner`.
+        spec: ``model`` and ``inputs`` as in `SessionRunner`.
 
     Raises:
         LayoutRTError: the engine cannot be loaded.
@@ -33,7 +33,7 @@ class TensorRTLayersRunner:
     def __init__(self, spec: dict[str, Any]) -> None:
         self._model = TensorRTModel(Path(spec["model"]))
         self._times = layer_times(self._model.trt)
-        # The enqueue then waits for its layers and tells their times; it is so by default, and must stay.
+        # The enqueue then waits for its layers and reports their times; this is the default and must stay.
         self._model.context.enqueue_emits_profile = True
         self._model.context.profiler = self._times
         self.backend = f"{self._model.backend}, layers timed"
@@ -41,7 +41,7 @@ class TensorRTLayersRunner:
         self._next = 0
         self._result: dict[str, NDArray] = {}
 
-    def turn(self, count: int) -> list[Run]:
+    def run(self, count: int) -> list[Run]:
         """See `Runner`."""
         return [self._run() for _ in range(count)]
 
@@ -90,7 +90,7 @@ def layer_times(trt: Any) -> Any:
 
         def report_layer_time(self, layer_name: str, ms: float) -> None:
             run = self.runs[-1]
-            # A layer in a loop is told several times.
+            # A layer in a loop is reported several times.
             run[layer_name] = run.get(layer_name, 0.0) + ms
 
     return LayerTimes()

@@ -1,8 +1,8 @@
-"""What it costs ONNX Runtime to time a node, which its profiler counts as the node's own time.
+"""Cost of timing a node in ONNX Runtime, which its profiler counts as the node's own time.
 
 Before a kernel runs, but after its clock was started, the profiler adds up the sizes of the node's inputs and
-writes down their shapes (`sequential_executor.cc`). That takes some microseconds, which tell in layers that
-take tens.
+writes down their shapes (`sequential_executor.cc`). That takes some microseconds, which matter for layers
+that take tens.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _NODES, _RUNS = 100, 60
 
 
 def timing_cost_ms(threads: int | None) -> float:
-    """Time of a node that does nothing when it is timed, less its time when it is not.
+    """Time of a trivial node while nodes are timed, less its time while they are not.
 
     Args:
-        threads: of a run; None for one per processor.
+        threads: threads of a run; None for one per processor.
     """
     onnxruntime = import_onnxruntime()
 
@@ -54,7 +54,7 @@ def timing_cost_ms(threads: int | None) -> float:
 
 
 def _chain() -> onnx.ModelProto:
-    """Additions of one number, one after the other."""
+    """A model of consecutive additions of one number."""
     nodes = [helper.make_node("Add", [f"y{i}" if i else "x", "x"], [f"y{i + 1}"]) for i in range(_NODES)]
     graph = helper.make_graph(
         nodes,

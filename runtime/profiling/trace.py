@@ -14,7 +14,7 @@ from layoutrt.files import replacing
 from layoutrt.runtime.profiling.report import END_TO_END, ModelProfile, Profile
 
 MOST_RUNS = 500
-"""Of each model, the first so many are drawn."""
+"""Number of runs of each model that are drawn: the first ones."""
 
 
 def write_trace(path: str | Path, profile: Profile) -> None:
@@ -54,7 +54,7 @@ def _stages(process: int, model: ModelProfile) -> list[dict[str, Any]]:
     for run, (start, total) in enumerate(zip(model.started_ms, model.total_ms, strict=True)):
         if run >= MOST_RUNS:
             break
-        facts = {"run": run, "turn": model.turns[run]}
+        facts = {"run": run, "round": model.rounds[run]}
         events.append(_event(process, 1, f"run {run}", start, total, "run", facts))
         for row, (name, times) in enumerate(model.stages_ms.items(), 2):
             if times[run] > 0:
@@ -64,7 +64,7 @@ def _stages(process: int, model: ModelProfile) -> list[dict[str, Any]]:
 
 
 def _layers(process: int, thread: int, model: ModelProfile) -> list[dict[str, Any]]:
-    """The layers of an undisturbed run, as if it was the first that was counted."""
+    """The layers of an undisturbed run, drawn at the place of the first counted run."""
     assert model.layers is not None
     events = [_name("thread_name", process, thread, "layers (of an undisturbed run)")]
     before = sum(times[0] for name, times in model.stages_ms.items() if name in ("call", "copy in"))
@@ -83,8 +83,8 @@ def _layers(process: int, thread: int, model: ModelProfile) -> list[dict[str, An
     return events
 
 
-def _name(what: str, process: int, thread: int, name: str) -> dict[str, Any]:
-    return {"ph": "M", "name": what, "pid": process, "tid": thread, "args": {"name": name}}
+def _name(key: str, process: int, thread: int, name: str) -> dict[str, Any]:
+    return {"ph": "M", "name": key, "pid": process, "tid": thread, "args": {"name": name}}
 
 
 def _event(

@@ -1,4 +1,4 @@
-"""The other side of `layoutrt.runtime.profiling.worker`."""
+"""Handle of a worker process: the parent's side of `layoutrt.runtime.profiling.worker`."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from dataclasses import dataclass
 from typing import Any
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.runtime.processors import usable_processors
 from layoutrt.runtime.profiling.runner import Run
-from layoutrt.runtime.usable import usable_processors
 
 
 @dataclass(frozen=True)
 class WarmUp:
-    """What the runs before the counted ones came to."""
+    """Results of the runs before the counted ones."""
 
     first_ms: float
-    """Of the first run."""
+    """Time of the first run."""
     runs: int
     steady: bool
-    """Whether the rule of `layoutrt.runtime.profiling.steady` was met."""
+    """True if the rule of `layoutrt.runtime.profiling.steady_state` was met."""
     median_ms: float
-    """Of the last of them."""
+    """Median time of the last runs."""
 
 
 @dataclass(frozen=True)
-class Turn:
-    """Some runs in a row."""
+class Round:
+    """Counted runs of one round."""
 
     runs: list[Run]
     elapsed_ms: float
-    """From the start of the first to the end of the last."""
+    """Time from the start of the first to the end of the last."""
     rss_mb: float
     """Memory of the process after them."""
 
 
 @dataclass(frozen=True)
 class End:
-    """What is known after the last run."""
+    """Results that a process reports after its last run."""
 
     peak_mb: float
-    """Most memory that the process ever had, the interpreter and libraries included."""
+    """Peak memory of the process, the interpreter and libraries included."""
     before_mb: float
-    """What it had before the model was opened."""
+    """Memory of the process before the model was opened."""
     details: dict[str, Any]
 
 
@@ -58,10 +58,10 @@ class WorkerProcess:
         spec: see `layoutrt.runtime.profiling.worker`; ``threads`` may be None.
 
     Attributes:
-        stages: as of the runner.
-        backend: as of the runner.
-        load_ms: it took to open it.
-        pid: of the process.
+        stages: stages of the runner.
+        backend: backend of the runner.
+        load_ms: time that opening it took.
+        pid: id of the process.
 
     Raises:
         LayoutRTError: the runner could not be opened.
@@ -69,7 +69,7 @@ class WorkerProcess:
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
         threads = str(spec.get("threads") or usable_processors())
-        # numpy's products are divided among threads by the runners.
+        # The runners divide numpy's work among threads themselves.
         environment = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}
         self._name = spec.get("name") or spec.get("model") or spec["runner"]
         self._process = subprocess.Popen(
@@ -90,17 +90,17 @@ class WorkerProcess:
         self.load_ms: float = opened["load_ms"]
 
     def warm_up(self, runs: int | None) -> WarmUp:
-        """Run until steady, or just ``runs`` times."""
+        """Run until steady, or ``runs`` times."""
         return WarmUp(**self._ask(do="warm_up", runs=runs))
 
-    def turn(self, lead: int, count: int) -> Turn:
-        """Run ``lead`` times without counting, then ``count`` times."""
-        answer = self._ask(do="turn", lead=lead, count=count)
+    def run_round(self, warm_up_runs: int, count: int) -> Round:
+        """Run ``warm_up_runs`` times without counting, then ``count`` times."""
+        answer = self._ask(do="round", warm_up_runs=warm_up_runs, count=count)
         runs = [Run(started, total, tuple(stages)) for started, total, stages in answer["runs"]]
-        return Turn(runs, answer["elapsed_ms"], answer["rss_mb"])
+        return Round(runs, answer["elapsed_ms"], answer["rss_mb"])
 
     def end(self) -> End:
-        """Write the result where the specification says so, and free the model."""
+        """Write the result to the file of the specification, if it names one, and free the model."""
         return End(**self._ask(do="end"))
 
     def close(self) -> None:
@@ -117,7 +117,7 @@ class WorkerProcess:
 
     def _ask(self, **request: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
-        # A process that has ended gives no answer, which says so.
+        # If the process has ended, its missing answer becomes the error.
         with suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
@@ -129,7 +129,7 @@ class WorkerProcess:
         if not line:
             raise LayoutRTError(
                 f"the process that ran {self._name} ended with status {self._process.wait()}; "
-                "what it said is above"
+                "its output is above"
             )
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:

@@ -31,7 +31,7 @@ def contact_sheet(
 
     Args:
         pairs: layout uint8 [H,W] and image uint8 [H,W,3] RGB.
-        label_set: of the layouts; those of its classes that occur make the legend.
+        label_set: label set of the layouts; those of its classes that occur make the legend.
         heading: one line of plain text.
         columns: pairs in a row.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.models import resolve_model, shipped_models
+from layoutrt.runtime.processors import usable_processors
 from layoutrt.runtime.session import Session
 from layoutrt.runtime.streaming.label_mapping import label_table
 from layoutrt.runtime.streaming.layout_feed import LayoutFeed
@@ -15,25 +16,24 @@ from layoutrt.runtime.streaming.layout_smoother import LayoutSmoother
 from layoutrt.runtime.streaming.playback import Images, one_by_one, pipelined
 from layoutrt.runtime.streaming.sources import Source
 from layoutrt.runtime.synthesizer import Synthesizer, latent_from_seed
-from layoutrt.runtime.usable import usable_processors
 
 
 class DemoModels:
-    """Opens the models and connects them to a source.
+    """Models of a demo, connected to a source.
 
     Args:
         generator: shipped name, ONNX file or engine.
         size: (height, width); the generator's own by default.
-        seed: of the latent, where the generator has one.
-        threads: of each model; None to share out the processors.
-        browser: whether one that shows the demo needs a processor too.
+        seed: seed of the latent, if the generator has one.
+        threads: threads of each model; None to share out the processors.
+        browser: leave a processor for the browser that shows the demo.
 
     Attributes:
-        name: of the generator.
+        name: name of the generator.
         segmenter_name: None until a feed needed one.
-        label_set: of the generator's layouts.
+        label_set: label set of the generator's layouts.
         size: (height, width) in pixels.
-        backend: what runs the generator.
+        backend: description of the generator's backend.
 
     Raises:
         LayoutRTError: the generator cannot be loaded, makes other sizes, or reads instance ids.
@@ -73,10 +73,10 @@ class DemoModels:
 
     def _check_size(self) -> None:
         height, width = self.size
-        made = self._synthesizer.fitting_size(height, width)
-        if made != self.size:
+        fitting = self._synthesizer.fitting_size(height, width)
+        if fitting != self.size:
             advice = (
-                f"it makes {made[0]}x{made[1]}: leave --size out"
+                f"it makes {fitting[0]}x{fitting[1]}: leave --size out"
                 if self._synthesizer.size
                 else f"give a --size of multiples of {self._synthesizer.size_multiple}"
             )
@@ -94,15 +94,15 @@ class DemoModels:
         """Layouts of a source's frames, as the generator takes them.
 
         Args:
-            source: gives frames or layouts.
+            source: source of frames or layouts.
             segmenter: shipped name, ONNX file or engine; by default the shipped one of the generator's
                 classes.
-            mapping: file that says what becomes of each class, where the label sets differ.
-            smooth: layouts that vote on each pixel.
+            mapping: file that maps each class, if the label sets differ.
+            smooth: number of layouts that vote on each pixel.
             limit: number of frames; None for all.
 
         Raises:
-            LayoutRTError: there is no segmenter, or its classes are others and there is no mapping.
+            LayoutRTError: no segmenter is given or shipped, or its classes differ and no mapping is given.
         """
         smoother = LayoutSmoother(smooth) if smooth != 1 else None
         given = source.label_set
@@ -118,7 +118,7 @@ class DemoModels:
     def images(self, feed: LayoutFeed, source: Source) -> Images:
         """Images of the feed's layouts, made while the next layout is captured and segmented."""
         blank = np.zeros(self.size, np.uint8)
-        # The first run of a session allocates its memory; it belongs to loading, not to the show.
+        # The first run of a session allocates its memory: part of loading, not of the demo.
         if self._synthesizer.latent:
             z = latent_from_seed(self._seed, self._synthesizer.latent)
             self._synthesizer.render(blank, z=z)
@@ -152,17 +152,17 @@ class DemoModels:
                     f"no shipped segmenter has the classes '{self.label_set.name}' of {self.name}; "
                     "name one with --segmenter"
                 )
-            # Beside an 8-bit generator stands an 8-bit segmenter.
+            # An 8-bit generator is paired with the 8-bit segmenter.
             ours = "camvid-seg-int8" if "int8" in self.name else "camvid-seg"
             segmenter = ours if ours in shipped_models() else "camvid-seg"
         path = resolve_model(segmenter)
         self.segmenter_name = path.stem
         self._segmenter = Session(path, threads=self._threads or 1)
-        takes = [tensor.name for tensor in self._segmenter.inputs]
-        makes = [tensor.name for tensor in self._segmenter.outputs]
-        if takes != ["frame"] or makes != ["labels"]:
+        inputs = [tensor.name for tensor in self._segmenter.inputs]
+        outputs = [tensor.name for tensor in self._segmenter.outputs]
+        if inputs != ["frame"] or outputs != ["labels"]:
             raise LayoutRTError(
-                f"{path} is no segmenter: it turns {', '.join(takes)} into {', '.join(makes)}; "
+                f"{path} is not a segmenter: it turns {', '.join(inputs)} into {', '.join(outputs)}; "
                 "export one with: layoutrt export SEGMENTER.safetensors --out SEGMENTER.onnx"
             )
         self._segmenter.run(frame=np.zeros((1, *self.size, 3), np.uint8))

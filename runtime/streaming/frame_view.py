@@ -1,4 +1,4 @@
-"""How a demo's frame, layout and image are shown in one picture, with the times of its stages."""
+"""Picture of a demo's frame, layout and image, with the times of its stages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.layouts import LabelSet, colorize
-from layoutrt.runtime.streaming.layout_feed import Moment
+from layoutrt.runtime.streaming.layout_feed import LayoutFrame
 from layoutrt.runtime.streaming.stage_times import LATENCY, STAGES, StageTimes
 
 PLEASANT_HEIGHT = 384
@@ -29,7 +29,7 @@ _INSET = 0.28
 
 
 class View(str, Enum):
-    """What stands where."""
+    """Arrangement of frame, layout and image."""
 
     SIDE_BY_SIDE = "side-by-side"
     """Frame, where there is one, layout, and image."""
@@ -40,14 +40,14 @@ class View(str, Enum):
 
 
 class FrameView:
-    """Makes pictures of one size, even in both directions.
+    """Renderer of pictures of one size, even in both directions.
 
     Args:
-        view: what stands where.
-        label_set: of the layouts.
+        view: arrangement of frame, layout and image.
+        label_set: label set of the layouts.
         size: (height, width) of a frame.
-        has_frame: whether there is a camera's frame beside the layout.
-        show_times: whether a bar below has frames/s and the times of the stages.
+        has_frame: leave room for a camera's frame beside the layout.
+        show_times: add a bar with frames/s and the times of the stages.
 
     Attributes:
         picture_size: (height, width) of the pictures.
@@ -70,28 +70,32 @@ class FrameView:
             )
         self.picture_size = (self._height + bar + (self._height + bar) % 2, width + width % 2)
 
-    def picture(self, moment: Moment, image: NDArray[np.uint8], times: StageTimes) -> NDArray[np.uint8]:
+    def picture(
+        self, layout_frame: LayoutFrame, image: NDArray[np.uint8], times: StageTimes
+    ) -> NDArray[np.uint8]:
         """Draw.
 
         Args:
-            moment: frame and layout.
+            layout_frame: frame and layout.
             image: uint8 [H,W,3] RGB.
-            times: of the frames before.
+            times: times of the frames before.
 
         Returns:
             uint8 [*picture_size,3], RGB.
         """
         picture = np.full((*self.picture_size, 3), _BAR, np.uint8)
-        layout = colorize(moment.labels, self._label_set)
+        layout = colorize(layout_frame.labels, self._label_set)
         if self._view is View.SIDE_BY_SIDE:
-            panels = [] if moment.frame is None else [self._larger(moment.frame)]
+            panels = [] if layout_frame.frame is None else [self._larger(layout_frame.frame)]
             panels += [self._enlarged(layout), self._larger(image)]
             for index, panel in enumerate(panels):
                 picture[: self._height, index * self._width : (index + 1) * self._width] = panel
         else:
             picture[: self._height, : self._width] = self._larger(image)
         if self._view is View.OVERLAY:
-            self._draw_insets(picture, [pixels for pixels in (moment.frame, layout) if pixels is not None])
+            self._draw_insets(
+                picture, [pixels for pixels in (layout_frame.frame, layout) if pixels is not None]
+            )
         for name, x, y in self._places:
             _draw_time(picture, name, times, x, self._height + y)
         return picture
@@ -120,7 +124,7 @@ class FrameView:
 
 
 def _places(names: list[str], width: int) -> tuple[list[tuple[str, int, int]], int]:
-    """Where each entry of the bar stands, and the bar's height; entries wrap into lines."""
+    """Place of each entry of the bar, and the bar's height; entries wrap into lines."""
     places, x, y = [], 10, 16
     for name in names:
         advance = _text_width(name) + _text_width(_WIDEST[name == "frames/s"]) + 30

@@ -1,4 +1,4 @@
-"""From the classes of one label set to those of another."""
+"""Mapping from the classes of one label set to those of another."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ def label_table(
     differs; ``"*" = "class"`` stands for all that neither the file nor ``wanted`` names.
 
     Args:
-        given: the classes that there are.
-        wanted: the classes that the generator takes.
-        mapping: the file; None where the label sets are the same.
-        source: what gives the classes, for messages.
+        given: label set of the source.
+        wanted: label set of the generator.
+        mapping: the mapping file; None if the label sets are the same.
+        source: source of the classes, for messages.
 
     Returns:
-        uint8 [256], or None where nothing has to be changed.
+        uint8 [256], or None if the label sets are the same.
 
     Raises:
-        LayoutRTError: the label sets differ and there is no mapping, or the mapping leaves a class out.
+        LayoutRTError: the label sets differ and no mapping is given, or the mapping leaves a class out.
     """
     if mapping is None:
         if given.names == wanted.names:
             return None
         raise LayoutRTError(
             f"{source} gives labels of '{given.name}', but the generator takes '{wanted.name}'; use models "
-            "of one label set, or say what becomes of each class: --mapping FILE.toml"
+            "of one label set, or map each class: --mapping FILE.toml"
         )
     names = _read(mapping)
     for name in names:

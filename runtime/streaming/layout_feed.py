@@ -1,4 +1,4 @@
-"""From a source to layouts that a generator takes: fitted, segmented, mapped and smoothed."""
+"""Layouts of a source for a generator: fitted, segmented, mapped and smoothed."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from layoutrt.runtime.streaming.sources import Source
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
-    """A frame on its way."""
+class LayoutFrame:
+    """A frame with its layout and the times of its stages so far."""
 
     frame: NDArray[np.uint8] | None = field(repr=False)
-    """uint8 [H,W,3] RGB, of the feed's size; None where the source gives layouts."""
+    """uint8 [H,W,3] RGB, of the feed's size; None if the source gives layouts."""
     labels: NDArray[np.uint8] = field(repr=False)
-    """uint8 [H,W], as the generator is given them."""
+    """uint8 [H,W], the generator's input."""
     captured_s: float
-    """When the source had it, on the clock of ``time.monotonic``."""
+    """Time of the capture, on the clock of ``time.monotonic``."""
     capture_ms: float
-    """Reading and fitting."""
+    """Time of reading and fitting."""
     segment_ms: float | None
-    """Segmenting, mapping and smoothing; None where there is no segmenter."""
+    """Time of segmenting, mapping and smoothing; None without a segmenter."""
 
 
 class LayoutFeed:
-    """Iterates over the layouts of a source's frames, numbered from 0.
+    """Iterator over the layouts of a source's frames, numbered from 0.
 
     Args:
-        source: what to read, on the thread that iterates.
+        source: source to read, on the thread that iterates.
         size: (height, width) of the layouts. Frames are cut to its shape around their middle and resized;
             layouts are resized to it by nearest sampling.
-        segmenter: from ``frame`` to ``labels``; for sources that give frames.
+        segmenter: model from ``frame`` to ``labels``; for sources that give frames.
         table: class index for each of the source's or segmenter's, uint8 [256]; None for the same.
         smoother: None for layouts as they are.
         limit: number of frames; None for all.
 
     Raises:
-        LayoutRTError: the source gives frames, and there is no segmenter.
+        LayoutRTError: the source gives frames, and no segmenter is given.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class LayoutFeed:
         self._table = table
         self._smoother = smoother
         self._limit = limit
-        self._moments: dict[int, Moment] = {}
+        self._frames: dict[int, LayoutFrame] = {}
         self._lock = threading.Lock()
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
@@ -86,7 +86,7 @@ class LayoutFeed:
                 labels = self._table[labels]
             if self._smoother is not None:
                 labels = self._smoother.smooth(labels, frame)
-            moment = Moment(
+            layout_frame = LayoutFrame(
                 frame,
                 labels,
                 captured.captured_s,
@@ -94,17 +94,17 @@ class LayoutFeed:
                 None if frame is None else (time.perf_counter() - fitted) * 1e3,
             )
             with self._lock:
-                self._moments[index] = moment
+                self._frames[index] = layout_frame
             yield labels
             index += 1
 
-    def take(self, index: int) -> Moment:
-        """What belongs to layout ``index``; those before it are forgotten."""
+    def pop(self, index: int) -> LayoutFrame:
+        """Return the frame of layout ``index``, and forget those before it."""
         with self._lock:
-            moment = self._moments.pop(index)
-            for older in [key for key in self._moments if key < index]:
-                del self._moments[older]
-        return moment
+            layout_frame = self._frames.pop(index)
+            for older in [key for key in self._frames if key < index]:
+                del self._frames[older]
+        return layout_frame
 
     def _segment(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         assert self._segmenter is not None

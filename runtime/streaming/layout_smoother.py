@@ -16,7 +16,7 @@ _MOTION = 24
 
 
 class LayoutSmoother:
-    """Shows of each pixel the label that most of the last frames have.
+    """Majority vote over the last frames, for each pixel.
 
     A pixel's label changes when the new one was seen in more of the last ``frames`` layouts than the one
     that is shown. Where the camera's frame itself changed, the new label is shown at once: there is motion,
@@ -65,7 +65,7 @@ class LayoutSmoother:
         return self._shown
 
     def _motion(self, frame: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
-        """Where the frame differs from the one before, bool [H,W]; None for the first."""
+        """Mask of the pixels that differ from the frame before, bool [H,W]; None for the first."""
         brightness = cv2.blur(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (3, 3)).astype(np.uint8, copy=False)
         before, self._brightness = self._brightness, brightness
         if before is None or before.shape != brightness.shape:

@@ -13,35 +13,35 @@ from numpy.typing import NDArray
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.pipeline import Pipeline, Policy
 from layoutrt.runtime.session import Session
-from layoutrt.runtime.streaming.layout_feed import LayoutFeed, Moment
+from layoutrt.runtime.streaming.layout_feed import LayoutFeed, LayoutFrame
 from layoutrt.runtime.streaming.sources import Source
 from layoutrt.runtime.streaming.stage_times import LATENCY, StageTimes
 from layoutrt.runtime.synthesizer import Synthesizer
 
 Images = Generator[tuple[int, NDArray[np.uint8], float], None, None]
-"""Of each image: number of its layout, uint8 [H,W,3] RGB, and the time in the generator in ms."""
+"""For each image: number of its layout, uint8 [H,W,3] RGB, and the time in the generator in ms."""
 
 
 class Sink(ABC):
-    """Where the demo's pictures go."""
+    """Destination of the demo's pictures."""
 
     @abstractmethod
-    def show(self, moment: Moment, image: NDArray[np.uint8], times: StageTimes) -> bool:
-        """Present an image, uint8 [H,W,3] RGB; False where nobody wants more."""
+    def show(self, layout_frame: LayoutFrame, image: NDArray[np.uint8], times: StageTimes) -> bool:
+        """Present an image, uint8 [H,W,3] RGB; False if nobody wants more."""
 
 
 @dataclass
 class Playback:
-    """What a demo did."""
+    """Counts and times of a demo."""
 
     frames: int = 0
     """Images that were presented."""
     dropped: int = 0
     """Layouts that were never synthesized, because newer ones were there."""
     elapsed_s: float = 0.0
-    """From the start to the last presented image."""
+    """Time from the start to the last presented image."""
     interrupted: bool = False
-    """Whether it ended by Ctrl-C."""
+    """True if it ended by Ctrl-C."""
     times: StageTimes = field(default_factory=StageTimes)
 
     @property
@@ -57,7 +57,7 @@ def pipelined(feed: LayoutFeed, generator: Session, size: tuple[int, int], live:
         feed: the layouts.
         generator: whose one input is ``labels``.
         size: (height, width) of the layouts.
-        live: whether the newest layout wins; every layout is synthesized otherwise.
+        live: synthesize only the newest layout; False synthesizes every layout.
 
     Raises:
         LayoutRTError: the generator does not fit, or failed; or what the feed raised.
@@ -75,7 +75,7 @@ def one_by_one(feed: LayoutFeed, synthesizer: Synthesizer, z: NDArray[np.float32
 
     Args:
         feed: the layouts.
-        synthesizer: with a latent, or of an engine that runs through Python.
+        synthesizer: synthesizer with a latent, or of an engine that runs through Python.
         z: float32 [latent], the same for all frames, so that they do not flicker; None without a latent.
     """
     for index, labels in enumerate(feed):
@@ -97,9 +97,9 @@ def play(
     Ctrl-C ends it too: the last frames are finished, so that what is written is whole.
 
     Args:
-        source: what the feed reads.
+        source: source that the feed reads.
         feed: has the frames of the images.
-        images: of the feed's layouts.
+        images: images of the feed's layouts.
         sink: shows them.
         limit: number of images; None for all.
 
@@ -111,16 +111,16 @@ def play(
     started = time.monotonic()
     try:
         for index, image, synthesis_ms in images:
-            moment = feed.take(index)
-            times.add("capture", moment.capture_ms)
-            if moment.segment_ms is not None:
-                times.add("segment", moment.segment_ms)
+            layout_frame = feed.pop(index)
+            times.add("capture", layout_frame.capture_ms)
+            if layout_frame.segment_ms is not None:
+                times.add("segment", layout_frame.segment_ms)
             times.add("synthesize", synthesis_ms)
             presenting = time.perf_counter()
-            wanted = sink.show(moment, image, times)
+            wanted = sink.show(layout_frame, image, times)
             times.add("present", (time.perf_counter() - presenting) * 1e3)
             now = time.monotonic()
-            times.add(LATENCY, (now - moment.captured_s) * 1e3)
+            times.add(LATENCY, (now - layout_frame.captured_s) * 1e3)
             times.count_frame()
             playback.frames += 1
             playback.dropped = index + 1 - playback.frames

@@ -1,4 +1,4 @@
-"""Where a demo's pictures go: a window, a video, nowhere (to a browser: `studio.web_sink`)."""
+"""Destinations of a demo's pictures: a window, a video, nowhere (to a browser: `studio.web_sink`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.streaming.frame_view import FrameView
-from layoutrt.runtime.streaming.layout_feed import Moment
+from layoutrt.runtime.streaming.layout_feed import LayoutFrame
 from layoutrt.runtime.streaming.playback import Sink
 from layoutrt.runtime.streaming.stage_times import StageTimes
 from layoutrt.runtime.streaming.video import VideoWriter, video_writer
@@ -24,22 +24,22 @@ _MOST_REPEATS = 250
 
 
 class NullSink(Sink):
-    """Shows nothing: for measurements."""
+    """Sink that discards the pictures, for measurements."""
 
-    def show(self, moment: Moment, image: NDArray[np.uint8], times: StageTimes) -> bool:
-        """Take an image and forget it."""
+    def show(self, layout_frame: LayoutFrame, image: NDArray[np.uint8], times: StageTimes) -> bool:
+        """Discard the image."""
         return True
 
 
 class VideoSink(Sink):
-    """Writes pictures to a video.
+    """Sink that writes the pictures to a video.
 
     Args:
-        video: takes them.
-        view: draws them.
-        fps: of the video.
-        live: whether the video keeps the time of the frames: it repeats a picture where the next is late and
-            leaves one out where two fall together. Otherwise every picture is written once.
+        video: writer of the file.
+        view: renderer of the pictures.
+        fps: frames per second of the video.
+        live: keep the times of the frames: repeat a picture if the next is late and leave one out if two
+            coincide. Otherwise every picture is written once.
     """
 
     def __init__(self, video: VideoWriter, view: FrameView, *, fps: float, live: bool) -> None:
@@ -50,11 +50,11 @@ class VideoSink(Sink):
         self._started: float | None = None
         self._written = 0
 
-    def show(self, moment: Moment, image: NDArray[np.uint8], times: StageTimes) -> bool:
+    def show(self, layout_frame: LayoutFrame, image: NDArray[np.uint8], times: StageTimes) -> bool:
         """Write a picture, as often as it is due."""
         repeats = self._due() if self._live else 1
         if repeats:
-            picture = self._view.picture(moment, image, times)
+            picture = self._view.picture(layout_frame, image, times)
             for _ in range(repeats):
                 self._video.write(picture)
             self._written += repeats
@@ -86,25 +86,25 @@ def video_sink(path: Path, view: FrameView, *, fps: float, live: bool) -> Iterat
 
 
 class WindowSink(Sink):
-    """Shows pictures in a window; Escape or q, or closing it, ends the demo."""
+    """Sink that shows the pictures in a window; Escape or q, or closing it, ends the demo."""
 
     def __init__(self, title: str, view: FrameView) -> None:
         self._title = title
         self._view = view
 
-    def show(self, moment: Moment, image: NDArray[np.uint8], times: StageTimes) -> bool:
+    def show(self, layout_frame: LayoutFrame, image: NDArray[np.uint8], times: StageTimes) -> bool:
         """Show a picture; False once the window was closed."""
-        cv2.imshow(self._title, self._view.picture(moment, image, times)[..., ::-1])
+        cv2.imshow(self._title, self._view.picture(layout_frame, image, times)[..., ::-1])
         key = cv2.waitKey(1) & 0xFF
         return key not in _QUIT and cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
 
 
 @contextmanager
 def window_sink(title: str, view: FrameView) -> Iterator[WindowSink]:
-    """A window of the screen.
+    """Open a window on the screen.
 
     Raises:
-        LayoutRTError: there is no screen, or OpenCV was built without windows.
+        LayoutRTError: the machine has no screen, or OpenCV was built without windows.
     """
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise LayoutRTError(
@@ -125,7 +125,7 @@ def window_sink(title: str, view: FrameView) -> Iterator[WindowSink]:
 
 
 class SampledSink(Sink):
-    """Passes on to another sink, and keeps some layouts and images for a contact sheet.
+    """Sink that passes on to another, and keeps some layouts and images for a contact sheet.
 
     However long the demo, at most twice ``count`` are kept, evenly spread: when there are more, every other
     one is let go, and from then on half as many are taken.
@@ -138,18 +138,18 @@ class SampledSink(Sink):
         self._seen = 0
         self._pairs: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
 
-    def show(self, moment: Moment, image: NDArray[np.uint8], times: StageTimes) -> bool:
-        """Pass on."""
+    def show(self, layout_frame: LayoutFrame, image: NDArray[np.uint8], times: StageTimes) -> bool:
+        """Pass the image on to the other sink."""
         if self._seen % self._every == 0:
             if len(self._pairs) == 2 * self._count:
                 del self._pairs[1::2]
                 self._every *= 2
             if self._seen % self._every == 0:
-                self._pairs.append((moment.labels, image))
+                self._pairs.append((layout_frame.labels, image))
         self._seen += 1
-        return self._sink.show(moment, image, times)
+        return self._sink.show(layout_frame, image, times)
 
     def pairs(self) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-        """At most ``count`` layouts uint8 [H,W] and images uint8 [H,W,3], in order."""
+        """Up to ``count`` layouts uint8 [H,W] and images uint8 [H,W,3], in order."""
         chosen = np.linspace(0, len(self._pairs) - 1, min(self._count, len(self._pairs))).round().astype(int)
         return [self._pairs[index] for index in chosen.tolist()]

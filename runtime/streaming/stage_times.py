@@ -11,9 +11,9 @@ from rich.table import Table
 from layoutrt.runtime.latency import Latencies
 
 STAGES = ("capture", "segment", "synthesize", "present")
-"""What a frame goes through, in order."""
+"""Stages of a frame, in order."""
 LATENCY = "whole frame"
-"""From the capture until the frame was presented."""
+"""Time from the capture until the frame was presented."""
 _WINDOW = 10_000
 _RATE_WINDOW = 60
 
@@ -38,13 +38,13 @@ class StageTimes(Latencies):
 
     @property
     def frames_per_second(self) -> float:
-        """Of the last 60 frames; 0 before the second."""
+        """Rate of the last 60 frames; 0 before the second frame."""
         if len(self._shown_s) < 2:
             return 0.0
         return (len(self._shown_s) - 1) / max(1e-9, self._shown_s[-1] - self._shown_s[0])
 
     def recent(self, name: str) -> tuple[float, float] | None:
-        """p50 and p95 in ms of the last 60 samples of a stage; None where there is none."""
+        """p50 and p95 in ms of the last 60 samples of a stage; None if there is none."""
         samples = sorted(self.samples_ms.get(name, ())[-_RATE_WINDOW:])
         if not samples:
             return None

@@ -19,7 +19,7 @@ _CODEC = cv2.VideoWriter.fourcc(*"mp4v")
 
 
 class VideoWriter:
-    """Takes the frames of one file."""
+    """Writer of one video file."""
 
     def __init__(self, writer: cv2.VideoWriter, size: tuple[int, int]) -> None:
         self._writer = writer

@@ -32,28 +32,28 @@ from layoutrt import __version__
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.studio import layout_files
 from layoutrt.runtime.studio.clip import clip
-from layoutrt.runtime.studio.conversation import TRY_AGAIN_LATER
 from layoutrt.runtime.studio.live import LiveHub, LiveShow
 from layoutrt.runtime.studio.live_socket import LiveSocket
 from layoutrt.runtime.studio.logs import log
-from layoutrt.runtime.studio.manners import LOOPBACK, Manners
 from layoutrt.runtime.studio.metrics import Metrics
+from layoutrt.runtime.studio.middleware import LOOPBACK, StudioMiddleware
 from layoutrt.runtime.studio.paint_socket import PaintSocket
 from layoutrt.runtime.studio.painter import Painter
 from layoutrt.runtime.studio.protocol import MOST_CLIP_FRAMES, MOST_STYLES, clip_bytes, parse_clip
 from layoutrt.runtime.studio.render_queue import RenderQueue
+from layoutrt.runtime.studio.websocket_handler import TRY_AGAIN_LATER
 
 MOST_CLIENTS = 16
 
 
 @dataclass
 class Studio:
-    """What the addresses share.
+    """State that all addresses share.
 
     Attributes:
-        painter: None where there is only a live show.
-        hub: the live show's pictures; None where there is none.
-        show: what runs it while there are watchers; None where it runs by itself.
+        painter: renderer of layouts; None with a live demo only.
+        hub: pictures of the live demo; None without one.
+        show: runs the demo while there are watchers; None if it runs by itself.
         live_source: its name, for the page.
         most_clients: browsers that paint, and as many that watch.
         metrics: counts.
@@ -70,7 +70,7 @@ class Studio:
     queue: RenderQueue | None = None
 
     def info(self) -> dict[str, Any]:
-        """What the page must know."""
+        """Settings that the page needs."""
         live = None if self.hub is None else {"source": self.live_source}
         about: dict[str, Any] = {"version": __version__, "live": live, "paint": None}
         if self.painter is None:
@@ -96,11 +96,11 @@ class Studio:
         return about
 
 
-def create_app(studio: Studio, *, hosts: Iterable[str] | None = LOOPBACK) -> Manners:
+def create_app(studio: Studio, *, hosts: Iterable[str] | None = LOOPBACK) -> StudioMiddleware:
     """The application; see the module for its addresses.
 
     Args:
-        studio: what it shows.
+        studio: state of the studio.
         hosts: names by which it may be asked; None for any.
     """
 
@@ -132,7 +132,7 @@ def create_app(studio: Studio, *, hosts: Iterable[str] | None = LOOPBACK) -> Man
         _add_live(app, studio, studio.hub)
     static = Path(str(resources.files("layoutrt.runtime.studio"))) / "static"
     app.mount("/", StaticFiles(directory=static, html=True), name="static")
-    return Manners(app, hosts)
+    return StudioMiddleware(app, hosts)
 
 
 async def _sentence(_: Request, error: Exception) -> Response:
@@ -180,12 +180,12 @@ def _add_painting(app: FastAPI, studio: Studio, painter: Painter) -> None:
 
         async def render(labels: Any, z: Any) -> Any:
             assert studio.queue is not None
-            made = await studio.queue.render(
+            rendered = await studio.queue.render(
                 owner, "clip", "clip", lambda: painter.image_of_latent(labels, z)
             )
-            if made.image is None:
-                raise LayoutRTError(made.error or "the image could not be made")
-            return made.image
+            if rendered.image is None:
+                raise LayoutRTError(rendered.error or "the image could not be rendered")
+            return rendered.image
 
         data = await clip(message, synthesizer.label_set, synthesizer.latent, render)
         return Response(data, media_type="video/mp4")
@@ -235,7 +235,7 @@ async def _turn_away(websocket: WebSocket, studio: Studio) -> None:
 
 
 async def _body(request: Request, most_bytes: int) -> bytes:
-    """What was sent, unless it is too large, which is noticed before it is all here."""
+    """Body of a request; one that is too large is refused before all of it has arrived."""
     data = bytearray()
     try:
         async for part in request.stream():
@@ -243,6 +243,6 @@ async def _body(request: Request, most_bytes: int) -> bytes:
             if len(data) > most_bytes:
                 raise LayoutRTError(f"what was sent has more than {most_bytes} bytes; send less")
     except ClientDisconnect:
-        # A client that leaves is no error of the studio; nobody reads the answer.
+        # A client that disconnects is not an error of the studio; nobody reads the answer.
         raise LayoutRTError("the connection ended before all was sent; send it again") from None
     return bytes(data)

@@ -36,7 +36,7 @@ async def clip(message: ClipMessage, label_set: LabelSet, latent: int, render: R
 
     Args:
         message: the layouts.
-        label_set: of the layouts.
+        label_set: label set of the layouts.
         latent: length of the model's latent; 0 for none.
         render: makes images.
 

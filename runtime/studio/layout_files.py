@@ -16,7 +16,7 @@ from layoutrt.runtime.synthesizer import Synthesizer
 
 _LAST_FRAME = 1_000_000
 _MOST_SHRINKING = 16
-"""How many times more pixels than a layout a file may have: a few kilobytes can unpack to gigabytes."""
+"""Largest number of pixels of a file per pixel of the layout: a few kilobytes can unpack to gigabytes."""
 
 
 def drive_frame(
@@ -39,7 +39,7 @@ def from_png(
     """The layout in a PNG file, resized to ``size`` by nearest sampling: uint8 [H,W].
 
     Raises:
-        LayoutRTError: it is no layout of the model's classes, or the model does not make the size.
+        LayoutRTError: the file is not a layout of the model's classes, or the model does not make this size.
     """
     _check_size(synthesizer, size, most_pixels)
     # Width and height stand first in the first chunk (ISO/IEC 15948, section 11.2.2).

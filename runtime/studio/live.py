@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet, colorize
-from layoutrt.runtime.streaming.layout_feed import Moment
+from layoutrt.runtime.streaming.layout_feed import LayoutFrame
 from layoutrt.runtime.streaming.playback import Sink
 from layoutrt.runtime.streaming.stage_times import LATENCY, STAGES, StageTimes
 from layoutrt.runtime.studio.logs import log
@@ -25,7 +25,7 @@ _JPEG_QUALITY = 88
 
 
 class LiveHub:
-    """Holds the newest picture for any number of watchers. Any thread publishes; watchers are coroutines.
+    """Newest picture for any number of watchers. Any thread publishes; watchers are coroutines.
 
     Attributes:
         watchers: number of those who watch.
@@ -70,7 +70,7 @@ class LiveHub:
 
 
 class HubSink(Sink):
-    """Sends a demo's pictures to those who watch.
+    """Sink that sends a demo's pictures to the watching browsers.
 
     A message is a number of bytes u32 (little-endian), so much JSON, and the pictures one after the other,
     whose names and lengths are in it: the frame and the image as JPEG, the layout as PNG.
@@ -84,7 +84,7 @@ class HubSink(Sink):
         self._label_set = label_set
         self._metrics = metrics
 
-    def show(self, moment: Moment, image: NDArray[np.uint8], times: StageTimes) -> bool:
+    def show(self, layout_frame: LayoutFrame, image: NDArray[np.uint8], times: StageTimes) -> bool:
         """Encode and publish, where somebody watches; False once the show has ended."""
         if self._ended is not None and self._ended.is_set():
             return False
@@ -92,11 +92,11 @@ class HubSink(Sink):
         if not self._hub.watchers:
             return True
         parts = {
-            "layout": _encode(".png", colorize(moment.labels, self._label_set)),
+            "layout": _encode(".png", colorize(layout_frame.labels, self._label_set)),
             "image": _encode(".jpg", image),
         }
-        if moment.frame is not None:
-            parts = {"frame": _encode(".jpg", moment.frame)} | parts
+        if layout_frame.frame is not None:
+            parts = {"frame": _encode(".jpg", layout_frame.frame)} | parts
         head = json.dumps(
             {
                 "parts": [[name, len(data)] for name, data in parts.items()],
@@ -111,7 +111,7 @@ class HubSink(Sink):
 
 
 class LiveShow:
-    """Runs a demo on a thread while there are watchers.
+    """Demo that runs on a thread while there are watchers.
 
     Args:
         hub: whose watchers they are.

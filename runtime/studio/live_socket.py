@@ -6,12 +6,12 @@ import asyncio
 
 from fastapi import WebSocket
 
-from layoutrt.runtime.studio.conversation import converse, send
 from layoutrt.runtime.studio.live import LiveHub
+from layoutrt.runtime.studio.websocket_handler import run_until_one_ends, send
 
 
 class LiveSocket:
-    """Sends pictures to one browser, which asks for each after the first by a message.
+    """Send pictures to one browser, which asks for each after the first by a message.
 
     A slow browser so gets fewer pictures, not older ones.
 
@@ -28,7 +28,7 @@ class LiveSocket:
 
     async def serve(self) -> None:
         """Send pictures until the browser leaves."""
-        await converse(self._receive(), self._send())
+        await run_until_one_ends(self._receive(), self._send())
 
     async def _receive(self) -> None:
         while (await self._websocket.receive())["type"] != "websocket.disconnect":

@@ -1,4 +1,4 @@
-"""What the studio counts, as Prometheus reads it (text format 0.0.4)."""
+"""Metrics of the studio in Prometheus's text format 0.0.4."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Metrics:
 
 
 def resident_bytes() -> float:
-    """Memory of this process that is in use; 0 where the system does not say."""
+    """Memory of this process that is in use; 0 if the system does not say."""
     try:
         with open("/proc/self/statm") as statm:
             return int(statm.read().split()[1]) * float(os.sysconf("SC_PAGE_SIZE"))

@@ -13,15 +13,15 @@ from itertools import count
 from fastapi import WebSocket
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.runtime.studio.conversation import POLICY_VIOLATION, converse, send
 from layoutrt.runtime.studio.logs import log
 from layoutrt.runtime.studio.metrics import Metrics
 from layoutrt.runtime.studio.painter import Painter
 from layoutrt.runtime.studio.protocol import PaintMessage, image_message, message_id, parse_paint
 from layoutrt.runtime.studio.render_queue import Job, Rendered, RenderQueue
+from layoutrt.runtime.studio.websocket_handler import POLICY_VIOLATION, run_until_one_ends, send
 
 MOST_BAD_MESSAGES = 10
-"""In a row; a client that sends more is disconnected."""
+"""Bad messages in a row after which a client is disconnected."""
 SEND_TIMEOUT_S = 15.0
 """A client that does not take a message for so long is disconnected."""
 
@@ -54,7 +54,7 @@ class PaintSocket:
     async def serve(self) -> None:
         """Answer messages until the browser leaves, or has to."""
         try:
-            await converse(self._receive(), self._send())
+            await run_until_one_ends(self._receive(), self._send())
         finally:
             self._queue.forget(self)
 
@@ -90,12 +90,14 @@ class PaintSocket:
             done = partial(self._rendered, message, seed, slot)
             self._queue.put(self, slot, Job("style" if message.styles else "stroke", run, done))
 
-    def _rendered(self, message: PaintMessage, seed: int, slot: str, made: Rendered) -> None:
-        if made.image is None:
-            self._put(slot, json.dumps({"error": made.error, "id": message.id}))
+    def _rendered(self, message: PaintMessage, seed: int, slot: str, rendered: Rendered) -> None:
+        if rendered.image is None:
+            self._put(slot, json.dumps({"error": rendered.error, "id": message.id}))
             return
         style = message.styles > 0
-        self._put(slot, image_message(message.id, seed, style, made.image, made.wait_ms, made.render_ms))
+        self._put(
+            slot, image_message(message.id, seed, style, rendered.image, rendered.wait_ms, rendered.render_ms)
+        )
 
     def _refuse(self, sentence: str, number: int | None) -> None:
         self._bad += 1

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
+from layoutrt.runtime.processors import usable_processors
 from layoutrt.runtime.synthesizer import Synthesizer, latent_from_seed
-from layoutrt.runtime.usable import usable_processors
 
 MOST_PIXELS = 1 << 20
-"""Of a layout, by default."""
+"""Largest number of pixels of a layout, by default."""
 
 
 class Painter:
@@ -23,13 +23,13 @@ class Painter:
 
     Args:
         model: shipped name or ONNX file of a generator.
-        threads: of one run; None for one per processor but one.
+        threads: threads of one run; None for one per processor but one.
         most_pixels: height x width that are taken at most.
 
     Attributes:
-        synthesizer: what it renders with.
+        synthesizer: synthesizer of the images.
         sizes: (height, width) that the page offers, the first to begin with.
-        most_pixels: as given.
+        most_pixels: largest number of pixels of a layout.
 
     Raises:
         LayoutRTError: the model cannot be loaded, renders several layouts at a time, or is too large.
@@ -59,7 +59,7 @@ class Painter:
 
         Args:
             labels: uint8 [H,W].
-            seed: of the latent, where the model has one.
+            seed: seed of the latent, if the model has one.
 
         Returns:
             uint8 [H,W,3], RGB.
@@ -68,7 +68,7 @@ class Painter:
         return self.image_of_latent(labels, latent_from_seed(seed, latent) if latent else None)
 
     def image_of_latent(self, labels: NDArray[np.uint8], z: NDArray[np.float32] | None) -> NDArray[np.uint8]:
-        """Render a layout with a latent, float32 [latent]; None where the model has none."""
+        """Render a layout with a latent, float32 [latent]; None if the model has none."""
         instances = None
         if self.synthesizer.needs_instances:
             instances = instances_of(labels, self.synthesizer.label_set)

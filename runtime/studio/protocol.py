@@ -38,7 +38,7 @@ class PaintMessage:
     id: int
     """The page's number for it, which the image brings back."""
     seed: int
-    """Of the latent."""
+    """Seed of the latent."""
     styles: int
     """0 for the image; else images of so many seeds."""
     labels: NDArray[np.uint8] = field(repr=False)
@@ -82,7 +82,9 @@ def parse_paint(data: bytes, most_pixels: int) -> PaintMessage:
     if len(data) > paint_bytes(most_pixels):
         raise LayoutRTError(f"the message has {len(data)} bytes; at most {most_pixels} pixels are taken")
     if len(data) < _PAINT.size or data[:4] != PAINT_MAGIC:
-        raise LayoutRTError("the message is no layout; send LRTp, id, seed, height, width, styles and labels")
+        raise LayoutRTError(
+            "the message is not a layout; send LRTp, id, seed, height, width, styles and labels"
+        )
     _, number, seed, height, width, styles = _PAINT.unpack_from(data)
     labels = _labels(data, _PAINT.size, (height, width), most_pixels)
     if styles > MOST_STYLES:
@@ -97,7 +99,7 @@ def parse_clip(data: bytes, most_pixels: int) -> ClipMessage:
         LayoutRTError: it is no such message, or too large.
     """
     if len(data) < _CLIP.size or data[:4] != CLIP_MAGIC:
-        raise LayoutRTError("the message is no clip; send LRTc, seed, height, width, count and labels")
+        raise LayoutRTError("the message is not a clip; send LRTc, seed, height, width, count and labels")
     _, seed, height, width, count = _CLIP.unpack_from(data)
     if not 1 <= count <= MOST_CLIP_FRAMES:
         raise LayoutRTError(f"the clip has {count} layouts; send 1 to {MOST_CLIP_FRAMES}")

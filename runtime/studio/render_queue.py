@@ -1,4 +1,4 @@
-"""Who is rendered next: clients take turns, and of each client only the newest stroke counts."""
+"""Queue of renderings: round-robin over clients, with only the newest stroke of each."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from layoutrt.runtime.studio.logs import log
 from layoutrt.runtime.studio.metrics import Metrics
 
 _EXTRA_TURN = 4
-"""After so many strokes in a row comes a style or a frame of a clip, where one waits."""
+"""Number of strokes in a row after which a waiting style or frame of a clip is rendered."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rendered:
-    """What became of a job: an image, or the sentence of its failure."""
+    """Result of a job: an image, or the sentence of its failure."""
 
     image: NDArray[np.uint8] | None = field(repr=False)
     error: str | None
@@ -33,23 +33,23 @@ class Rendered:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A run of the generator that waits for its turn."""
+    """A run of the generator that waits in the queue."""
 
     kind: str
     """``stroke``, ``style`` or ``clip``."""
     run: Callable[[], NDArray[np.uint8]] = field(repr=False)
-    """Renders, on the queue's thread: uint8 [H,W,3] RGB."""
+    """Function that renders, on the queue's thread: uint8 [H,W,3] RGB."""
     done: Callable[[Rendered], None] = field(repr=False)
-    """Is told the result, on the event loop."""
+    """Callback for the result, on the event loop."""
     queued_s: float = field(default_factory=time.monotonic)
 
 
 class RenderQueue:
-    """Runs jobs one at a time on a thread of its own.
+    """Queue that runs jobs one at a time on a thread of its own.
 
-    Each client has a place for each slot it uses; a job that comes while another of the same client and slot
-    waits takes its place in the line. Clients take turns. Strokes come before styles and clips, which get
-    every fifth turn where strokes never end. Used on one event loop.
+    A new job replaces a waiting job of the same client and slot, and takes its place in the queue. Clients
+    are served round-robin. Strokes come before styles and clips, which get every fifth run while strokes
+    keep coming. Used on one event loop.
     """
 
     def __init__(self, metrics: Metrics) -> None:
@@ -67,7 +67,7 @@ class RenderQueue:
 
     @property
     def alive(self) -> bool:
-        """Whether jobs are being run."""
+        """True if jobs are being run."""
         return self._worker is not None and not self._worker.done()
 
     def start(self) -> None:
@@ -96,7 +96,9 @@ class RenderQueue:
         """Let a job wait for its turn, and wait for its result."""
         future: asyncio.Future[Rendered] = asyncio.get_running_loop().create_future()
         self.put(
-            client, slot, Job(kind, run, lambda made: None if future.done() else future.set_result(made))
+            client,
+            slot,
+            Job(kind, run, lambda rendered: None if future.done() else future.set_result(rendered)),
         )
         return await future
 

@@ -20,7 +20,7 @@ from layoutrt.runtime.streaming.playback import play
 from layoutrt.runtime.streaming.sources import open_source
 
 _GRACE_S = 5
-"""How long open connections may finish when the server is told to stop."""
+"""Time that open connections have to finish when the server is told to stop."""
 
 
 def run_studio(
@@ -41,15 +41,15 @@ def run_studio(
 
     Args:
         generator: shipped name or ONNX file.
-        source: what the second tab shows, as of `open_source`.
-        segmenter: for a source that gives frames; the shipped one of the generator's classes by default.
-        mapping: file that says what becomes of each class, where the label sets differ.
+        source: source of the second tab, see `open_source`.
+        segmenter: segmenter for a source of frames; by default the shipped one of the generator's classes.
+        mapping: file that maps each class, if the label sets differ.
         smooth: layouts that vote on each pixel of the second tab.
         host: address to listen at; others than the loopback let other machines in.
         port: 0 for any that is free.
-        threads: of one run; None for one per processor.
+        threads: threads of one run; None for one per processor.
         most_clients: browsers that paint, and as many that watch.
-        most_pixels: of a layout.
+        most_pixels: largest number of pixels of a layout.
         announce: is told the address.
 
     Raises:
@@ -138,7 +138,7 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
     """A socket that listens, before anything is loaded for it.
 
     Raises:
-        LayoutRTError: the port is in use or not allowed, or the host is no address of this machine.
+        LayoutRTError: the port is in use or not allowed, or this machine does not have the address.
     """
     if not 0 <= port <= 65535:
         raise LayoutRTError(f"--port is {port}; give 1 to 65535, or 0 for any that is free")
@@ -148,7 +148,7 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
         )[0]
         listening = socket.socket(family, socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise LayoutRTError(f"'{host}' is no address of this machine; use 127.0.0.1 or 0.0.0.0") from None
+        raise LayoutRTError(f"'{host}' is not an address of this machine; use 127.0.0.1 or 0.0.0.0") from None
     with listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -166,7 +166,7 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def address_of(listening: socket.socket) -> str:
-    """What to open in a browser."""
+    """URL to open in a browser."""
     host, port = listening.getsockname()[:2]
     if host in ("0.0.0.0", "::"):
         host = socket.gethostname()
@@ -178,7 +178,7 @@ def make_server(
 ) -> Any:
     """A ``uvicorn.Server`` of a studio that ``listening`` was opened for at ``host``."""
     from layoutrt.runtime.studio.app import create_app
-    from layoutrt.runtime.studio.manners import LOOPBACK
+    from layoutrt.runtime.studio.middleware import LOOPBACK
     from layoutrt.runtime.studio.protocol import paint_bytes
 
     address = listening.getsockname()[0]

@@ -24,8 +24,8 @@ def web_sink(
     """Serve the demo's pictures while the block runs.
 
     Args:
-        models: of the demo.
-        source: of the demo.
+        models: models of the demo.
+        source: source of the demo.
         host: address to listen at.
         port: 0 for any that is free.
         announce: is told the address.

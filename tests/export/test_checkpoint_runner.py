@@ -17,7 +17,7 @@ def test_a_segmenter_never_predicts_what_nobody_cares_about(extra_dont_care, tmp
     np.savez(tmp_path / "inputs.npz", frame=np.zeros((1, 1, 64, 96, 3), np.uint8))
     spec = {"kind": "segmenter", "model": str(tmp_path / "s.safetensors"), "threads": 1}
     runner = CheckpointRunner(spec | {"inputs": str(tmp_path / "inputs.npz")})
-    runner.turn(1)
+    runner.run(1)
     labels = runner.result()
     assert labels.shape == (1, 64, 96)
     assert not (labels == dont_care).any()

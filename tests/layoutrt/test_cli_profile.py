@@ -26,7 +26,7 @@ def test_checkpoint_float_and_8_bits_give_one_table_whatever_they_read(
     written = ("--json", files[0], "--html", files[1], "--trace", files[2])
     outcome = cli("profile", checkpoint, tiny_full_model, tiny_int8, *FEW, "--layers", *written)
     assert outcome.code == 0, outcome.err
-    table = outcome.out[outcome.out.index("in turns, 4 turns of 1 runs") :]
+    table = outcome.out[outcome.out.index("side by side, 4 rounds of 1 runs") :]
     for model in ("generator (checkpoint) (fp32)", "model (fp32)", "model.int8 (int8)"):
         (line,) = [line for line in table.splitlines() if line.strip().startswith(model)]
         assert line.count("x ") == 1
@@ -42,11 +42,11 @@ def test_layers_are_shown_by_block_and_a_device_file_is_written(cli, tiny_model,
     outcome = cli("profile", tiny_model, *FEW, "--layers", "--device-file", device)
     assert outcome.code == 0, outcome.err
     for words in (
-        "where the engine's time goes",
+        "engine time by network block",
         "layout pyramid",
         "block 6",
         "the slowest layers",
-        "roofs ",
+        "peaks ",
     ):
         assert words in outcome.out
     shown = cli("estimate", tiny_model, "--device", device)
@@ -85,8 +85,8 @@ def test_wrong_arguments_are_one_sentence(refuses, tiny_model, tmp_path, a_recor
     refuses(("estimate", tiny_model, "--device", "h200", "--precision", "fp8"), "fp32, fp16, int8")
     other = tmp_path / "other.json"
     write_json(other, a_recorded_profile(20.0))
-    other.write_text(other.read_text().replace('"version": 1', '"version": 99', 1))
-    refuses(("profile", tiny_model, "--compare", other), "version 99", "version 1")
+    other.write_text(other.read_text().replace('"version": 2', '"version": 99', 1))
+    refuses(("profile", tiny_model, "--compare", other), "version 99", "version 2")
 
 
 def test_a_model_without_its_operator_library_is_one_sentence(refuses, tiny_model, monkeypatch) -> None:
@@ -104,12 +104,12 @@ def test_an_estimate_as_json_says_what_it_is(cli, tiny_model) -> None:
 @pytest.fixture
 def a_recorded_profile():
     """Makes a profile by hand of a model that takes so many ms."""
+    from layoutrt.runtime.profiling.reference_workload import Peaks
     from layoutrt.runtime.profiling.report import ModelProfile, Profile
-    from layoutrt.runtime.profiling.yardstick import Roofs
 
     def make(ms: float) -> Profile:
-        turns = list(range(20))
-        engine = [ms + 0.01 * turn for turn in turns]
+        rounds = list(range(20))
+        engine = [ms + 0.01 * number for number in rounds]
         stages = {"call": [0.1] * 20, "copy in": [0.0] * 20, "engine": engine, "copy out": [0.0] * 20}
         model = ModelProfile(
             **dict.fromkeys(("name", "file", "sha256", "form", "kind", "precision", "backend"), "x"),
@@ -121,15 +121,21 @@ def a_recorded_profile():
             steady=True,
             device_mb=None,
             joules=None,
-            turns=turns,
-            started_ms=[30.0 * turn for turn in turns],
+            rounds=rounds,
+            started_ms=[30.0 * number for number in rounds],
             total_ms=[time + 0.1 for time in engine],
             stages_ms=stages,
         )
         machine = {"processor": "x", "system": "x", "threads": 2, "cores": 2, "load": 0.0}
-        method = {"input": "drive:", "streak": 1, "lead": 1, "turns": 20, "warm_up": 20}
+        method = {
+            "input": "drive:",
+            "iterations_per_round": 1,
+            "warm_up_runs_per_round": 1,
+            "rounds": 20,
+            "warm_up": 20,
+        }
         sensors = {"before": {}, "after": {}, "energy": None}
-        roofs = Roofs(200.0, 700.0, 25.0, 60.0)
-        return Profile("2026", {}, machine, method, sensors, [], roofs, [14.0] * 20, [model])
+        peaks = Peaks(200.0, 700.0, 25.0, 60.0)
+        return Profile("2026", {}, machine, method, sensors, [], peaks, [14.0] * 20, [model])
 
     return make

@@ -266,7 +266,7 @@ def test_asynchronous_runs_keep_their_order_and_are_told_of(
     assert api.lrt_session_wait(handle, 3, 0) == OK
     assert api.lrt_session_wait(handle, 0, 0) == OK
     assert api.lrt_session_wait(handle, 41, 0) == INVALID_ARGUMENT
-    assert b"no run with ticket 41; the last is 40" in api.lrt_last_error()
+    assert b"no run has the ticket 41; the last is 40" in api.lrt_last_error()
 
 
 def test_waiting_can_time_out_and_a_full_queue_refuses(
@@ -475,13 +475,13 @@ def test_threads_stay_on_the_processors_of_the_affinity(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"affinity": b"a"}, "affinity 'a' is no list of processors"),
-        ({"affinity": b"0,"}, "affinity '0,' is no list of processors"),
-        ({"affinity": b"0;1"}, "is no list of processors"),
-        ({"affinity": b"-1"}, "is no list of processors"),
+        ({"affinity": b"a"}, "affinity 'a' is not a list of processors"),
+        ({"affinity": b"0,"}, "affinity '0,' is not a list of processors"),
+        ({"affinity": b"0;1"}, "is not a list of processors"),
+        ({"affinity": b"-1"}, "is not a list of processors"),
         ({"affinity": b"1-0"}, "ends before it starts"),
         ({"affinity": b"0-1023"}, "which this process may not use"),
-        ({"affinity": b"0-99999999999"}, "is no list of processors"),
+        ({"affinity": b"0-99999999999"}, "is not a list of processors"),
         ({"threads": 257}, "options->threads must be 0 to 256, got 257"),
         ({"threads": -1}, "options->threads must be 0 to 256, got -1"),
         ({"spinning": 7}, "options->spinning must be 0, 1 or 2 (lrt_spinning), got 7"),

@@ -120,7 +120,7 @@ BACKEND = """
 import sys
 from layoutrt.models import resolve_model
 from layoutrt.runtime.session import Session
-from layoutrt.runtime.usable import usable_memory, usable_processors
+from layoutrt.runtime.processors import usable_memory, usable_processors
 print(Session(resolve_model("camvid-edge")).backend)
 print(usable_processors(), usable_memory())
 """
@@ -183,7 +183,7 @@ def test_doctor_tells_the_cores_and_the_memory_of_the_container(group: Group) ->
     limit = 3 << 28
     group.limit("memory", {"memory.max": limit}, {"memory.limit_in_bytes": limit})
     done = group.run(*layoutrt("doctor", "--json"))
-    found = {finding["name"]: finding["found"] for finding in json.loads(done.stdout)["findings"]}
+    found = {check["name"]: check["found"] for check in json.loads(done.stdout)["checks"]}
     assert ", 1 cores, " in found["processor"]
     assert found["memory"] == "0.8 GiB"
 

@@ -95,7 +95,7 @@ def test_a_video_takes_any_number_of_frames_a_second(tmp_path, fps):
         (("--threads", -1), ("threads",)),
         (("--smooth", 99), ("--smooth is 99",)),
         (("--view", "upside-down"), ("no view 'upside-down'", "overlay")),
-        (("--sink", "printer"), ("no sink 'printer'", "video:FILE")),
+        (("--sink", "printer"), ("'printer' is not a sink", "video:FILE")),
         (("--sink", "video:x.gif"), ("must end in .mp4", "x.mp4")),
         (("--source", "absent.mp4"), ("no file or folder absent.mp4", "camera:0")),
         (("--source", "camera:97"), ("no camera /dev/video97",)),
@@ -195,7 +195,7 @@ def test_a_latent_is_the_same_for_all_frames(tiny_latent_model, tmp_path):
     images = []
 
     class Keep(demo_module.NullSink):
-        def show(self, moment, image, times):
+        def show(self, layout_frame, image, times):
             images.append(image)
             return True
 
@@ -260,7 +260,7 @@ def data_of_trio(tiny_model, tmp_path):
 
 def test_a_generator_is_no_segmenter(refuses, tiny_model, data_of_trio):
     arguments = ("demo", "--generator", tiny_model, "--segmenter", tiny_model, "--source", data_of_trio[2])
-    refuses((*arguments, "--sink", "null"), "is no segmenter", "labels into image")
+    refuses((*arguments, "--sink", "null"), "is not a segmenter", "labels into image")
 
 
 def test_a_camera_that_comes_back_goes_on_in_the_same_video(tiny_model, tmp_path, monkeypatch):

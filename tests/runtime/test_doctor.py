@@ -9,8 +9,8 @@ import pytest
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.backends.trt.library import import_tensorrt
 from layoutrt.runtime.doctor import self_check
-from layoutrt.runtime.doctor.doctor_gpu import examine_gpu
-from layoutrt.runtime.doctor.findings import BROKEN, MISSING, OK, UNFIT, Finding, as_table, is_sound
+from layoutrt.runtime.doctor.checks import BROKEN, MISSING, OK, UNFIT, Check, as_table, is_sound
+from layoutrt.runtime.doctor.gpu import examine_gpu
 from tests.support import processor_isas
 
 NAMES = (
@@ -21,22 +21,22 @@ NAMES = (
 )  # fmt: skip
 
 
-def findings(text):
+def checks(text):
     report = json.loads(text)
-    return report["sound"], {finding["name"]: finding for finding in report["findings"]}
+    return report["sound"], {check["name"]: check for check in report["checks"]}
 
 
 def test_a_machine_that_runs_these_tests_is_sound(cli):
     outcome = cli("doctor", "--json")
-    sound, found = findings(outcome.out)
+    sound, found = checks(outcome.out)
     assert outcome.code == 0
     assert sound
     assert tuple(found) == NAMES
     assert found["operators"]["state"] == OK
     assert "ONNX Runtime" in found["operators"]["found"]
-    for finding in found.values():
-        assert finding["state"] in (OK, MISSING)
-        assert (finding["state"] == OK) == (finding["remedy"] == "")
+    for check in found.values():
+        assert check["state"] in (OK, MISSING)
+        assert (check["state"] == OK) == (check["remedy"] == "")
 
 
 def test_the_table_names_everything(cli):
@@ -48,7 +48,7 @@ def test_the_table_names_everything(cli):
 
 def test_a_missing_native_library_is_found_and_fails(subprocess_cli, tmp_path):
     done = subprocess_cli("doctor", "--json", environment={"LAYOUTRT_LIBRARY": str(tmp_path / "gone.so")})
-    sound, found = findings(done.stdout)
+    sound, found = checks(done.stdout)
     assert done.returncode == 1
     assert done.stderr == ""
     assert not sound
@@ -59,7 +59,7 @@ def test_a_missing_native_library_is_found_and_fails(subprocess_cli, tmp_path):
 
 def test_a_missing_onnxruntime_is_found_and_fails(subprocess_cli, tmp_path):
     done = subprocess_cli("doctor", "--json", environment={"LAYOUTRT_ONNXRUNTIME": str(tmp_path / "gone.so")})
-    _, found = findings(done.stdout)
+    _, found = checks(done.stdout)
     assert done.returncode == 1
     assert found["ONNX Runtime library"]["state"] == BROKEN
     assert "gone.so" in found["ONNX Runtime library"]["found"]
@@ -74,7 +74,7 @@ def test_the_operators_are_right_on_every_instruction_set(subprocess_cli, isa):
 
 def test_operators_that_give_wrong_numbers_are_noticed(monkeypatch):
     monkeypatch.setattr(self_check, "_varying", lambda x, w: np.zeros_like(x))
-    with pytest.raises(LayoutRTError, match="wrong numbers"):
+    with pytest.raises(LayoutRTError, match="wrong results"):
         self_check.check_operators()
 
 
@@ -83,21 +83,21 @@ def test_brackets_in_a_remedy_are_shown_as_they_are():
 
     console = Console(width=200)
     with console.capture() as capture:
-        console.print(as_table([Finding("x", MISSING, "no", "pip install 'layoutrt[train]'")]))
+        console.print(as_table([Check("x", MISSING, "no", "pip install 'layoutrt[train]'")]))
     assert "layoutrt[train]" in capture.get()
 
 
 def test_only_what_is_broken_makes_a_machine_unsound():
-    assert is_sound([Finding("a", OK, ""), Finding("b", MISSING, ""), Finding("c", UNFIT, "")])
-    assert not is_sound([Finding("a", OK, ""), Finding("b", BROKEN, "")])
+    assert is_sound([Check("a", OK, ""), Check("b", MISSING, ""), Check("c", UNFIT, "")])
+    assert not is_sound([Check("a", OK, ""), Check("b", BROKEN, "")])
 
 
 def test_a_folder_called_tensorrt_is_not_the_package(monkeypatch, tmp_path):
     (tmp_path / "tensorrt").mkdir()
     monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    finding = {found.name: found for found in examine_gpu()}["TensorRT"]
-    assert (finding.state, finding.found) == (MISSING, "no Python package tensorrt")
+    check = {found.name: found for found in examine_gpu()}["TensorRT"]
+    assert (check.state, check.found) == (MISSING, "no Python package tensorrt")
     with pytest.raises(LayoutRTError, match="this needs TensorRT, whose Python package"):
         import_tensorrt("this")
     sys.modules.pop("tensorrt")

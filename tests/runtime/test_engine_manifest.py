@@ -101,7 +101,7 @@ def test_keys_of_later_versions_of_the_same_format_are_passed_over(tmp_path) -> 
 def test_a_file_that_is_no_manifest_is_one_sentence(tmp_path, content) -> None:
     path = write(tmp_path)
     path.with_name("street.engine.json").write_bytes(content)
-    with pytest.raises(LayoutRTError, match=r"street\.engine\.json is no manifest of an engine"):
+    with pytest.raises(LayoutRTError, match=r"street\.engine\.json is not an engine manifest"):
         read_manifest(path)
 
 
@@ -123,7 +123,7 @@ def test_a_manifest_with_a_damaged_entry_is_one_sentence(tmp_path, key, value) -
     path = write(tmp_path)
     file = path.with_name("street.engine.json")
     file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
-    with pytest.raises(LayoutRTError, match="no manifest of an engine"):
+    with pytest.raises(LayoutRTError, match="not an engine manifest"):
         read_manifest(path)
 
 
@@ -245,7 +245,7 @@ def test_commands_refuse_an_engine_where_tensorrt_is_missing(refuses, tmp_path, 
     refuses(("synthesize", path, "drive:1", "--out", tmp_path / "out"), *words)
     refuses(("demo", "--generator", path, "--frames", 1, "--out", tmp_path / "out"), *words)
     refuses(("verify", "camvid-edge", path, "--data", "drive:1"), *words)
-    refuses(("estimate", path, "--device", "rtx-4090"), "is no ONNX file")
+    refuses(("estimate", path, "--device", "rtx-4090"), "is not an ONNX file")
     assert not (tmp_path / "out").exists()
 
 

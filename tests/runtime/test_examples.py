@@ -181,7 +181,7 @@ def test_the_camera_loop_says_what_is_wrong(programs: Path) -> None:
         (seg,): "give a segmenter and a generator",
         (edge, seg, "--frames", "1"): "the model has no input 'frame'; it has 'labels'",
         (seg, edge, "--size", "64"): "--size is written HEIGHTxWIDTH",
-        (seg, "absent.onnx"): "there is no model file 'absent.onnx'",
+        (seg, "absent.onnx"): "the model file 'absent.onnx' does not exist",
     }.items():
         result = run(programs / "camera_loop", *arguments)
         assert (result.returncode, result.stderr.count("\n")) == (1, 1)

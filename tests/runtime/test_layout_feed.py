@@ -34,13 +34,13 @@ def test_moments_before_the_one_that_was_taken_are_forgotten() -> None:
     feed = LayoutFeed(DriveSource((32, 32)), (32, 32), limit=5)
     layouts = list(feed)
     assert len(layouts) == 5
-    moment = feed.take(3)
-    np.testing.assert_array_equal(moment.labels, layouts[3])
-    assert moment.frame is None
-    assert moment.segment_ms is None
+    layout_frame = feed.pop(3)
+    np.testing.assert_array_equal(layout_frame.labels, layouts[3])
+    assert layout_frame.frame is None
+    assert layout_frame.segment_ms is None
     with pytest.raises(KeyError):
-        feed.take(1)
-    feed.take(4)
+        feed.pop(1)
+    feed.pop(4)
 
 
 def test_frames_without_a_segmenter_are_refused(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_affinity_and_spinning_are_handed_on(tmp_path: Path) -> None:
     session = Session(save(tmp_path / "m.onnx"), affinity=str(processor), spinning=Spinning.NEVER)
     assert session.backend.endswith(" operators, 1 thread")
     np.testing.assert_array_equal(session.run(a=A, b=B)["total"], A + B)
-    with pytest.raises(LayoutRTError, match="affinity 'first' is no list of processors"):
+    with pytest.raises(LayoutRTError, match="affinity 'first' is not a list of processors"):
         Session(save(tmp_path / "m.onnx"), affinity="first")
 
 
@@ -189,7 +189,7 @@ def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
             Session(path)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
-    with pytest.raises(LayoutRTError, match=r"there is no model file .*absent\.onnx"):
+    with pytest.raises(LayoutRTError, match=r"the model file .*absent\.onnx. does not exist"):
         Session(tmp_path / "absent.onnx")
     with pytest.raises(LayoutRTError, match="is not a file"):
         Session(tmp_path)

@@ -133,15 +133,15 @@ def test_a_drive_has_the_seed_and_the_length_it_is_asked_for(uri: str, seed: int
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda folder: "camera:97", "there is no camera /dev/video97"),
+        (lambda folder: "camera:97", "the camera /dev/video97 does not exist"),
         (lambda folder: "csi:0", "needs an OpenCV with GStreamer"),
         (
             lambda folder: "rtsp://eve:secret@127.0.0.1:9/x",
             r"no video comes from rtsp://eve:\*\*\*@127.0.0.1:9/x",
         ),
-        (lambda folder: folder / "absent.mp4", "there is no file or folder"),
-        (lambda folder: "webcam:0", "there is no source 'webcam:0'; give camera:0"),
-        (lambda folder: "drive:0", "there is no source 'drive:0'"),
+        (lambda folder: folder / "absent.mp4", "does not exist"),
+        (lambda folder: "webcam:0", "'webcam:0' is not a source; give camera:0"),
+        (lambda folder: "drive:0", "'drive:0' is not a source"),
         (lambda folder: folder, "has no images"),
         (lambda folder: f"labels:{folder}", "has no PNG images"),
     ],

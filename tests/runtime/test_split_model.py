@@ -151,7 +151,7 @@ def test_files_that_do_not_belong_together_are_refused(
 @pytest.mark.parametrize("name", ["../model.render.onnx", "/etc/passwd", "", "..", "a\\b.onnx"])
 def test_a_render_half_elsewhere_is_refused(tiny_full_model: Path, tmp_path: Path, name: str) -> None:
     path = save_halves(onnx.load(tiny_full_model), tmp_path / "model.onnx", **{"layoutrt.render_file": name})
-    with pytest.raises(LayoutRTError, match="as its render half, which is no file name"):
+    with pytest.raises(LayoutRTError, match="as its render half, which is not a file name"):
         Session(path)
 
 

@@ -100,8 +100,8 @@ def test_styles_are_images_of_consecutive_seeds(studio):
 
 WRONG = {
     "text": ("paint!", "is text"),
-    "noise": (b"\x07" * 400, "is no layout"),
-    "empty": (b"", "is no layout"),
+    "noise": (b"\x07" * 400, "is not a layout"),
+    "empty": (b"", "is not a layout"),
     "too large": (paint(np.zeros((80, 96), np.uint8)), "at most 6144 pixels"),
     "too few labels": (paint(frame(0)[:-1], 3, size=SIZE), "brings 6048"),
     "another shape": (paint(frame(0).T.copy(), 3), "96x64 but model"),
@@ -297,7 +297,7 @@ def test_a_frame_of_the_drive_and_a_layout_file_can_be_started_from(studio, tmp_
         ("/api/layout?height=64&width=96", LARGE, "give a PNG of at most 98304 pixels"),
         ("/api/drive/1?height=9999&width=9999", None, "is not possible"),
         ("/api/drive/-1?height=64&width=96", None, "no frame -1"),
-        ("/api/clip", b"clip", "is no clip"),
+        ("/api/clip", b"clip", "is not a clip"),
         ("/api/clip", struct.pack("<4sIHHH2x", b"LRTc", 0, 64, 96, 99), "99 layouts"),
     ],
 )
@@ -431,7 +431,7 @@ def test_a_studio_that_cannot_start_says_why(refuses, tiny_model):
         refuses(("studio", "--generator", tiny_model, "--port", port), f"port {port}", "in use")
     start = ("studio", "--generator", tiny_model, "--port", 0)
     refuses((*start, "--source", "absent.mp4"), "no file or folder absent.mp4")
-    refuses((*start, "--host", "no.such.host.invalid"), "no address of this machine")
+    refuses((*start, "--host", "no.such.host.invalid"), "not an address of this machine")
     refuses((*start, "--max-pixels", 100), "64x96, more than 100 pixels", "--max-pixels")
     refuses((*start, "--max-clients", 0), "--max-clients")
     refuses(("studio", "--generator", tiny_model, "--port", 99_999), "--port is 99999")

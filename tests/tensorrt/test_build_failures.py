@@ -154,4 +154,4 @@ def test_a_driver_that_is_too_old_for_tensorrt_is_told_by_its_log(world, model, 
 
 def test_a_library_without_our_plugins_is_refused(world, model, tmp_path) -> None:
     os.environ["LAYOUTRT_TRT_LIBRARY"] = str(world.operators.with_name("libcuda.so.1"))
-    refused(model, tmp_path, "no operator library of layoutrt")
+    refused(model, tmp_path, "not an operator library of layoutrt")

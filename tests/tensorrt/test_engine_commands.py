@@ -79,20 +79,20 @@ def test_the_demo_runs_an_engine_frame_by_frame(world, model, tmp_path) -> None:
 
 def runner_of(path: Path, folder: Path):
     from layoutrt.runtime.profiling.inputs import write_inputs
-    from layoutrt.runtime.profiling.subject import find_subject
+    from layoutrt.runtime.profiling.target import find_target
     from layoutrt.runtime.profiling.tensorrt_runner import TensorRTLayersRunner
 
-    subject = find_subject(str(path))
-    write_inputs(subject, "drive:2", folder / "inputs.npz")
-    return subject, TensorRTLayersRunner({"model": str(path), "inputs": str(folder / "inputs.npz")})
+    target = find_target(str(path))
+    write_inputs(target, "drive:2", folder / "inputs.npz")
+    return target, TensorRTLayersRunner({"model": str(path), "inputs": str(folder / "inputs.npz")})
 
 
 def test_layers_are_timed_run_by_run_and_find_their_nodes(world, model, tmp_path) -> None:
     import onnx
 
-    subject, runner = runner_of(engine(model, tmp_path), tmp_path)
-    assert (subject.form, subject.size, subject.batch) == ("engine", (64, 96), 1)
-    assert len(runner.turn(3)) == 3
+    target, runner = runner_of(engine(model, tmp_path), tmp_path)
+    assert (target.form, target.size, target.batch) == ("engine", (64, 96), 1)
+    assert len(runner.run(3)) == 3
     nodes = runner.details()["nodes"]
     names = [node.name for node in onnx.load(model).graph.node]
     assert [node["origins"] for node in nodes] == [(name,) for name in names]
@@ -109,7 +109,7 @@ def test_an_engine_that_tells_nothing_of_its_layers_is_kept_and_says_so(world, m
     path = engine(model, tmp_path)
     assert json.loads((tmp_path / "edge.engine.layers.json").read_text()) == {}
     _, runner = runner_of(path, tmp_path)
-    runner.turn(1)
+    runner.run(1)
     with pytest.raises(LayoutRTError, match="tells nothing of its layers"):
         runner.details()
     runner.close()
@@ -119,17 +119,17 @@ def test_layers_get_their_arithmetic_from_the_file_where_it_is_at_hand(world, mo
     from layoutrt.runtime.profiling import layer_profile
     from layoutrt.runtime.profiling.executed_node import ExecutedNode
     from layoutrt.runtime.profiling.layers import fold
-    from layoutrt.runtime.profiling.yardstick import Roofs
+    from layoutrt.runtime.profiling.reference_workload import Peaks
 
     path = engine(model, tmp_path)
-    subject, runner = runner_of(path, tmp_path)
-    runner.turn(2)
+    target, runner = runner_of(path, tmp_path)
+    runner.run(2)
     nodes = [ExecutedNode(**node) for node in runner.details()["nodes"]]
     runner.close()
-    assert layer_profile._graph(subject) == []
+    assert layer_profile._graph(target) == []
     shutil.copy(model, tmp_path / model.name)
-    graph = layer_profile._graph(subject)
-    layers = fold(nodes, graph, Roofs(1, 1, 1, 1), 0)
+    graph = layer_profile._graph(target)
+    layers = fold(nodes, graph, Peaks(1, 1, 1, 1), 0)
     assert sum(layer.flops for layer in layers) == sum(cost.flops for cost in graph) > 10**8
     assert len({layer.block for layer in layers}) > 3
 
@@ -137,17 +137,17 @@ def test_layers_get_their_arithmetic_from_the_file_where_it_is_at_hand(world, mo
 def test_an_engine_has_one_backend_and_the_sizes_of_its_profile(world, model, tmp_path) -> None:
     from layoutrt.runtime.profiling.backends import specification
     from layoutrt.runtime.profiling.layer_profile import can_profile_layers
-    from layoutrt.runtime.profiling.subject import find_subject
+    from layoutrt.runtime.profiling.target import find_target
 
     path = engine(model, tmp_path)
-    subject = find_subject(str(path), (96, 128))
-    assert subject.size == (96, 128)
-    assert can_profile_layers(subject, None)
-    assert specification(subject, None, None)["runner"].endswith(":SessionRunner")
+    target = find_target(str(path), (96, 128))
+    assert target.size == (96, 128)
+    assert can_profile_layers(target, None)
+    assert specification(target, None, None)["runner"].endswith(":SessionRunner")
     with pytest.raises(LayoutRTError, match="leave --backend bodies out"):
-        specification(subject, "bodies", None)
+        specification(target, "bodies", None)
     with pytest.raises(LayoutRTError, match="built for 64x96 to 192x256 and not for 256x256"):
-        find_subject(str(path), (256, 256))
+        find_target(str(path), (256, 256))
 
 
 _INSTALLED = """
@@ -170,8 +170,8 @@ def test_profile_times_an_engine_end_to_end_and_its_layers_apart(world, model, t
 
     from layoutrt.runtime.profiling.profile import profile
     from layoutrt.runtime.profiling.report import read_json, write_json
-    from layoutrt.runtime.profiling.subject import find_subject
     from layoutrt.runtime.profiling.tables import layer_table, stage_table
+    from layoutrt.runtime.profiling.target import find_target
 
     path = engine(model, tmp_path)
     site = tmp_path / "site"
@@ -187,7 +187,7 @@ def test_profile_times_an_engine_end_to_end_and_its_layers_apart(world, model, t
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(site))
-        found = profile([find_subject(str(path))], source="drive:1", iterations=2, warm_up=1, layers=True)
+        found = profile([find_target(str(path))], source="drive:1", iterations=2, warm_up=1, layers=True)
     (measured,) = found.models
     assert measured.backend == f"TensorRT {world.version} in Python, Orin"
     assert set(measured.stages_ms["engine"]) == {ENGINE_MS}
@@ -201,15 +201,15 @@ def test_profile_times_an_engine_end_to_end_and_its_layers_apart(world, model, t
     assert layer_table(measured).row_count
 
 
-def findings() -> dict[str, dict[str, str]]:
-    from layoutrt.runtime.doctor.doctor_gpu import examine_gpu
-    from layoutrt.runtime.doctor.findings import as_json
+def gpu_checks() -> dict[str, dict[str, str]]:
+    from layoutrt.runtime.doctor.checks import as_json
+    from layoutrt.runtime.doctor.gpu import examine_gpu
 
-    return {finding["name"]: finding for finding in as_json(examine_gpu())["findings"]}
+    return {check["name"]: check for check in as_json(examine_gpu())["checks"]}
 
 
 def test_the_doctor_finds_what_fits(world) -> None:
-    found = findings()
+    found = gpu_checks()
     assert "Orin, compute capability 8.7, 8.0 GiB" in found["GPU"]["found"]
     wanted = 12 if world.version.startswith("10.") else 13
     assert f"TensorRT's wheel is for CUDA {wanted}" in found["CUDA"]["found"]
@@ -231,7 +231,7 @@ def test_the_doctor_finds_what_does_not_fit(world, environment, name, words) -> 
     import os
 
     os.environ |= environment
-    found = findings()[name]
+    found = gpu_checks()[name]
     assert found["state"] == "unfit"
     for word in words:
         assert word in json.dumps(found)
@@ -242,7 +242,7 @@ def test_the_doctor_says_where_there_is_no_gpu(world, environment) -> None:
     import os
 
     os.environ |= environment
-    found = findings()
+    found = gpu_checks()
     assert found["GPU"]["state"] == found["CUDA"]["state"] == "missing"
     assert "finds no GPU" in found["GPU"]["found"]
     assert found["GPU"]["remedy"].startswith("only for GPUs: check that one is plugged in")

@@ -119,7 +119,7 @@ def test_a_shape_outside_the_profile_is_refused_with_the_profile(world, model, t
         ({"engine_sha256": "0" * 64}, ("another file", "SHA-256")),
         ({"engine_bytes": 3}, ("bytes where its manifest says 3",)),
         ({"format": 2, "layoutrt": "9.0"}, ("newer layoutrt", "version 9.0", "upgrade")),
-        ({"inputs": None}, ("no manifest of an engine",)),
+        ({"inputs": None}, ("not an engine manifest",)),
         ({"inputs": [], "outputs": []}, ("other ones than its manifest names",)),
     ],
 )
@@ -140,7 +140,7 @@ def test_an_engine_without_its_manifest_and_a_manifest_without_its_engine_are_re
     refused(path, "no manifest edge.engine.json beside it", "copy both files")
     moved.rename(manifest)
     path.unlink()
-    refused(path, "there is no engine")
+    refused(path, "does not exist; build it with")
 
 
 def test_an_engine_for_other_versions_or_gpus_runs_on_them(world, model, tmp_path) -> None:

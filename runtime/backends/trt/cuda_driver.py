@@ -21,9 +21,9 @@ class Gpu:
     Attributes:
         name: such as ``"Orin"``.
         compute_capability: such as ``"8.7"``.
-        memory_bytes: of the device.
+        memory_bytes: memory of the device in bytes.
         cuda: newest CUDA version that the driver serves, such as ``"12.6"``.
-        count: of all GPUs.
+        count: number of all GPUs.
     """
 
     name: str
@@ -37,13 +37,14 @@ def find_gpu() -> Gpu:
     """Ask the driver.
 
     Raises:
-        LayoutRTError: there is no driver, or it finds no GPU.
+        LayoutRTError: the machine has no driver, or the driver finds no GPU.
     """
     try:
         driver = ctypes.CDLL(NAME)
     except OSError:
         raise LayoutRTError(
-            f"there is no {NAME}, so no NVIDIA driver; install it, or run the .onnx file on the CPU"
+            f"{NAME} is missing, so no NVIDIA driver is installed; install one, or run the .onnx "
+            "file on the CPU"
         ) from None
     version, count, device = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
     driver.cuDriverGetVersion(ctypes.byref(version))

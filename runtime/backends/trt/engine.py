@@ -1,4 +1,4 @@
-"""From an ``.engine`` file to what TensorRT runs, with every reason to refuse it asked first."""
+"""Checks of an ``.engine`` file before TensorRT deserializes it, each with one sentence."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class EngineFile:
     """An engine that fits this machine.
 
     Args:
-        path: of the ``.engine`` file, whose manifest lies beside it.
+        path: path of the ``.engine`` file, whose manifest lies beside it.
 
     Attributes:
-        path: of the file.
-        manifest: of the engine.
+        path: path of the file.
+        manifest: manifest of the engine.
         trt: the module ``tensorrt``.
-        gpu: of this machine.
+        gpu: GPU of this machine.
         log: TensorRT's messages.
 
     Raises:
@@ -63,10 +63,10 @@ class EngineFile:
         return runtime, engine
 
     def failure(self, what: str) -> LayoutRTError:
-        """What to raise where TensorRT only says that it failed.
+        """The error to raise if TensorRT only reports that it failed.
 
         Args:
-            what: was to be done with the engine, completing "… cannot be".
+            what: participle of the failed action, completing "… cannot be".
         """
         if self.log.is_out_of_memory():
             return out_of_memory(self.path, self.gpu)
@@ -77,7 +77,7 @@ class EngineFile:
 
 
 def prepare_runtime(runtime: Any, *, version_compatible: bool, dla: bool) -> None:
-    """What a ``tensorrt.Runtime`` must be told before it deserializes such an engine."""
+    """Settings that a ``tensorrt.Runtime`` needs before it deserializes such an engine."""
     if version_compatible:
         # It carries its lean runtime and our plugins as code. The manifest's hash vouches for the file.
         runtime.engine_host_code_allowed = True
@@ -86,7 +86,7 @@ def prepare_runtime(runtime: Any, *, version_compatible: bool, dla: bool) -> Non
 
 
 def out_of_memory(path: Path, gpu: Gpu) -> LayoutRTError:
-    """The GPU's memory does not suffice to run an engine."""
+    """The error of an engine that needs more memory than the GPU has."""
     return LayoutRTError(
         f"the memory of the GPU ({gpu.name}, {gpu.memory_bytes / 2**30:.1f} GiB) does not suffice for "
         f"{path}; close other programs on it, or build the engine again for a smaller --max"

@@ -22,12 +22,12 @@ _VERSION, _NAMESPACE = "1", "layoutrt"
 
 @dataclass(frozen=True)
 class OperatorLibrary:
-    """What the library says of itself.
+    """Description that the library gives of itself.
 
     Attributes:
-        path: of the file.
-        version: of layoutrt.
-        tensorrt_major: that it was built against.
+        path: path of the file.
+        version: version of layoutrt.
+        tensorrt_major: major version of TensorRT that it was built against.
         tensorrt: version that it was built against, such as ``"10.3.0"``.
     """
 
@@ -41,7 +41,7 @@ def import_tensorrt(purpose: str) -> Any:
     """The package ``tensorrt``.
 
     Args:
-        purpose: what needs it, completing "… needs TensorRT".
+        purpose: subject of the error sentence, completing "… needs TensorRT".
 
     Raises:
         LayoutRTError: it is not installed, older than `OLDEST`, or its libraries cannot be loaded.
@@ -81,7 +81,7 @@ def load_tensorrt() -> Any:
 
 
 def is_recent(tensorrt: str) -> bool:
-    """Whether a version of TensorRT is not older than `OLDEST`."""
+    """True if this version of TensorRT is `OLDEST` or newer."""
     return tuple(int(part) for part in tensorrt.split(".")[:2]) >= OLDEST
 
 
@@ -89,7 +89,7 @@ def operator_library() -> OperatorLibrary:
     """The library beside ``liblayoutrt.so``; ``LAYOUTRT_TRT_LIBRARY`` names another one.
 
     Raises:
-        LayoutRTError: it is not there, or is no such library.
+        LayoutRTError: it does not exist, or is not such a library.
     """
     named = os.environ.get("LAYOUTRT_TRT_LIBRARY")
     if named:
@@ -118,7 +118,7 @@ def _read(path: Path) -> OperatorLibrary:
         major, number = library.lrt_trt_tensorrt_major(), library.lrt_trt_tensorrt_version()
     except (OSError, AttributeError) as error:
         raise LayoutRTError(
-            f"{path} is no operator library of layoutrt ({error}); reinstall layoutrt, or correct "
+            f"{path} is not an operator library of layoutrt ({error}); reinstall layoutrt, or correct "
             "LAYOUTRT_TRT_LIBRARY"
         ) from None
     # NV_TENSORRT_VERSION since TensorRT 10.
@@ -150,7 +150,7 @@ def load_operator_library(trt: Any) -> OperatorLibrary:
         trt: the module ``tensorrt``.
 
     Raises:
-        LayoutRTError: there is no library, or it does not fit this TensorRT or this layoutrt.
+        LayoutRTError: the library does not exist, or does not fit this TensorRT or this layoutrt.
     """
     library = operator_library()
     check_fit(library, trt.__version__)

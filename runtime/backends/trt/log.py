@@ -20,7 +20,7 @@ _PLACE = re.compile(r"^\d+: |\[[\w./]+::\w+::\d+\] ?|Error Code \d+: ?")
 
 
 def _plain(message: str) -> str:
-    """On one line, without where in TensorRT it comes from."""
+    """Put a message on one line, without its place in TensorRT's source."""
     return " ".join(_PLACE.sub("", message).split()).rstrip(".")
 
 
@@ -28,9 +28,9 @@ def created(log: Any, make: Any, *arguments: Any) -> Any:
     """An object of TensorRT's.
 
     Args:
-        log: of `message_log`.
+        log: log that `message_log` returned.
         make: ``tensorrt.Builder``, ``tensorrt.Runtime`` or ``tensorrt.OnnxParser``.
-        arguments: of it, without the logger, which is the last.
+        arguments: its arguments without the logger, which is the last.
 
     Raises:
         LayoutRTError: TensorRT gave none, mostly because it finds no GPU that it can use.
@@ -57,11 +57,11 @@ def message_log(trt: Any) -> Any:
     """
 
     class MessageLog(trt.ILogger):  # type: ignore[misc, name-defined]
-        """Keeps the last errors and warnings.
+        """Log of TensorRT that keeps the last errors and warnings.
 
         Attributes:
-            tell: called with each message, and whether it is an error; None for silence.
-            verbose: whether `tell` gets what is neither error nor warning, too.
+            tell: called with each message and True if it is an error; None for silence.
+            verbose: pass messages that are neither errors nor warnings to `tell`, too.
         """
 
         def __init__(self) -> None:
@@ -86,21 +86,21 @@ def message_log(trt: Any) -> Any:
             self.warnings.clear()
 
         def of_plugins(self) -> list[str]:
-            """What our plugins said, in whole sentences."""
+            """Messages of our plugins, in whole sentences."""
             # How they begin: `log_error` in runtime/native/tensorrt/plugins.
             ours = tuple(f"{name} '" for name in plugin_names())
             return [_plain(message) for message in self.errors if message.startswith(ours)]
 
         def reason(self) -> str:
-            """The last two errors, shortened; that there was none, where there was none.
+            """The last two errors, shortened; "TensorRT gave no reason" without errors.
 
-            What a plugin of ours said comes first: TensorRT follows it with more general errors.
+            A message of our plugins comes first: TensorRT follows it with more general errors.
             """
             found = [*self.of_plugins()[-1:], *map(_plain, list(self.errors)[-2:])]
             return "; ".join(dict.fromkeys(found)) or "TensorRT gave no reason"
 
         def is_out_of_memory(self) -> bool:
-            """Whether memory ran out. Of a tactic that is skipped for it, only a warning tells."""
+            """True if memory ran out. A tactic that is skipped for it causes only a warning."""
             return any(_OUT_OF_MEMORY.search(message) for message in (*self.errors, *self.warnings))
 
     return MessageLog()

@@ -28,7 +28,7 @@ class TensorRTModel:
     Memory is allocated once, for the largest shapes of the optimization profile.
 
     Args:
-        path: of the ``.engine`` file.
+        path: path of the ``.engine`` file.
 
     Attributes:
         context: ``tensorrt.IExecutionContext``.

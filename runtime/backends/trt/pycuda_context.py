@@ -74,7 +74,7 @@ class StagedTensor:
 
     Args:
         cuda: the module ``pycuda.driver``.
-        size_bytes: of the largest shape.
+        size_bytes: size of the largest shape.
     """
 
     def __init__(self, cuda: Any, size_bytes: int) -> None:
@@ -85,7 +85,7 @@ class StagedTensor:
 
     @property
     def address(self) -> int:
-        """On the device."""
+        """Address on the device."""
         return int(self._device)
 
     def pack(self, array: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-// What a call of the C API costs beyond ONNX Runtime's own Run, on a model so small that it shows: y = -x of
+// Overhead of a call of the C API over ONNX Runtime's own Run, on a model so small that it shows: y = -x of
 // 64 floats. The same ONNX Runtime runs both, with one thread; calls take turns, so that a slow spell of the
 // machine meets all alike.
 #include <algorithm>

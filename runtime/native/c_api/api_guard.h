@@ -1,4 +1,4 @@
-// What all functions of the C API share: exceptions become a status and a sentence for lrt_last_error().
+// Guard of all functions of the C API: exceptions become a status and a sentence for lrt_last_error().
 #pragma once
 
 #include <algorithm>

@@ -153,7 +153,7 @@ lrt_status lrt_session_metadata_key(const lrt_session* session, size_t index, co
     const auto& metadata = call->session.metadata();
     if (index >= metadata.size()) {
       throw Error(LRT_NOT_FOUND, "the model has " + std::to_string(metadata.size()) +
-                                     " metadata keys; there is no number " + std::to_string(index));
+                                     " metadata keys, counted from 0; got " + std::to_string(index));
     }
     *key = std::next(metadata.begin(), static_cast<std::ptrdiff_t>(index))->first.c_str();
   });

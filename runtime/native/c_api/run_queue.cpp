@@ -161,8 +161,8 @@ void RunQueue::wait(uint64_t ticket, int32_t timeout_ms) {
   std::unique_lock<std::mutex> lock(state->mutex);
   const uint64_t last = ticket == 0 ? state->submitted : ticket;
   if (last > state->submitted) {
-    throw Error(LRT_INVALID_ARGUMENT, "there is no run with ticket " + std::to_string(ticket) +
-                                          "; the last is " + std::to_string(state->submitted));
+    throw Error(LRT_INVALID_ARGUMENT, "no run has the ticket " + std::to_string(ticket) + "; the last is " +
+                                          std::to_string(state->submitted));
   }
   const auto ended = [&] { return state->ended >= last; };
   if (timeout_ms < 0) {

@@ -1,4 +1,4 @@
-// What of the current device decides how work is divided.
+// Limits of the current device that decide how work is divided.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -27,7 +27,7 @@ inline cudaError_t query(DeviceLimits& limits) {
 
 constexpr int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Whether vectors of `bytes` can be read and written from here on.
+// True if vectors of `bytes` can be read and written from this address on.
 inline bool is_aligned(const void* pointer, uintptr_t bytes) {
   return reinterpret_cast<uintptr_t>(pointer) % bytes == 0;
 }

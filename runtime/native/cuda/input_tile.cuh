@@ -20,7 +20,7 @@ struct InputTile {
   }
 };
 
-// What one image's x is, and the affine that is applied to it before it is padded with zeros.
+// One image's x, and the affine that is applied to it before it is padded with zeros.
 template <class T>
 struct Input {
   const T* x;      // [channels, height, width]

@@ -17,7 +17,8 @@ struct FloatTile {
   static constexpr int kFeatures = 8;   // at a time
   static constexpr int kTaps = 9;
   static constexpr int kTapPitch = 12;  // a channel's taps, in whole 16-byte units
-  // Of the features. Pairs of rows are 16 banks apart, which with 4 quads of 4 columns makes all 32.
+  // Row length of the features. Pairs of rows are 16 banks apart, which with 4 quads of 4 columns makes
+  // all 32.
   static constexpr int kPitch = 24;
 
   __host__ __device__ static constexpr int weight_floats(int p) {

@@ -1,4 +1,4 @@
-// What the kernels that predict and apply kernels on tensor cores share: how pixels are divided, and how
+// Common parts of the kernels that predict and apply kernels on tensor cores: how pixels are divided, and how
 // shared memory is laid out.
 #pragma once
 
@@ -65,7 +65,7 @@ struct PredictorParameters {
   const void* shift;
   void* y;
   int n, channels, features, height, width;
-  float h_scale, y_scale;  // y_scale is 0 where y is not quantized
+  float h_scale, y_scale;  // y_scale is 0 if y is not quantized
   Layout h_layout, y_layout;
   Type h_type;
   int feature_bytes;    // of all features of a pixel, as the product reads them

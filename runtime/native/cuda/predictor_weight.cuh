@@ -7,7 +7,7 @@
 
 namespace layoutrt::cuda {
 
-// Where 16-byte unit `unit` of a row lies in a stage. Rows are 64 bytes: the units of neighboring pairs of
+// Place of 16-byte unit `unit` of a row in a stage. Rows are 64 bytes: the units of neighboring pairs of
 // rows are exchanged, so that 8 rows' units with the same number are in different banks.
 __device__ inline int weight_address(int row, int unit) {
   return row * kStageBytes + ((unit ^ (row >> 1 & 3)) * 16);

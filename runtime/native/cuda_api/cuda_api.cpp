@@ -10,7 +10,7 @@ namespace cuda = layoutrt::cuda;
 
 namespace {
 
-// What the two predicted convolutions have in common, but for weights and types.
+// Common arguments of the two predicted convolutions, without weights and types.
 template <class Operator>
 Operator predicted(const void* x, const void* h, const void* bias, const void* scale, const void* shift,
                    void* y, int32_t n, int32_t channels, int32_t features, int32_t height, int32_t width,

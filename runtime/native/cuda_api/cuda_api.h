@@ -21,7 +21,7 @@ extern "C" {
 // Version of layoutrt that the library belongs to, such as "0.1.0".
 LRT_CUDA_EXPORT const char* lrt_cuda_version(void);
 
-// What CUDA calls an error, such as "no kernel image is available for execution on the device".
+// CUDA's description of an error, such as "no kernel image is available for execution on the device".
 LRT_CUDA_EXPORT const char* lrt_cuda_error_text(int32_t error);
 
 LRT_CUDA_EXPORT int32_t lrt_cuda_spatially_varying_conv(const void* x, const void* w, const void* scale,

@@ -38,7 +38,7 @@ std::string text(const Json& object, std::string_view name) {
   return member(object, name, Json::Kind::kString).string;
 }
 
-// The first `count` numbers of a version; none where it has fewer. Not every package tells NVIDIA's fourth
+// The first `count` numbers of a version; none if it has fewer. Not every package tells NVIDIA's fourth
 // number, of a build; TensorRT itself refuses one that it does not take.
 std::optional<std::vector<int>> numbers(const std::string& version, size_t count) {
   std::vector<int> result;
@@ -113,14 +113,15 @@ bool is_engine(const std::string& path) {
 EngineManifest read_engine_manifest(const std::string& engine) {
   const std::string path = engine + ".json";
   if (!is_file(engine)) {
-    throw Error(LRT_NOT_FOUND, "there is no engine " + engine + "; build it with: layoutrt build-engine");
+    throw Error(LRT_NOT_FOUND,
+                "the engine " + engine + " does not exist; build it with: layoutrt build-engine");
   }
   if (!is_file(path)) {
     throw Error(LRT_NOT_FOUND, engine + " has no manifest " + file_name(path) +
                                    " beside it; copy both files, or build the engine with: "
                                    "layoutrt build-engine");
   }
-  const std::string damaged = path + " is no manifest of an engine; copy it again, or build the engine again";
+  const std::string damaged = path + " is not an engine manifest; copy it again, or build the engine again";
   std::ifstream file(path, std::ios::binary);
   const std::string content{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   try {

@@ -23,15 +23,15 @@ struct EngineManifest {
   std::map<std::string, std::string> metadata;  // of the ONNX file
 };
 
-// Whether a model file is an engine, by its name.
+// True if a model file is an engine, by its name.
 bool is_engine(const std::string& path);
 
 // Each throws Error.
 //
-// There is no engine or no manifest, or it is damaged or of a newer layoutrt.
+// The engine or the manifest is missing, or the manifest is damaged or of a newer layoutrt.
 EngineManifest read_engine_manifest(const std::string& engine);
 
-// Where an engine is to run.
+// Machine on which an engine is to run.
 struct EngineHost {
   std::string tensorrt;
   std::string gpu_name;

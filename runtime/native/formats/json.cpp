@@ -96,7 +96,7 @@ class Parser {
   bool digit() const { return !done() && text_[at_] >= '0' && text_[at_] <= '9'; }
 
   void read_digits() {
-    if (!digit()) fail("there is no value");
+    if (!digit()) fail("a value is missing");
     while (digit()) ++at_;
   }
 

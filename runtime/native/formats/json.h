@@ -20,7 +20,7 @@ struct Json {
   std::vector<Json> items;
   std::vector<std::pair<std::string, Json>> members;
 
-  // The last member of this name, as other readers take it; null where there is none.
+  // The last member of this name, as other readers take it; null if there is none.
   const Json* find(std::string_view name) const;
 };
 

@@ -1,4 +1,4 @@
-// What a kernel is given, and the table through which the kernels of one instruction set are called.
+// Arguments of the kernels, and the table through which the kernels of one instruction set are called.
 //
 // Kernels know nothing of threads or of ONNX Runtime. Each computes one part of one output (a range of rows
 // or pixels of one plane or image); the parts may run in any order and on any thread, and never change the
@@ -84,8 +84,8 @@ struct QuantizedPredictedConv {
 };
 constexpr int64_t kQuantizedSumLimit = 32768;  // products of bytes that an int32 has room for
 
-// How an instruction set holds quantized values: `values` of them in 32 bits, the first lowest, features less
-// the origin.
+// Layout of quantized values for an instruction set: `values` of them in 32 bits, the first lowest, features
+// less the origin.
 struct DotFormat {
   int values;
   int origin;
@@ -210,7 +210,7 @@ struct QuantizedGatedPredictedConv {
 // the channels of y follow those of x.
 struct ConvToImage {
   const float* x;       // [images, x_channels, height, width]
-  const float* y;       // [images, y_channels, height, width]; null where there are none
+  const float* y;       // [images, y_channels, height, width]; null if there are none
   const float* weight;  // [x_channels + y_channels, 3 columns, 3 rows, 3 outputs]
   const float* bias;    // [3]
   uint8_t* image;       // [images, height, width, 3]

@@ -17,7 +17,7 @@ constexpr int kBlockVectors = 4;
 constexpr int64_t kBlock = kBlockVectors * kLanes;  // channels added up at a time
 static_assert(kChannelPadding % kBlock == 0);
 
-// Where a pixel's column is: that of a uniform window of label `index`, or computed column number `index`.
+// Place of a pixel's column: that of a uniform window of label `index`, or computed column number `index`.
 struct Column {
   int32_t index;
   bool uniform;

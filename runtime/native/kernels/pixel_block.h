@@ -77,7 +77,7 @@ inline void load_block(const float* planes, int64_t plane_size, int64_t depth, i
   }
 }
 
-// Which pixels of a block have a neighbor to the left and to the right.
+// Masks of the pixels of a block that have a neighbor to the left and to the right.
 struct ColumnMasks {
   Bits left[kBlockVectors];
   Bits right[kBlockVectors];
@@ -116,7 +116,7 @@ struct PixelStrip {
         lead(round_up(width + 1, kLanes)),
         size(needed(round_up(pixels, kBlockPixels) - kBlockPixels)) {}
 
-  // How much of the strip the block at pixel begin + offset needs.
+  // Length of the strip that the block at pixel begin + offset needs.
   int64_t needed(int64_t offset) const { return round_up(lead + offset + kBlockPixels + width + 1, kLanes); }
 };
 

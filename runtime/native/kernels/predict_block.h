@@ -23,7 +23,7 @@ LRT_INLINE void apply_column(const Vector (&acc)[R][V], int first, const float* 
   }
 }
 
-// How a predictor of float32 reads a block of features: one row for each.
+// Reader of a block of features for a predictor of float32: one row for each.
 struct FloatPredictor {
   using Conv = PredictedConv;
   using Value = float;
@@ -89,7 +89,7 @@ LRT_INLINE void predict_and_apply(const typename Predictor::Conv& conv, int64_t 
 
 // The blocks of one tile, entered one after the other from the first.
 //
-// What the next block needs is loaded while the channels of this one are computed, a share with each, and
+// The inputs of the next block are loaded while the channels of this one are computed, a share with each, and
 // fetched one channel earlier. Loaded at once it would cost a quarter of the time where images exceed the
 // caches; fetched a block earlier, planes whose size is a multiple of 4096 bytes would drive each other out.
 template <class Predictor>
@@ -157,8 +157,8 @@ class PredictBlocks {
   }
   int64_t share_begin(int64_t i) const { return i * feature_rows(conv_) / channels_; }
 
-  // Of the next block: rows share_begin(i) up to share_begin(i + 1) of the features, and x of the i-th
-  // channel.
+  // Load a share of the next block: rows share_begin(i) up to share_begin(i + 1) of the features, and x of
+  // the i-th channel.
   void load_share(int64_t i) {
     predictor_.load(conv_, h_ + next_, share_begin(i), share_begin(i + 1),
                     smaller(kBlockPixels, tile_.pixel_end - next_), next_features_);

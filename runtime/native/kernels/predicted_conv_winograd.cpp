@@ -217,7 +217,7 @@ void write_tiles(const TileGrid& grid, const TileRun* runs, int count,
   }
 }
 
-// Where in the scratch memory things lie, in floats.
+// Offsets in the scratch memory, in floats.
 struct Offsets {
   int64_t copy;      // of a patch
   int64_t strips;    // of kGroup planes
@@ -282,7 +282,7 @@ void predicted_conv_winograd(const PredictedConv& conv, int64_t image, const Til
       const int vectors = block_vectors(grid.vectors - first);
       const auto multiply_block = vectors == 3 ? multiply<3> : vectors == 2 ? multiply<2> : multiply<1>;
       for (int e = 0; e < kComponents; ++e, h += slab_size(conv.features, vectors)) {
-        // Where there are few tiles, waiting for the next weights would show.
+        // With few tiles, waiting for the next weights would show.
         if (first == 0) {
           const int64_t next = smaller(kGroup, range.channel_end - c - group);
           prefetch(conv.weight + (c + group) * weights, next * weights, e, kComponents);

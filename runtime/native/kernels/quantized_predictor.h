@@ -1,4 +1,4 @@
-// How a predictor of 8-bit integers reads a block of features: one row for each word.
+// Reader of a block of features for a predictor of 8-bit integers: one row for each word.
 #pragma once
 
 #include "kernels/integer_dot.h"

@@ -19,7 +19,7 @@ struct Library {
 // ORT_DISABLE_TELEMETRY is 0. Throws Error.
 const Library& open_library(const char* path);
 
-// Whether a version of ONNX Runtime, such as "1.19.2", is older than what this library works with.
+// True if a version of ONNX Runtime, such as "1.19.2", is older than what this library works with.
 bool is_too_old(const std::string& version);
 
 }  // namespace layoutrt::ort

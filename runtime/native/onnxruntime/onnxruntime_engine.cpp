@@ -46,7 +46,7 @@ std::string helper_affinities(int threads, const std::vector<int>& processors) {
   return list;
 }
 
-// Whether ONNX Runtime's integer kernels for this processor add up uint8 x int8 in saturating 16 bits, as
+// True if ONNX Runtime's integer kernels for this processor add up uint8 x int8 in saturating 16 bits, as
 // those for x86 without VNNI do.
 bool products_may_saturate() { return kernels::kernel_table().dot_format().values != 4; }
 
@@ -54,7 +54,7 @@ void require_file(const char* path) {
   struct stat file{};
   if (stat(path, &file) != 0) {
     const bool absent = errno == ENOENT || errno == ENOTDIR;
-    throw Error(LRT_NOT_FOUND, absent ? std::string("there is no model file '") + path + "'"
+    throw Error(LRT_NOT_FOUND, absent ? std::string("the model file '") + path + "' does not exist"
                                       : std::string("the model file '") + path +
                                             "' cannot be read: " + std::strerror(errno));
   }

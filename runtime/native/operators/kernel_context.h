@@ -1,4 +1,4 @@
-// What an operator sees of ONNX Runtime: its inputs and output as plain shapes and pointers, and the thread
+// An operator's view of ONNX Runtime: its inputs and output as plain shapes and pointers, and the thread
 // pool.
 #pragma once
 
@@ -77,7 +77,7 @@ class KernelContext {
   OrtKernelContext* context_;
 };
 
-// What is known of a node when its kernel is made.
+// Facts about a node that are known when its kernel is created.
 class KernelInfo {
  public:
   KernelInfo(const ort::Functions& api, const OrtKernelInfo* info) : api_(api), info_(info) {}

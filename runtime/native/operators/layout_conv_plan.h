@@ -1,4 +1,4 @@
-// How a LayoutConv is prepared and cut into parts, for inference and for training.
+// Preparation of a LayoutConv and its division into parts, for inference and for training.
 #pragma once
 
 #include <algorithm>

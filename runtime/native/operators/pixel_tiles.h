@@ -1,4 +1,4 @@
-// How operators that work on blocks of pixels are cut into parts, for inference and for training.
+// Division of operators that work on blocks of pixels into parts, for inference and for training.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// How a PredictedConv is prepared and cut into parts, for inference and for training.
+// Preparation of a PredictedConv and its division into parts, for inference and for training.
 #pragma once
 
 #include <cstdint>

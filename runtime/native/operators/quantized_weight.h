@@ -34,7 +34,7 @@ void require_exact_sums(const char* op, const char* input, const char* products,
 std::vector<int32_t> pack_words(const int8_t* weight, int64_t blocks, int64_t rows, int64_t features,
                                 int64_t inner, const kernels::DotFormat& format);
 
-// What the sums of words must start from to be sums over q - zero_point: one for each output.
+// Start values that make the sums of words sums over q - zero_point: one for each output.
 std::vector<int32_t> dot_offsets(const int8_t* weight, int64_t outputs, int64_t products, int zero_point,
                                  const kernels::DotFormat& format);
 

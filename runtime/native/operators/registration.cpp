@@ -72,7 +72,7 @@ void add_to(OrtSessionOptions* options, const OrtApi* api) {
 
 }  // namespace layoutrt::operators
 
-// What onnxruntime.SessionOptions().register_custom_ops_library() looks for.
+// The symbol that onnxruntime.SessionOptions().register_custom_ops_library() looks for.
 extern "C" __attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(OrtSessionOptions* options,
                                                                                const OrtApiBase* base) {
   using layoutrt::ort::Functions;

@@ -1,4 +1,4 @@
-// How a PredictedConv with a 3x3 predictor is cut into parts where Winograd's algorithm computes it.
+// Division into parts of a PredictedConv whose 3x3 predictor Winograd's algorithm computes.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace layoutrt::operators {
 
-// Whether Winograd's algorithm is the faster one: with few features or few tiles its transforms cost more
+// True if Winograd's algorithm is faster: with few features or few tiles its transforms cost more
 // than they save. Depends on shapes only.
 bool winograd_pays(const kernels::PredictedConv& conv);
 

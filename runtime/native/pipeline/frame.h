@@ -15,7 +15,7 @@ class Frame {
   Frame(const Frame&) = delete;
   Frame& operator=(const Frame&) = delete;
 
-  // What the pipeline is given: the frame, or the labels where nothing segments. Rows are row_bytes() long.
+  // Input of the pipeline: the frame, or the labels where nothing segments. Rows are row_bytes() long.
   uint8_t* input() { return frame_.empty() ? labels_.data() : frame_.data(); }
   size_t row_bytes() const;
   size_t bytes() const { return frame_.size() + labels_.size() + image_.size(); }

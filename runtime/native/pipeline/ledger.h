@@ -1,4 +1,4 @@
-// What a pipeline knows of its frames: how many came, which are inside, the results to be read, latencies.
+// Records of a pipeline's frames: counts, frames inside, results to be read, latencies.
 #pragma once
 
 #include <array>

@@ -1,4 +1,4 @@
-// Whether two sessions make a pipeline.
+// Check that two sessions can form a pipeline.
 #pragma once
 
 #include <cstdint>

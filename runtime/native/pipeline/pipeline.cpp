@@ -72,7 +72,7 @@ bool Pipeline::push(const uint8_t* frame, size_t stride, int64_t user_stamp, int
   if (options_.policy == LRT_EVERY_FRAME) refuse_own_thread("lrt_pipeline_push with LRT_EVERY_FRAME");
   const int64_t captured_ns = now_ns();
   const Deadline deadline = deadline_after(timeout_ms);
-  // Where the latest frame wins, whose turn it is does not wait either.
+  // If the latest frame wins, the thread whose turn it is does not wait either.
   const Turn::Holder turn(bring_turn_, options_.policy == LRT_EVERY_FRAME ? deadline : std::nullopt);
   if (!turn) return false;
   if (ledger_.capturing()) {

@@ -27,7 +27,7 @@ class Pipeline {
   Pipeline& operator=(const Pipeline&) = delete;
 
   void start();
-  // False: there was no room in time.
+  // False if no room became free in time.
   bool push(const uint8_t* frame, size_t stride, int64_t user_stamp, int32_t timeout_ms);
   void run(lrt_pipeline_capture_fn capture, void* user_data);
   // False: there was none in time. NULL: there will be none.

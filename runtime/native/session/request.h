@@ -1,4 +1,4 @@
-// What a caller gives to a run, checked against the model before an engine sees it.
+// Inputs of a run, checked against the model before an engine sees it.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@ namespace layoutrt {
 
 // The checked tensors are copies that point to the caller's memory. Kept between runs, the lists keep theirs.
 struct Request {
-  // What of a split model is run; any other model is always run whole.
+  // Part of a split model that is run; any other model is always run whole.
   enum class Part { kWhole, kLayout, kRender };
 
   Part part = Part::kWhole;

@@ -27,7 +27,7 @@ class SplitEngine : public Engine {
   EngineTimings run(const std::vector<const lrt_tensor*>& inputs,
                     const std::vector<lrt_tensor*>& outputs) override;
 
-  // How many of the inputs, from the first, set_layout takes; render takes the others.
+  // Number of inputs, from the first, that set_layout takes; render takes the others.
   size_t layout_input_count() const { return layout_->inputs().size(); }
 
   // Compute what depends on the layout and keep it until the next call. Throws Error, and keeps nothing then.
@@ -41,7 +41,7 @@ class SplitEngine : public Engine {
   std::vector<TensorInfo> inputs_;
   std::vector<lrt_tensor> kept_;                  // in memory of layout_
   std::vector<lrt_tensor*> kept_outputs_;         // of layout_: all of kept_
-  std::vector<const lrt_tensor*> render_inputs_;  // of render_: kept_, and null where the caller's go
+  std::vector<const lrt_tensor*> render_inputs_;  // of render_: kept_, and null if the caller's go
   // Lists of a run, kept for the next.
   std::vector<const lrt_tensor*> given_;
   std::vector<const lrt_tensor*> all_;

@@ -5,10 +5,10 @@
 
 namespace layoutrt {
 
-// Whether any stride is given; all 0 means contiguous.
+// True if any stride is given; all 0 means contiguous.
 bool has_strides(const lrt_tensor& tensor);
 
-// What is wrong with the strides of a tensor whose dtype and dims are right, as the rest of a sentence that
+// The fault in the strides of a tensor whose dtype and dims are right, as the rest of a sentence that
 // starts with its name; null if they are good.
 const char* find_stride_error(const lrt_tensor& tensor);
 

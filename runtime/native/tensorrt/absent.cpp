@@ -1,4 +1,4 @@
-// What stands for TensorRT's part where its headers or CUDA were missing when the library was built.
+// Replacement of TensorRT's part if its headers or CUDA were missing when the library was built.
 
 #include "error.h"
 #include "formats/engine_manifest.h"

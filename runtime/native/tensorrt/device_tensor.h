@@ -11,8 +11,8 @@ namespace layoutrt::trt {
 //
 // A stream that is being captured: what a session does besides its kernels cannot be.
 void refuse_capture(cudaStream_t stream);
-// Where GPU `device` finds a tensor; refused: one that it cannot reach, or that does not start where TensorRT
-// wants it. `kind` is "input" or "output".
+// Address of a tensor for GPU `device`; refused: one that it cannot reach, or that does not start where
+// TensorRT wants it. `kind` is "input" or "output".
 void* device_address(const char* kind, const lrt_tensor& tensor, int device);
 
 }  // namespace layoutrt::trt

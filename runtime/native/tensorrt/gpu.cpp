@@ -20,9 +20,9 @@ std::string version(int number) {
   cudaDriverGetVersion(&driver);
   if (driver == 0) {
     throw Error(LRT_NOT_FOUND,
-                std::string("there is no NVIDIA driver here, so no GPU; install one") + kOnCpu);
+                std::string("this machine has no NVIDIA driver, so no GPU; install one") + kOnCpu);
   }
-  throw Error(LRT_NOT_FOUND, "the NVIDIA driver is too old: it serves CUDA " + version(driver) +
+  throw Error(LRT_NOT_FOUND, "the NVIDIA driver is too old: it supports CUDA " + version(driver) +
                                  " and layoutrt was built with CUDA " + version(CUDART_VERSION) +
                                  "; install a newer driver" + kOnCpu);
 }
@@ -41,10 +41,9 @@ Gpu current_gpu() {
   if (status == cudaErrorInsufficientDriver) refuse_driver();
   if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0)) {
     cudaGetLastError();
-    throw Error(LRT_NOT_FOUND,
-                std::string("there is no NVIDIA GPU that this process can use; check nvidia-smi and "
-                            "CUDA_VISIBLE_DEVICES") +
-                    kOnCpu);
+    throw Error(LRT_NOT_FOUND, std::string("this process can use no NVIDIA GPU; check nvidia-smi and "
+                                           "CUDA_VISIBLE_DEVICES") +
+                                   kOnCpu);
   }
   check(status, "be found");
   Gpu gpu;

@@ -41,7 +41,7 @@ std::string version_text(int32_t number) {
          std::to_string(number % 100);
 }
 
-// The function `name` of a library, as a pointer of type Function; null where it has none.
+// The function `name` of a library, as a pointer of type Function; null if it has none.
 template <class Function>
 Function find(void* handle, const char* name) {
   return reinterpret_cast<Function>(dlsym(handle, name));
@@ -96,7 +96,7 @@ OperatorLibrary find_operator_library(const Library& library) {
   const auto version = find<const char* (*)()>(handle, "lrt_trt_version");
   if (major == nullptr || version == nullptr) {
     throw Error(LRT_NOT_FOUND, found.path +
-                                   " is no operator library of layoutrt; reinstall layoutrt, or correct "
+                                   " is not an operator library of layoutrt; reinstall layoutrt, or correct "
                                    "LAYOUTRT_TRT_LIBRARY");
   }
   if (major() != NV_TENSORRT_MAJOR) {

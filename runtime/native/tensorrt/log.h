@@ -1,4 +1,4 @@
-// What TensorRT says: its errors end up in our sentences.
+// Log of TensorRT: its errors become part of our error sentences.
 #pragma once
 
 #include <NvInferRuntime.h>

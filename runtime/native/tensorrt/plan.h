@@ -16,7 +16,7 @@
 
 namespace layoutrt::trt {
 
-// What a plan is set up for.
+// Inputs that a plan is set up for.
 struct Setting {
   int32_t profile = 0;
   std::vector<nvinfer1::Dims> shapes;  // of the inputs
@@ -37,7 +37,7 @@ class Plan {
   // Another optimization profile is selected on `stream`, which is waited for.
   void set(const Setting& setting, cudaStream_t stream);
 
-  // Of the outputs, for the shapes that are set.
+  // Shapes of the outputs, for the input shapes that are set.
   const std::vector<nvinfer1::Dims>& output_shapes() const { return output_shapes_; }
 
   // Enqueue a run on `stream`. The first after `set` warms up TensorRT; the second is captured on

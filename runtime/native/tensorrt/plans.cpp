@@ -22,7 +22,7 @@ Plans::Plans(nvinfer1::ICudaEngine* engine, const EngineTensors& tensors, bool s
 }
 
 Plans::~Plans() {
-  // Whether the run itself failed is told by its stream.
+  // The stream tells whether the run itself failed.
   if (in_flight_) cudaEventSynchronize(end_.get());
 }
 

@@ -8,7 +8,7 @@
 
 namespace layoutrt {
 
-// Whether this build has TensorRT's part.
+// True if this build has TensorRT's part.
 bool has_tensorrt();
 
 // Open an engine file and its manifest, on the calling thread's current CUDA device. Throws Error.

@@ -1,8 +1,9 @@
-// What layoutrt.operators calls from torch: forward and backward of the operators on plain float32 memory.
+// Functions that layoutrt.operators calls from torch: forward and backward of the operators on plain float32
+// memory.
 //
-// This is no public API: Python and the library are built and installed together. All tensors are contiguous,
-// of the shapes given, checked by the caller. scale and shift are both NULL or both given; with them come
-// grad_scale and grad_shift. Every function writes all of its outputs and returns LRT_OK, or
+// This is not a public API: Python and the library are built and installed together. All tensors are
+// contiguous, of the shapes given, checked by the caller. scale and shift are both NULL or both given; with
+// them come grad_scale and grad_shift. Every function writes all of its outputs and returns LRT_OK, or
 // LRT_OUT_OF_MEMORY, or LRT_INVALID_ARGUMENT where LAYOUTRT_ISA is refused (lrt_last_error() says why).
 // Results do not depend on the number of threads.
 #pragma once

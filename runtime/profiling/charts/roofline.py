@@ -7,19 +7,19 @@ from collections.abc import Sequence
 
 from layoutrt.report.canvas import SERIES, decades, hint, line, logarithmic, svg, text
 from layoutrt.runtime.profiling.layers import Layer, by_operator
-from layoutrt.runtime.profiling.yardstick import Roofs
+from layoutrt.runtime.profiling.reference_workload import Peaks
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 620, 420, 56, 18, 16, 58
 _NAMED = 4
 """Operators with a color of their own; the others share one."""
 
 
-def roofline(layers: Sequence[Layer], roofs: Roofs) -> str:
+def roofline(layers: Sequence[Layer], peaks: Peaks) -> str:
     """A circle for each layer that computes; its area is its share of the time.
 
     Args:
         layers: of one model.
-        roofs: of the machine.
+        peaks: measured peaks of the machine.
     """
     shown = [layer for layer in layers if layer.flops and layer.bytes]
     if not shown:
@@ -27,7 +27,7 @@ def roofline(layers: Sequence[Layer], roofs: Roofs) -> str:
     intensity = [layer.flops / layer.bytes for layer in shown]
     reached = [layer.gflops for layer in shown]
     eight = any(layer.precision == "int8" for layer in shown)
-    peak = max(roofs.gflops, roofs.int8_gops if eight else 0.0)
+    peak = max(peaks.gflops, peaks.int8_gops if eight else 0.0)
     low_x, high_x = (
         10 ** math.floor(math.log10(min(intensity))),
         10 ** math.ceil(math.log10(max(intensity) * 1.5)),
@@ -46,12 +46,12 @@ def roofline(layers: Sequence[Layer], roofs: Roofs) -> str:
         ]
     parts.append(text(_WIDTH - _RIGHT, _HEIGHT - _BOTTOM + 34, "operations for each byte moved", "end"))
     parts.append(text(4, 10, "10⁹ operations a second"))
-    flat = [(roofs.gflops, f"{roofs.gflops:.0f} GFLOP/s float32")]
+    flat = [(peaks.gflops, f"{peaks.gflops:.0f} GFLOP/s float32")]
     if eight:
-        flat.append((roofs.int8_gops, f"{roofs.int8_gops:.0f} GOP/s 8 bits"))
+        flat.append((peaks.int8_gops, f"{peaks.int8_gops:.0f} GOP/s 8 bits"))
     for bandwidth, label in (
-        (roofs.memory_gbs, f"memory {roofs.memory_gbs:.0f} GB/s"),
-        (roofs.cache_gbs, f"caches {roofs.cache_gbs:.0f} GB/s"),
+        (peaks.memory_gbs, f"memory {peaks.memory_gbs:.0f} GB/s"),
+        (peaks.cache_gbs, f"caches {peaks.cache_gbs:.0f} GB/s"),
     ):
         start = max(low_x, low_y / bandwidth)
         end = min(high_x, peak / bandwidth)
@@ -65,7 +65,7 @@ def roofline(layers: Sequence[Layer], roofs: Roofs) -> str:
                 f'{place[1]:.1f}) rotate({angle:.1f})">{label}</text>'
             )
     for value, label in flat:
-        start = max(low_x, value / roofs.cache_gbs)
+        start = max(low_x, value / peaks.cache_gbs)
         parts.append(line(x(min(start, high_x)), y(value), _WIDTH - _RIGHT, y(value), "roof"))
         parts.append(text(_WIDTH - _RIGHT - 4, y(value) - 6, label, "end", "roof-label"))
     parts += _circles(shown, x, y, low_y)

@@ -1,4 +1,4 @@
-"""Where the frames of a demo come from: cameras, streams, videos, folders, and the procedural drive."""
+"""Sources of a demo's frames: cameras, streams, videos, folders, and the procedural drive."""
 
 from layoutrt.runtime.streaming.sources.source import Captured, Source
 from layoutrt.runtime.streaming.sources.uri import open_source

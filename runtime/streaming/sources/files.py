@@ -22,10 +22,10 @@ class VideoFile(Source):
 
     Args:
         path: the file.
-        capture: what reads it instead of OpenCV.
+        capture: reader to use instead of OpenCV's.
 
     Raises:
-        LayoutRTError: it is no video, or of a codec that OpenCV cannot decode.
+        LayoutRTError: the file is not a video, or has a codec that OpenCV cannot decode.
     """
 
     def __init__(self, path: Path, capture: Capture | None = None) -> None:

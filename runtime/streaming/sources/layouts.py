@@ -48,8 +48,8 @@ class LabelFolder(Source):
     """Layouts in the PNG files of a folder, sorted by name, all of one size.
 
     Args:
-        folder: with the files, or one file.
-        labels: what the files mean.
+        folder: folder with the files, or one file.
+        labels: label set of the files.
     """
 
     def __init__(self, folder: str | Path, labels: LabelSet) -> None:

@@ -16,7 +16,7 @@ from layoutrt.runtime.streaming.sources.source import Captured, Source
 
 _LOG = logging.getLogger(__name__)
 _PATIENCE_S = 0.05
-"""How long a wait lasts before it looks whether the source was stopped."""
+"""Seconds between two checks whether the source was stopped."""
 _USUAL_FPS = 30.0
 
 
@@ -27,13 +27,13 @@ class LiveCamera(Source):
     after twice as long each time, up to ``longest_wait_s``, until it is back or the source is stopped.
 
     Args:
-        name: for messages.
+        name: name of the source, for messages.
         connect: opens the camera; raises LayoutRTError where it is not there.
         first_wait_s: before the first try to open it again.
         longest_wait_s: between two tries.
 
     Attributes:
-        connected: whether the camera gave its last frame when it was asked.
+        connected: True if the camera gave its last frame when it was asked.
 
     Raises:
         LayoutRTError: what ``connect`` raised the first time.
@@ -99,7 +99,7 @@ class LiveCamera(Source):
                 self._capture.release()
 
     def _grab(self, capture: Capture) -> bool:
-        """Wait for a frame and put it in the place of the one before; False where none came."""
+        """Wait for a frame and put it in the place of the one before; False if none came."""
         if not capture.grab():
             return False
         captured_s = time.monotonic()
@@ -113,7 +113,7 @@ class LiveCamera(Source):
         return True
 
     def _found_again(self) -> Capture | None:
-        """Try to open the camera until it is there; None where the source was stopped before."""
+        """Try to open the camera until it is there; None if the source was stopped before."""
         wait_s = self._first_wait_s
         _LOG.warning("%s gives no frames; opening it again in %g s", self.name, wait_s)
         while not self._stopped.wait(wait_s):

@@ -18,11 +18,11 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 OPEN_TIMEOUT_MS = 5000
 READ_TIMEOUT_MS = 2000
-"""How long OpenCV waits for a packet; after three such waits a stream counts as lost."""
+"""Time that OpenCV waits for a packet; after three such waits a stream counts as lost."""
 
 
 class Capture(Protocol):
-    """What the sources use of ``cv2.VideoCapture``."""
+    """Methods of ``cv2.VideoCapture`` that the sources use."""
 
     def grab(self) -> bool:
         """Wait for the next frame."""
@@ -31,14 +31,14 @@ class Capture(Protocol):
         """Decode what was grabbed: uint8 [H,W,3], BGR."""
 
     def get(self, propId: int) -> float:
-        """A property, 0 where it is not known."""
+        """A property, 0 if it is not known."""
 
     def release(self) -> None:
         """Close the device or file."""
 
 
 def open_capture(target: int | str, backend: int, options: Sequence[int] = ()) -> Capture | None:
-    """``cv2.VideoCapture``, or None where it cannot be opened.
+    """``cv2.VideoCapture``, or None if it cannot be opened.
 
     Args:
         target: number of a camera, or file, address or pipeline.
@@ -67,7 +67,7 @@ def open_camera(device: int | str) -> Capture:
     if not path.exists():
         found = sorted(str(other) for other in Path("/dev").glob("video[0-9]*"))
         there = f"this machine has {', '.join(found)}" if found else "this machine has none"
-        raise LayoutRTError(f"there is no camera {path}; {there}: plug one in, or use --source drive:")
+        raise LayoutRTError(f"the camera {path} does not exist; {there}: plug one in, or use --source drive:")
     # The newest frame matters; a driver's queue of four would be 130 ms of lag at 30 frames a second.
     capture = open_capture(device, cv2.CAP_V4L2, [cv2.CAP_PROP_BUFFERSIZE, 1])
     if capture is None:
@@ -82,11 +82,11 @@ def open_stream(url: str, shown: str) -> Capture:
     """A network camera, by RTSP over TCP.
 
     Args:
-        url: of the stream.
+        url: URL of the stream.
         shown: the same without its password, for messages.
 
     Raises:
-        LayoutRTError: nothing answers there, or it is no video.
+        LayoutRTError: nothing answers at this URL, or the answer is not a video.
     """
     timeouts = [
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
@@ -122,7 +122,7 @@ def open_csi(sensor: int) -> Capture:
     """A CSI camera of a Jetson.
 
     Raises:
-        LayoutRTError: OpenCV has no GStreamer, or there is no such camera.
+        LayoutRTError: OpenCV has no GStreamer, or the camera does not exist.
     """
     if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
         raise LayoutRTError(

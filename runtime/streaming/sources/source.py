@@ -17,32 +17,32 @@ from layoutrt.layouts import LabelSet
 
 @dataclass(frozen=True, eq=False)
 class Captured:
-    """What a source gave."""
+    """Frame or layout that a source returned."""
 
     pixels: NDArray[np.uint8] = field(repr=False)
     """A frame, uint8 [H,W,3] RGB; or where the source has a label set, class indices, uint8 [H,W]."""
     captured_s: float
-    """When a camera had exposed it, or reading or drawing it began, on the clock of ``time.monotonic``."""
+    """Time at which a camera had exposed it, or reading or drawing began, by ``time.monotonic``."""
     capture_ms: float
     """Decoding, reading or drawing it."""
 
     @classmethod
     def since(cls, captured_s: float, pixels: NDArray[np.uint8]) -> Captured:
-        """What took from ``captured_s`` until now to get."""
+        """Time that reading or drawing it took, from ``captured_s``."""
         return cls(pixels, captured_s, (time.monotonic() - captured_s) * 1e3)
 
 
 class Source(ABC):
-    """Gives frames one after the other.
+    """Source of frames, one after the other.
 
     One thread reads; any thread may stop it.
 
     Attributes:
-        name: as the user gave it, without passwords.
-        label_set: what the labels mean; None where the source gives frames, which a segmenter has to label.
-        live: whether frames come at their own pace and old ones are dropped, as of a camera.
+        name: name that the user gave, without passwords.
+        label_set: label set of the layouts; None if the source gives frames, which a segmenter has to label.
+        live: True if frames come at their own pace and old ones are dropped, as from a camera.
         fps: frames a second that the source has, or is meant to be shown at.
-        reconnects: how often a camera was lost and found again.
+        reconnects: number of times that a camera was lost and found again.
     """
 
     live = False

@@ -1,4 +1,4 @@
-"""From a source's name to the source."""
+"""Parser of source names: ``camera:``, ``rtsp:``, files, folders, ``drive:``."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def open_source(
             ``rtsp://…``, a video file, a folder of images, ``labels:FOLDER`` of layouts,
             ``drive:`` without end, ``drive:N`` for N frames, ``drive:N@SEED`` or ``drive:@SEED``.
         size: (height, width) in pixels that what can be drawn is drawn at.
-        label_set: what the files of ``labels:`` mean.
-        seed: of a drive that names none.
+        label_set: label set of the files of ``labels:``.
+        seed: seed of a drive whose name has none.
         paced: show stored and drawn frames as fast as they were meant to be; False: as fast as they are
             taken. Cameras have their own pace.
         fps: frames a second of a source that is paced; its own by default.
@@ -77,5 +77,5 @@ def _open(uri: str, size: tuple[int, int], label_set: LabelSet, seed: int) -> So
     if path.is_file():
         return VideoFile(path)
     if _SCHEME.match(uri):
-        raise LayoutRTError(f"there is no source '{without_password(uri)}'; give {KINDS}")
-    raise LayoutRTError(f"there is no file or folder {uri}; give {KINDS}")
+        raise LayoutRTError(f"'{without_password(uri)}' is not a source; give {KINDS}")
+    raise LayoutRTError(f"the file or folder {uri} does not exist; give {KINDS}")

@@ -99,14 +99,14 @@ CASES: dict[str, tuple[Any, dict[str, str], str]] = {
     "replaced": (changed(engine_sha256="0" * 64), {}, "the SHA-256 differs"),
     "newer": (changed(format=2, layoutrt="0.9.0"), {}, "newer layoutrt (manifest format 2, version 0.9.0)"),
     "a newer field": (MANIFEST | {"color": [1.5, None]}, {}, ""),
-    "lacks a field": (changed(engine_sha256=...), {}, "is no manifest of an engine"),
-    "lacks its format": (changed(format=...), {}, "is no manifest of an engine"),
-    "a word for a format": (changed(format="1"), {}, "is no manifest of an engine"),
-    "a version of letters": (changed(tensorrt="ten.3.0"), {}, "is no manifest of an engine"),
-    "a version of two": (changed(tensorrt="10.3"), {}, "is no manifest of an engine"),
-    "a capability of one": (changed(compute_capability="8"), {}, "is no manifest of an engine"),
-    "no JSON": ("{", {}, "is no manifest of an engine"),
-    "a list": ([], {}, "is no manifest of an engine"),
+    "lacks a field": (changed(engine_sha256=...), {}, "is not an engine manifest"),
+    "lacks its format": (changed(format=...), {}, "is not an engine manifest"),
+    "a word for a format": (changed(format="1"), {}, "is not an engine manifest"),
+    "a version of letters": (changed(tensorrt="ten.3.0"), {}, "is not an engine manifest"),
+    "a version of two": (changed(tensorrt="10.3"), {}, "is not an engine manifest"),
+    "a capability of one": (changed(compute_capability="8"), {}, "is not an engine manifest"),
+    "no JSON": ("{", {}, "is not an engine manifest"),
+    "a list": ([], {}, "is not an engine manifest"),
     "missing": (None, {}, "has no manifest m.engine.json beside it"),
 }
 
@@ -135,7 +135,7 @@ def test_both_loaders_say_the_same(program: Path, tmp_path: Path) -> None:
         assert native == python_says(engine, here), name
     engine.unlink()
     done = subprocess.run([program, engine, *HOST.values()], check=True, capture_output=True, text=True)
-    assert done.stdout.startswith(f"there is no engine {engine}; build it with")
+    assert done.stdout.startswith(f"the engine {engine} does not exist; build it with")
 
 
 def test_the_hash_is_right_for_every_length(program: Path, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_library_without_tensorrt_says_how_to_get_it(tmp_path: Path) -> None:
         assert session.value is None
         return str(native.lrt_last_error().decode())
 
-    assert "there is no engine" in sentence()
+    assert "does not exist" in sentence()
     engine.write_bytes(ENGINE)
     assert "has no manifest m.engine.json" in sentence()
     (tmp_path / "m.engine.json").write_text(json.dumps(MANIFEST))

@@ -42,7 +42,7 @@ void libraries_that_do_not_fit_are_refused(const std::string& other) {
   setenv("LAYOUTRT_TRT_LIBRARY", "absent.so", 1);
   EXPECT_OPEN_REFUSED(LRT_NOT_FOUND, "the operator library absent.so cannot be loaded", toy::Engine{});
   setenv("LAYOUTRT_TRT_LIBRARY", std::getenv("LAYOUTRT_TENSORRT"), 1);
-  EXPECT_OPEN_REFUSED(LRT_NOT_FOUND, "is no operator library of layoutrt", toy::Engine{});
+  EXPECT_OPEN_REFUSED(LRT_NOT_FOUND, "is not an operator library of layoutrt", toy::Engine{});
   unsetenv("LAYOUTRT_TRT_LIBRARY");  // that beside liblayoutrt.so
 }
 
@@ -50,15 +50,15 @@ void what_a_machine_lacks_is_said() {
   fake_cuda::Machine machine;
   machine.devices = 0;
   fresh(machine);
-  EXPECT_OPEN_REFUSED(LRT_NOT_FOUND, "there is no NVIDIA GPU that this process can use", toy::Engine{});
+  EXPECT_OPEN_REFUSED(LRT_NOT_FOUND, "this process can use no NVIDIA GPU", toy::Engine{});
   machine.driver = 11040;
   fresh(machine);
   EXPECT_OPEN_REFUSED(LRT_NOT_FOUND,
-                      "the NVIDIA driver is too old: it serves CUDA 11.4 and layoutrt was built with",
+                      "the NVIDIA driver is too old: it supports CUDA 11.4 and layoutrt was built with",
                       toy::Engine{});
   machine.driver = 0;
   fresh(machine);
-  EXPECT_OPEN_REFUSED(LRT_NOT_FOUND, "there is no NVIDIA driver here", toy::Engine{});
+  EXPECT_OPEN_REFUSED(LRT_NOT_FOUND, "this machine has no NVIDIA driver", toy::Engine{});
   fresh();
 }
 
@@ -91,7 +91,7 @@ void an_engine_of_another_place_is_refused_before_it_is_loaded() {
   std::remove((path + ".json").c_str());
   EXPECT_REFUSED(LRT_NOT_FOUND, "has no manifest m.engine.json beside it", layoutrt::Session opened(path));
   std::remove(path.c_str());
-  EXPECT_REFUSED(LRT_NOT_FOUND, "there is no engine", layoutrt::Session opened(path));
+  EXPECT_REFUSED(LRT_NOT_FOUND, "does not exist; build it with", layoutrt::Session opened(path));
   EXPECT(toy_count("deserializeCudaEngine") == 0);
 }
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from layoutrt.runtime.profiling.layers import Layer
+from layoutrt.runtime.profiling.reference_workload import Peaks
 from layoutrt.runtime.profiling.report import LayerProfile, ModelProfile, Profile
-from layoutrt.runtime.profiling.yardstick import Roofs
 
-STREAK = 5
-ROOFS = Roofs(200.0, 700.0, 25.0, 60.0)
+ITERATIONS_PER_ROUND = 5
+PEAKS = Peaks(200.0, 700.0, 25.0, 60.0)
 
 
 def _layer(name: str, ms: float, share: float, *, block: str = "level 4", flops: int = 100_000_000) -> Layer:
@@ -23,13 +23,13 @@ def _model_profile(
     name: str = "model",
     ms: float = 20.0,
     *,
-    turns: int = 20,
+    rounds: int = 20,
     noise: float = 0.02,
     seed: int = 0,
     layers: bool = False,
 ) -> ModelProfile:
     random = np.random.default_rng(seed)
-    count = turns * STREAK
+    count = rounds * ITERATIONS_PER_ROUND
     engine = ms * (1 + noise * np.abs(random.standard_normal(count)))
     stages = {
         "call": [0.2] * count,
@@ -59,7 +59,7 @@ def _model_profile(
         growth_mb=0.0,
         device_mb=None,
         joules=None,
-        turns=[turn for turn in range(turns) for _ in range(STREAK)],
+        rounds=[number for number in range(rounds) for _ in range(ITERATIONS_PER_ROUND)],
         started_ms=np.cumsum([0.0, *total[:-1]]).tolist(),
         total_ms=total,
         stages_ms=stages,
@@ -67,7 +67,7 @@ def _model_profile(
     )
 
 
-def _profile(*models: ModelProfile, pace: float = 1.0, turns: int = 20) -> Profile:
+def _profile(*models: ModelProfile, pace: float = 1.0, rounds: int = 20) -> Profile:
     """``pace``: how long work of known size took, beside another profile's."""
     random = np.random.default_rng(7)
     reading = {"cpu_mhz": 2600.0, "celsius": None, "throttled": None, "gpu": None}
@@ -75,22 +75,28 @@ def _profile(*models: ModelProfile, pace: float = 1.0, turns: int = 20) -> Profi
         created="2026-01-02T03:04:05+00:00",
         versions={"layoutrt": "0.1.0", "python": "3.11.7"},
         machine={"processor": "a processor", "system": "Linux", "threads": 2, "cores": 2, "load": 0.1},
-        method={"input": "drive:", "streak": STREAK, "lead": 1, "turns": turns, "warm_up": "until steady"},
+        method={
+            "input": "drive:",
+            "iterations_per_round": ITERATIONS_PER_ROUND,
+            "warm_up_runs_per_round": 1,
+            "rounds": rounds,
+            "warm_up": "until steady",
+        },
         sensors={"before": reading, "after": reading, "energy": None},
         warnings=[],
-        roofs=ROOFS,
-        yardstick_ms=(14.0 * pace * (1 + 0.01 * random.standard_normal(turns))).tolist(),
+        peaks=PEAKS,
+        reference_ms=(14.0 * pace * (1 + 0.01 * random.standard_normal(rounds))).tolist(),
         models=list(models) or [_model_profile()],
     )
 
 
 @pytest.fixture(scope="session")
 def model_profile() -> Callable[..., ModelProfile]:
-    """Makes a model's profile: ``model_profile(name, ms, turns=20, noise=0.02, seed=0, layers=False)``."""
+    """Makes a model's profile: ``model_profile(name, ms, rounds=20, noise=0.02, seed=0, layers=False)``."""
     return _model_profile
 
 
 @pytest.fixture(scope="session")
 def a_profile() -> Callable[..., Profile]:
-    """Makes a profile of models: ``a_profile(*models, pace=1.0, turns=20)``."""
+    """Makes a profile of models: ``a_profile(*models, pace=1.0, rounds=20)``."""
     return _profile

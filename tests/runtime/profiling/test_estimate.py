@@ -12,7 +12,7 @@ from layoutrt.runtime.profiling.device import Efficiency, find_device, known_dev
 from layoutrt.runtime.profiling.estimate import estimate, estimate_layers, fused
 from layoutrt.runtime.profiling.fit import measured_device
 from layoutrt.runtime.profiling.profile import profile
-from layoutrt.runtime.profiling.subject import find_subject
+from layoutrt.runtime.profiling.target import find_target
 
 
 def cost(
@@ -70,7 +70,7 @@ UNFIT = [
         (("memory_gbs = 272.0", "memory_gbs = -1"), "has no memory_gbs"),
         (("[source]", "[sources]"), "where fp32_tflops is from"),
         (("[source]", "[efficiency]\nmemory = 1\n[source]"), "efficiency"),
-        (("name =", "name"), "no TOML"),
+        (("name =", "name"), "not valid TOML"),
         (("[source]", "source = 1\n[sources]"), "where fp32_tflops is from"),
         *((("[source]", f"{EFFICIENCY.replace(*change)}[source]"), words) for change, words in UNFIT),
     ],
@@ -128,17 +128,17 @@ def test_an_activation_is_computed_while_its_layer_is_written() -> None:
 
 
 def test_precision_scales_traffic_and_takes_its_peak() -> None:
-    subject = find_subject("camvid-edge")
+    target = find_target("camvid-edge")
     device = dataclasses.replace(find_device("rtx-4060"), efficiency=PERFECT)
-    times = [estimate(subject, device, precision).ms for precision in ("fp32", "fp16", "int8")]
+    times = [estimate(target, device, precision).ms for precision in ("fp32", "fp16", "int8")]
     assert times == sorted(times, reverse=True)
-    assert estimate(subject, device).precision == "fp32"
+    assert estimate(target, device).precision == "fp32"
     with pytest.raises(LayoutRTError, match="fp32, fp16, int8"):
-        estimate(subject, device, "fp8")
+        estimate(target, device, "fp8")
 
 
 def test_an_estimate_is_labeled_as_one_and_has_a_range() -> None:
-    found = estimate(find_subject("camvid-edge"), find_device("orin-nano-8gb"), "fp16")
+    found = estimate(find_target("camvid-edge"), find_device("orin-nano-8gb"), "fp16")
     assert found.as_json()["what"] == "estimate"
     assert found.low_ms < found.ms < found.high_ms
     graph = node_costs(onnx.load(resolve_model("camvid-edge"), load_external_data=False), found.size)
@@ -147,21 +147,21 @@ def test_an_estimate_is_labeled_as_one_and_has_a_range() -> None:
 
 def test_only_graphs_are_estimated(tiny_checkpoint) -> None:
     with pytest.raises(LayoutRTError, match="export it first"):
-        estimate(find_subject(str(tiny_checkpoint)), find_device("h200"))
+        estimate(find_target(str(tiny_checkpoint)), find_device("h200"))
 
 
 @pytest.mark.slow
 def test_this_machines_estimate_is_within_35_percent_of_its_measurement(tmp_path) -> None:
     """By the file that ``layoutrt profile --device-file`` writes of this machine."""
-    subjects = [find_subject(name) for name in ("camvid-edge", "camvid-seg")]
+    targets = [find_target(name) for name in ("camvid-edge", "camvid-seg")]
     errors = []
     # A neighbor may come or go between the models' layers: the best of five.
     for _ in range(5):
-        measured = profile(subjects, iterations=5, warm_up=5, threads=1, layers=True)
-        write_device(tmp_path / "here.toml", measured_device(measured, subjects))
+        measured = profile(targets, iterations=5, warm_up=5, threads=1, layers=True)
+        write_device(tmp_path / "here.toml", measured_device(measured, targets))
         device = find_device(str(tmp_path / "here.toml"))
         truths = [model.layers.engine_ms for model in measured.models if model.layers]
-        guesses = [estimate(subject, device).ms for subject in subjects]
+        guesses = [estimate(target, device).ms for target in targets]
         errors.append(max(abs(guess / truth - 1) for guess, truth in zip(guesses, truths, strict=True)))
         if errors[-1] < 0.35:
             break

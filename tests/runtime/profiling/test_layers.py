@@ -1,4 +1,4 @@
-"""Executed nodes are folded into layers with their arithmetic, their place in the network and their roof."""
+"""Executed nodes are folded into layers with their arithmetic, network block and roofline time."""
 
 import json
 
@@ -15,11 +15,11 @@ from layoutrt.runtime.profiling.inputs import write_inputs
 from layoutrt.runtime.profiling.layer_profile import cache_bytes, profile_layers
 from layoutrt.runtime.profiling.layers import by_block, by_operator, fold, quiet_runs
 from layoutrt.runtime.profiling.onnxruntime_events import read_events
-from layoutrt.runtime.profiling.subject import find_subject
+from layoutrt.runtime.profiling.reference_workload import Peaks
+from layoutrt.runtime.profiling.target import find_target
 from layoutrt.runtime.profiling.tensorrt_layers import fold_tensorrt
-from layoutrt.runtime.profiling.yardstick import Roofs
 
-ROOFS = Roofs(gflops=100.0, int8_gops=400.0, memory_gbs=10.0, cache_gbs=50.0)
+PEAKS = Peaks(gflops=100.0, int8_gops=400.0, memory_gbs=10.0, cache_gbs=50.0)
 SIZE = (64, 64)
 
 
@@ -29,17 +29,17 @@ def node(name: str, operator: str, times: list[float], *, moved: int = 1000, ele
 
 @pytest.mark.parametrize("name", shipped_models())
 def test_layers_have_all_the_arithmetic_of_the_file_and_all_have_a_block(name, tmp_path) -> None:
-    subject = find_subject(name, SIZE)
-    write_inputs(subject, "drive:2", tmp_path / "inputs.npz")
-    spec = specification(subject, None, None) | {"inputs": str(tmp_path / "inputs.npz"), "threads": 1}
-    layers = profile_layers(subject, spec, ROOFS).layers
+    target = find_target(name, SIZE)
+    write_inputs(target, "drive:2", tmp_path / "inputs.npz")
+    spec = specification(target, None, None) | {"inputs": str(tmp_path / "inputs.npz"), "threads": 1}
+    layers = profile_layers(target, spec, PEAKS).layers
     # Nothing is lost where ONNX Runtime fuses, renames and reorders.
-    assert sum(layer.flops for layer in layers) == graph_cost(onnx.load(subject.path), SIZE).flops
+    assert sum(layer.flops for layer in layers) == graph_cost(onnx.load(target.path), SIZE).flops
     assert OTHER not in by_block(layers)
     assert {layer.precision for layer in layers} <= {"fp32", "int8", "int64"}
     parts = {layer.part for layer in layers}
-    assert ("network.stem" if subject.kind == "segmenter" else "levels.4.blocks.0.half_1") in parts
-    assert any(layer.precision == subject.precision for layer in layers)
+    assert ("network.stem" if target.kind == "segmenter" else "levels.4.blocks.0.half_1") in parts
+    assert any(layer.precision == target.precision for layer in layers)
 
 
 def test_blocks_are_named_by_the_weights() -> None:
@@ -69,7 +69,7 @@ def test_a_layer_is_under_the_roof_that_holds_it_back_longest() -> None:
     graph = node_costs(onnx.load(resolve_model("camvid-edge"), load_external_data=False), SIZE)
     convolution = next(cost for cost in graph if cost.name == "node_conv2d_21")
     executed[0] = node(convolution.name, "Conv", [convolution.flops / 100.0 / 1e6 * 2])
-    found = {layer.name: layer for layer in fold(executed, graph, ROOFS, 1_000_000)}
+    found = {layer.name: layer for layer in fold(executed, graph, PEAKS, 1_000_000)}
     assert found[convolution.name].bound == "compute"
     assert found[convolution.name].roof_ms / found[convolution.name].ms == pytest.approx(0.5)
     assert found[convolution.name].gflops == pytest.approx(50)
@@ -83,7 +83,7 @@ def test_a_fused_activation_takes_its_convolution_and_what_the_engine_added_the_
         node("leaky_relu_1_nchwc", "Conv", [1.0]),
         node("ReorderOutput_token_3", "ReorderOutput", [1.0]),
     ]
-    first, second = fold(executed, graph, ROOFS, 0)
+    first, second = fold(executed, graph, PEAKS, 0)
     assert first.part == "down.0"
     assert first.flops == next(cost.flops for cost in graph if cost.name == "node_conv2d")
     assert first.block == second.block == "layout pyramid"
@@ -91,7 +91,7 @@ def test_a_fused_activation_takes_its_convolution_and_what_the_engine_added_the_
 
 def test_packed_weights_that_the_engine_does_not_count_are_counted() -> None:
     cost = NodeCost("conv", "Conv", 1000, 40, 50, 50, ("x",), ("w",), ("y",))
-    (packed,) = fold([node("conv", "QLinearConv", [1.0], moved=100, element="uint8")], [cost], ROOFS, 0)
+    (packed,) = fold([node("conv", "QLinearConv", [1.0], moved=100, element="uint8")], [cost], PEAKS, 0)
     assert (packed.bytes, packed.precision) == (140, "int8")
 
 
@@ -99,12 +99,12 @@ def test_times_are_of_the_same_quiet_runs_so_that_they_add_up() -> None:
     # A busy neighbor slowed another node in each run; two runs had none.
     executed = [node("a", "Relu", [9, 1, 2, 1, 9, 9, 1, 9]), node("b", "Relu", [1, 9, 1, 2, 9, 1, 9, 9])]
     assert sorted(quiet_runs(executed)) == [-6, -5]
-    assert [layer.ms for layer in fold(executed, [], ROOFS, 0)] == [1.5, 1.5]
+    assert [layer.ms for layer in fold(executed, [], PEAKS, 0)] == [1.5, 1.5]
 
 
 def test_groups_are_in_the_order_of_the_run_and_of_the_time() -> None:
     executed = [node("a", "Relu", [1.0]), node("b", "Conv", [3.0]), node("c", "Conv", [1.0])]
-    assert list(by_operator(fold(executed, [], ROOFS, 0))) == ["Conv", "Relu"]
+    assert list(by_operator(fold(executed, [], PEAKS, 0))) == ["Conv", "Relu"]
 
 
 def event(name: str, start: int, duration: int, **facts) -> dict:
@@ -166,7 +166,7 @@ def test_tensorrts_layers_become_the_same_table(rest) -> None:
     assert executed.bytes == 2 * (32 * 16 * 16 + 32 * 8 * 8 + 9216)
     assert executed.times_ms == [0.20, 0.22]
     graph = node_costs(onnx.load(resolve_model("camvid-edge"), load_external_data=False), SIZE)
-    (layer,) = fold([executed], graph, ROOFS, 0)
+    (layer,) = fold([executed], graph, PEAKS, 0)
     assert (layer.part, layer.block, layer.precision) == ("down.0", "layout pyramid", "fp16")
     assert layer.flops == next(cost.flops for cost in graph if cost.name == "node_conv2d")
 

@@ -8,20 +8,20 @@ from layoutrt.layouts import label_set, write_layout
 from layoutrt.runtime.profiling.inputs import write_inputs
 from layoutrt.runtime.profiling.profile import profile
 from layoutrt.runtime.profiling.report import END_TO_END
-from layoutrt.runtime.profiling.subject import find_subject, unique_names
+from layoutrt.runtime.profiling.target import find_target, unique_names
 
 
 @pytest.fixture(scope="module")
 def measured(tiny_model, tiny_dynamic_model):
-    subjects = [find_subject(str(tiny_model)), find_subject(str(tiny_dynamic_model), (64, 64))]
-    return profile(subjects, source="drive:3", iterations=20, warm_up=2, threads=1, layers=True)
+    targets = [find_target(str(tiny_model)), find_target(str(tiny_dynamic_model), (64, 64))]
+    return profile(targets, source="drive:3", iterations=20, warm_up=2, threads=1, layers=True)
 
 
 def test_every_model_is_measured_in_the_same_turns(measured) -> None:
     first, second = measured.models
-    assert first.turns == second.turns
+    assert first.rounds == second.rounds
     assert len(first.total_ms) == 20
-    assert len(measured.yardstick_ms) == len(set(first.turns)) == measured.method["turns"]
+    assert len(measured.reference_ms) == len(set(first.rounds)) == measured.method["rounds"]
     assert (first.size, second.size) == ((64, 96), (64, 64))
     assert first.started_ms == sorted(first.started_ms)
 
@@ -49,13 +49,13 @@ def test_layers_add_up_to_the_run_that_they_were_timed_in(measured) -> None:
 
 
 def test_a_pipeline_has_the_stages_of_a_frame() -> None:
-    subject = find_subject("camvid-seg+camvid-edge", (64, 64))
-    assert subject.name == "camvid-seg+camvid-edge"
-    (model,) = profile([subject], source="drive:2", iterations=6, warm_up=1, threads=2).models
+    target = find_target("camvid-seg+camvid-edge", (64, 64))
+    assert target.name == "camvid-seg+camvid-edge"
+    (model,) = profile([target], source="drive:2", iterations=6, warm_up=1, threads=2).models
     names = ["capture", "segment wait", "segment", "synthesis wait", "synthesize", "present"]
     assert list(model.stages_ms) == names
     # Frames overlap only where several follow each other.
-    assert len(model.total_ms) == 8 * len(set(model.turns))
+    assert len(model.total_ms) == 8 * len(set(model.rounds))
     for run, total in enumerate(model.total_ms):
         parts = [model.stages_ms[name][run] for name in names]
         assert sum(parts) == pytest.approx(total)
@@ -78,35 +78,35 @@ def test_a_pipeline_has_the_stages_of_a_frame() -> None:
 )
 def test_arguments_out_of_range_are_refused_before_anything_runs(tiny_model, options, words) -> None:
     with pytest.raises(LayoutRTError, match=words):
-        profile([find_subject(str(tiny_model))], **options)
+        profile([find_target(str(tiny_model))], **options)
 
 
 def test_models_that_are_none_are_refused(tmp_path, tiny_model, tiny_checkpoint) -> None:
     with pytest.raises(LayoutRTError, match="no model 'nothing'"):
-        find_subject("nothing")
+        find_target("nothing")
     with pytest.raises(LayoutRTError, match="64x96 and not 32x32"):
-        find_subject(str(tiny_model), (32, 32))
+        find_target(str(tiny_model), (32, 32))
     for name, step in (("camvid-edge", 32), ("camvid-seg", 16)):
         with pytest.raises(LayoutRTError, match=f"50x50; give a --size of multiples of {step}"):
-            find_subject(name, (50, 50))
+            find_target(name, (50, 50))
     with pytest.raises(LayoutRTError, match=r"SEGMENTER\+GENERATOR"):
-        find_subject("camvid-edge+camvid-seg")
+        find_target("camvid-edge+camvid-seg")
     engine = tmp_path / "model.engine"
     engine.write_bytes(b"")
     with pytest.raises(LayoutRTError, match="has no manifest"):
-        find_subject(str(engine))
+        find_target(str(engine))
     with pytest.raises(LayoutRTError, match=r"layoutrt\[train\]"):
-        profile([find_subject(str(tiny_checkpoint))], iterations=1)
+        profile([find_target(str(tiny_checkpoint))], iterations=1)
 
 
 def test_models_of_one_name_are_told_apart(tiny_model, tiny_checkpoint) -> None:
-    subjects = [find_subject(str(path)) for path in (tiny_model, tiny_model, tiny_checkpoint)]
-    assert unique_names(subjects) == ["model", "model (2)", "generator (checkpoint)"]
+    targets = [find_target(str(path)) for path in (tiny_model, tiny_model, tiny_checkpoint)]
+    assert unique_names(targets) == ["model", "model (2)", "generator (checkpoint)"]
 
 
 def test_memory_stays_flat_over_many_runs(tiny_model) -> None:
-    subject = find_subject(str(tiny_model))
-    (model,) = profile([subject], source="drive:2", iterations=400, warm_up=20, threads=1).models
+    target = find_target(str(tiny_model))
+    (model,) = profile([target], source="drive:2", iterations=400, warm_up=20, threads=1).models
     assert model.growth_mb < 2
 
 
@@ -123,7 +123,7 @@ def test_inputs_are_spread_over_the_whole_folder(tmp_path, tiny_model) -> None:
     labels = label_set("camvid")
     for index in range(31):
         write_layout(tmp_path / f"{index:02}.png", np.full((64, 96), index // 3, np.uint8), labels)
-    write_inputs(find_subject(str(tiny_model)), str(tmp_path), tmp_path / "inputs.npz")
+    write_inputs(find_target(str(tiny_model)), str(tmp_path), tmp_path / "inputs.npz")
     classes = np.load(tmp_path / "inputs.npz")["labels"][:, 0, 0, 0].tolist()
     assert len(classes) == 16
     assert (classes[0], classes[-1]) == (0, 9)

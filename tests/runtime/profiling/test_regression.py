@@ -52,8 +52,8 @@ def test_profiles_that_cannot_be_compared_are_refused(a_profile, model_profile) 
         compare_profiles(another, base, 0.1)
     with pytest.raises(LayoutRTError, match=r"2\.\d\d times as long"):
         compare_profiles(base, a_profile(model_profile(), pace=2.0), 0.1)
-    with pytest.raises(LayoutRTError, match="fewer than 5 turns"):
-        compare_profiles(base, a_profile(model_profile(turns=3), turns=3), 0.1)
+    with pytest.raises(LayoutRTError, match="fewer than 5 rounds"):
+        compare_profiles(base, a_profile(model_profile(rounds=3), rounds=3), 0.1)
     with pytest.raises(LayoutRTError, match="none of these models"):
         compare_profiles(
             a_profile(model_profile("a"), model_profile("b")), a_profile(model_profile("c")), 0.1

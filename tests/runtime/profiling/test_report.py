@@ -49,7 +49,7 @@ def test_another_version_of_the_schema_is_refused(tmp_path, two) -> None:
 def test_what_is_no_profile_is_refused(tmp_path, text) -> None:
     file = tmp_path / "profile.json"
     file.write_text(text)
-    with pytest.raises(LayoutRTError, match="is no profile"):
+    with pytest.raises(LayoutRTError, match="is not a profile"):
         read_json(file)
 
 
@@ -59,7 +59,7 @@ def test_a_damaged_or_missing_profile_is_refused(tmp_path, two) -> None:
         read_json(file)
     write_json(file, two)
     content = json.loads(file.read_text())
-    del content["models"][0]["turns"]
+    del content["models"][0]["rounds"]
     file.write_text(json.dumps(content))
     with pytest.raises(LayoutRTError, match="damaged"):
         read_json(file)
@@ -104,7 +104,7 @@ def test_a_traces_stages_lie_within_their_run_and_its_layers_in_the_engine(two) 
 
 
 def test_a_long_profiles_trace_ends(a_profile, model_profile) -> None:
-    long = a_profile(model_profile(turns=MOST_RUNS // 5 + 3), turns=MOST_RUNS // 5 + 3)
+    long = a_profile(model_profile(rounds=MOST_RUNS // 5 + 3), rounds=MOST_RUNS // 5 + 3)
     assert sum(event.get("cat") == "run" for event in trace_events(long)) == MOST_RUNS
 
 
@@ -120,12 +120,12 @@ def test_the_page_loads_nothing_and_escapes_names(two) -> None:
 
 
 def test_the_page_of_one_model_with_one_run_has_no_empty_charts(a_profile, model_profile) -> None:
-    single = model_profile(turns=1)
-    for name in ("turns", "started_ms", "total_ms"):
+    single = model_profile(rounds=1)
+    for name in ("rounds", "started_ms", "total_ms"):
         del getattr(single, name)[1:]
     for times in single.stages_ms.values():
         del times[1:]
-    html = page(a_profile(single, turns=1))
+    html = page(a_profile(single, rounds=1))
     assert html.count("<svg") == 4
     assert "nan" not in html
 
@@ -152,12 +152,12 @@ def test_the_page_opens_in_a_browser_without_a_word_on_the_console(tmp_path, two
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda content: content.update(yardstick_ms=[]),
-        lambda content: content.update(yardstick_ms=[0.0] * len(content["yardstick_ms"])),
+        lambda content: content.update(reference_ms=[]),
+        lambda content: content.update(reference_ms=[0.0] * len(content["reference_ms"])),
         lambda content: content.update(machine={}),
         lambda content: content["models"][0].update(size=[64]),
         lambda content: content["models"][0]["total_ms"].pop(),
-        lambda content: content["models"][0].update(turns=[], started_ms=[], total_ms=[], stages_ms={}),
+        lambda content: content["models"][0].update(rounds=[], started_ms=[], total_ms=[], stages_ms={}),
     ],
 )
 def test_a_profile_whose_figures_do_not_belong_together_is_refused(tmp_path, two, damage) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from layoutrt.runtime.profiling.statistics import summarize
-from layoutrt.runtime.profiling.steady import MOST_RUNS, WINDOW, is_steady
+from layoutrt.runtime.profiling.steady_state import MOST_RUNS, WINDOW, is_steady
 
 
 @pytest.mark.parametrize("seed", range(4))

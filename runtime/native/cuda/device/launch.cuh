@@ -1,4 +1,4 @@
-// How kernels are launched and find their shared memory, all of which is dynamic. The tests replace this
+// Launch of kernels and access to their shared memory, all of which is dynamic. The tests replace this
 // header (tests/native/cuda/emulation).
 #pragma once
 

@@ -1,5 +1,5 @@
-// What only inline PTX can say: matrix fragments and products of a warp, copies to shared memory that do not
-// wait. Fragments are laid out as the PTX ISA says under mma.m16n8k16 (.f16) and mma.m16n8k32 (.s8). The
+// Instructions that need inline PTX: matrix fragments and products of a warp, copies to shared memory that do
+// not wait. Fragments are laid out as the PTX ISA says under mma.m16n8k16 (.f16) and mma.m16n8k32 (.s8). The
 // tests replace this header (tests/native/cuda/emulation).
 #pragma once
 

@@ -59,10 +59,10 @@ typedef enum lrt_status LRT_ENUM_TYPE {
                                does not fit the model */
   LRT_NOT_FOUND = 2,        /* a model file, the library of ONNX Runtime or TensorRT, a GPU or its driver, a
                                metadata key or a label set */
-  LRT_INVALID_MODEL = 3,    /* a file that is no model, is truncated, or needs something this build lacks */
+  LRT_INVALID_MODEL = 3,    /* not a model, a truncated file, or one that needs something this build lacks */
   LRT_RUNTIME_ERROR = 4,    /* the engine failed */
   LRT_OUT_OF_MEMORY = 5,
-  LRT_TIMEOUT = 6 /* what was waited for has not happened yet */
+  LRT_TIMEOUT = 6 /* the awaited event has not happened yet */
 } lrt_status;
 
 /* Element types, numbered as in ONNX's TensorProto.DataType. */

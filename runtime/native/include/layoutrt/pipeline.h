@@ -51,9 +51,9 @@ typedef struct lrt_pipeline_result {
   const char* error;  /* the sentence of the failure; "" for LRT_OK */
   int32_t height;
   int32_t width;
-  const uint8_t* frame;     /* [height,width,3] RGB; NULL where there is no segmenter */
-  const uint8_t* labels;    /* [height,width], class indices; NULL where segmentation failed */
-  const uint8_t* image;     /* [height,width,3] RGB; NULL where the frame failed */
+  const uint8_t* frame;     /* [height,width,3] RGB; NULL without a segmenter */
+  const uint8_t* labels;    /* [height,width], class indices; NULL if segmentation failed */
+  const uint8_t* image;     /* [height,width,3] RGB; NULL if the frame failed */
   int64_t captured_ns;      /* when the pipeline was given the frame. Stamps are of CLOCK_MONOTONIC, and 0 */
   int64_t segment_start_ns; /* where there was no such moment */
   int64_t segmented_ns;
@@ -61,7 +61,7 @@ typedef struct lrt_pipeline_result {
   int64_t synthesized_ns;
   double segment_wait_ms;   /* from the capture until the segmenter began */
   double synthesis_wait_ms; /* from the end of segmentation, or from the capture, until the generator began */
-  double latency_ms;        /* from the capture to the finished image; 0 where the frame failed */
+  double latency_ms;        /* from the capture to the finished image; 0 if the frame failed */
 } lrt_pipeline_result;
 
 /* Given each result, in order, on the thread of the generator, which does nothing else meanwhile. What
@@ -141,7 +141,7 @@ typedef struct lrt_pipeline_stats {
   int32_t labels_waiting;   /* in the queue before the generator, where there is a segmenter */
   int32_t results_waiting;  /* to be read */
   int32_t window;           /* number of the latest images that the latencies are of, at most 256 */
-  double latency_p50_ms;    /* from the capture to the finished image; 0 where there is none yet */
+  double latency_p50_ms;    /* from the capture to the finished image; 0 if there is none yet */
   double latency_p95_ms;
   double latency_max_ms;
   int32_t buffers; /* frames that there is memory for, fixed when the pipeline was made */

@@ -1,4 +1,4 @@
-// What makes plugins of one operator, from an ONNX node while an engine is built and from an engine's own
+// Creator of the plugins of one operator, from an ONNX node while an engine is built and from an engine's own
 // bytes when it is loaded.
 #pragma once
 

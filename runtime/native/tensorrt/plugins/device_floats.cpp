@@ -15,8 +15,8 @@ void DeviceFloats::upload(const std::vector<float>& values) {
   void* memory = nullptr;
   cudaError_t status = cudaMalloc(&memory, bytes);
   if (status == cudaSuccess) status = cudaMemcpy(memory, values.data(), bytes, cudaMemcpyHostToDevice);
-  // Of pageable memory it may return before the copy is there, and TensorRT's streams do not wait for the
-  // default one.
+  // From pageable memory the call may return before the copy is there, and TensorRT's streams do not wait for
+  // the default one.
   if (status == cudaSuccess) status = cudaStreamSynchronize(nullptr);
   if (status != cudaSuccess) {
     cudaFree(memory);

@@ -13,7 +13,7 @@ namespace layoutrt::trt {
 // missing and has no fallback, or is of another type or length.
 class FieldReader {
  public:
-  // `fields` may be null, which is no fields.
+  // `fields` may be null, which means an empty list.
   explicit FieldReader(const nvinfer1::PluginFieldCollection* fields) : fields_(fields) {}
 
   int32_t integer(const char* name, std::optional<int32_t> fallback = std::nullopt) const;

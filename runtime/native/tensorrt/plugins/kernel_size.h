@@ -7,7 +7,7 @@
 
 namespace layoutrt::trt {
 
-// 1, 3, 5 or 7; 0 where the taps are not known yet (negative). Throws std::invalid_argument, whose text
+// 1, 3, 5 or 7; 0 if the taps are not known yet (negative). Throws std::invalid_argument, whose text
 // completes a sentence that starts with the node.
 inline int32_t kernel_size(int64_t taps) {
   if (taps < 0) return 0;

@@ -1,4 +1,4 @@
-// What the operator library exports. TensorRT's IPluginRegistry::loadLibrary asks for getCreators and
+// Exports of the operator library. TensorRT's IPluginRegistry::loadLibrary asks for getCreators and
 // setLoggerFinder; nothing registers itself, so that a process may hold the library without TensorRT's own
 // being linked.
 

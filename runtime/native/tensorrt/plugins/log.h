@@ -1,4 +1,4 @@
-// What the plugins say, through the logger of the TensorRT that loaded them.
+// Messages of the plugins, through the logger of the TensorRT that loaded them.
 #pragma once
 
 #include <NvInferRuntime.h>

@@ -21,7 +21,7 @@ namespace {
 constexpr const char* kLibraryVersion =
     LRT_TEXT(LRT_VERSION_MAJOR) "." LRT_TEXT(LRT_VERSION_MINOR) "." LRT_TEXT(LRT_VERSION_PATCH);
 
-// What helps against a failed launch; "" where nothing is known to.
+// Remedy for a failed launch; "" if none is known.
 const char* launch_remedy(cudaError_t status) {
   // The second is how asking for a kernel's attributes fails, the third what a driver says to newer PTX.
   if (status != cudaErrorNoKernelImageForDevice && status != cudaErrorInvalidDeviceFunction &&

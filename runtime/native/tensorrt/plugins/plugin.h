@@ -1,4 +1,4 @@
-// What the plugins share: one output, fixed roles of the inputs, checks of shapes, serialization by fields.
+// Base of the plugins: one output, fixed roles of the inputs, checks of shapes, serialization by fields.
 #pragma once
 
 #include <NvInferRuntime.h>
@@ -15,7 +15,7 @@ namespace layoutrt::trt {
 constexpr const char* kNamespace = "layoutrt";
 constexpr const char* kVersion = "1";
 
-// What an input may be. All kFloat tensors of a node have one type, FP32 or FP16; so has the output, unless a
+// Role of an input. All kFloat tensors of a node have one type, FP32 or FP16; so has the output, unless a
 // plugin says otherwise.
 enum class Role {
   kLabels,             // INT32
@@ -31,7 +31,7 @@ struct Shapes {
   nvinfer1::Dims output;
 };
 
-// What a launch works on.
+// Arguments of a launch.
 struct Tensors {
   const nvinfer1::PluginTensorDesc* descriptions;  // of the inputs
   const void* const* inputs;
@@ -93,7 +93,7 @@ class Plugin : public nvinfer1::IPluginV3,
   Plugin(const char* kind, const char* layer, std::vector<Role> roles, const std::string& timing_state);
   Plugin(const Plugin&) = default;
 
-  // How many inputs of roles_, from the first, may be missing at the end: the affine.
+  // Number of inputs at the end of roles_ that may be missing: the affine.
   static constexpr int32_t kAffineInputs = 2;
 
   virtual std::unique_ptr<Plugin> copy() const = 0;

@@ -1,5 +1,5 @@
-// What PredictedConv and QuantizedPredictedConv share: inputs x [N,C,H,W], h [N,J,H,W], weight [C*9,p,p,J],
-// bias [C*9], and scale and shift [C] or neither; the attribute weight_layout, which is "OHWI".
+// Common parts of PredictedConv and QuantizedPredictedConv: inputs x [N,C,H,W], h [N,J,H,W], weight
+// [C*9,p,p,J], bias [C*9], and scale and shift [C] or neither; the attribute weight_layout, which is "OHWI".
 #pragma once
 
 #include <string>

@@ -61,7 +61,7 @@ nvinfer1::DataType QuantizedPredictedConv::output_type(nvinfer1::DataType type) 
 
 bool QuantizedPredictedConv::supports_output(const nvinfer1::PluginTensorDesc& output) const {
   if (output.format == nvinfer1::TensorFormat::kLINEAR) return true;
-  // What would pad other numbers of channels is not written.
+  // Padding for other numbers of channels is not implemented.
   return output.format == nvinfer1::TensorFormat::kCHW32 && y_scale_ != 0.0f &&
          weight_scale_.size() % 32 == 0;
 }

@@ -7,7 +7,7 @@
 
 namespace layoutrt::trt {
 
-// Whether two dimensions may be the same number.
+// True if two dimensions may be the same number.
 inline bool agree(int64_t a, int64_t b) { return a < 0 || b < 0 || a == b; }
 
 // A dimension times a number, if known.

@@ -1,4 +1,4 @@
-// Undo and redo: whole layouts, the oldest forgotten first.
+// Undo and redo: copies of whole layouts, of which the oldest is dropped first.
 
 const MOST = 121; // 120 steps, and where they begin.
 
@@ -32,7 +32,7 @@ export class History {
     return this.#states[this.#place].copy();
   }
 
-  /** The way to the present, at most `most` layouts of the size of the last, evenly spread. */
+  /** Layouts of the painting steps so far: at most `most`, of the size of the last, evenly spread. */
   way(most) {
     const last = this.#states[this.#place];
     const states = this.#states.slice(0, this.#place + 1)

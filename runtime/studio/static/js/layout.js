@@ -1,4 +1,4 @@
-// A layout: class indices in rows, and the ways to change them.
+// Layout: class indices in rows, with the operations that change them.
 
 export class Layout {
   /** @param {number} height @param {number} width @param {Uint8Array} [labels] */

@@ -1,4 +1,4 @@
-// The second tab: pictures of the demo, each asked for when the one before is drawn.
+// Live tab: pictures of the demo, each requested when the one before is drawn.
 
 const STARTING = "Starting …";
 const CAPTIONS = { frame: "Camera", layout: "Layout", image: "Image" };

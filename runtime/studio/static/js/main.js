@@ -1,4 +1,4 @@
-// The page: what the studio offers, its tabs, theme, help and messages.
+// Page: tabs, theme, help and messages.
 
 import { Live } from "./live.js";
 import { Studio } from "./studio.js";
@@ -46,7 +46,7 @@ for (const name of ["paint", "live"]) {
     }
   };
 }
-// A hidden page asks for nothing, so the show can stop.
+// A hidden page requests no pictures, so that the demo can stop.
 addEventListener("visibilitychange", () => {
   if ($("live").hidden) return;
   if (document.hidden) live?.stop();

@@ -1,4 +1,4 @@
-// The connection that paints: layouts out, images in. One stroke is under way; the newest waits for it.
+// WebSocket for painting: sends layouts, receives images. One stroke is in flight; only the newest waits for it.
 
 const HEAD = 20, IMAGE_HEAD = 28;
 const TURNED_AWAY = 1013; // The studio has said why before it closed.
@@ -18,18 +18,18 @@ export class PaintSocket {
     this.#connect();
   }
 
-  /** Ask for the image of a layout; what was asked before and not answered is given up. */
+  /** Request the image of a layout; earlier requests without an answer are dropped. */
   paint(layout, seed) {
     this.#pending = { layout, seed };
     this.#next();
   }
 
-  /** Ask for images of `count` seeds from `seed` on. */
+  /** Request images of `count` seeds from `seed` on. */
   styles(layout, seed, count) {
     if (this.#open) this.#send(layout, seed, count);
   }
 
-  /** Whether nothing is waited for. */
+  /** True if no answer is pending. */
   get idle() {
     return this.#underWay === null && this.#pending === null;
   }
@@ -105,7 +105,7 @@ export class PaintSocket {
   }
 
   #error({ error, id }) {
-    // Without an id it is about the connection: what is under way is sent again on the next one.
+    // An error without an id concerns the connection: the pending request is sent again on the next one.
     if (this.#underWay?.id === id) this.#underWay = null;
     this.handlers.onError(error);
     this.#next();

@@ -1,6 +1,6 @@
-// The classes to paint with: names, colors, and the keys of the first twelve.
+// Palette of classes: names, colors, and the keys of the first twelve.
 
-import { arrowKeys, mark } from "./radio.js";
+import { arrowKeys, mark } from "./radio-group.js";
 
 export const CLASS_KEYS = "1234567890-=";
 const FILTER_FROM = 25;

@@ -1,12 +1,12 @@
-// Painting: the state of the page, and what its controls do.
+// Paint tab: its state, and the actions of its controls.
 
-import { Easel } from "./easel.js";
-import { ask, clipMessage, download } from "./exchange.js";
+import { PaintingCanvas } from "./painting-canvas.js";
+import { ask, clipMessage, download } from "./requests.js";
 import { History } from "./history.js";
 import { Layout, paletteWords } from "./layout.js";
 import { CLASS_KEYS, Palette } from "./palette.js";
 import { PaintSocket, drawRgb } from "./paint-socket.js";
-import { arrowKeys, mark } from "./radio.js";
+import { arrowKeys, mark } from "./radio-group.js";
 import { STYLES, StyleStrip } from "./style-strip.js";
 
 const STYLES_AFTER_MS = 250;
@@ -29,7 +29,7 @@ export class Studio {
     $("model").textContent = info.model;
     $("model").title = info.backend;
     this.palette = new Palette($("classes"), $("filter"), info.classes, (index) => (this.state.label = index));
-    this.easel = new Easel({
+    this.paintingCanvas = new PaintingCanvas({
       canvas: $("layout"), cursor: $("cursor"), state: this.state,
       onStroke: () => this.#changed(), onEnd: () => this.#ended(), onHover: (pixel) => this.#hover(pixel),
       onPick: (label) => { this.palette.choose(label); this.#tool("brush"); },
@@ -53,7 +53,7 @@ export class Studio {
       await this.#frames();
       this.#load(this.frames[0]);
     } else {
-      // Something to see: the first class above the second.
+      // A first layout to look at: the first class above the second.
       const { layout } = this.state;
       if (this.info.classes.length > 1) layout.labels.fill(1, layout.labels.length / 2);
       this.#load(layout);
@@ -131,13 +131,13 @@ export class Studio {
     this.state.tool = tool;
     $("layout").dataset.tool = tool;
     mark($("tools"), document.querySelector(`#tools [data-tool=${tool}]`));
-    this.easel.refresh();
+    this.paintingCanvas.refresh();
   }
 
   #radius(radius) {
     this.state.radius = Math.min(48, Math.max(1, radius));
     $("radius").value = $("radius-value").textContent = this.state.radius;
-    this.easel.refresh();
+    this.paintingCanvas.refresh();
   }
 
   #seed(seed) {
@@ -176,14 +176,14 @@ export class Studio {
     this.#buttons();
   }
 
-  /** A stroke is finished. Where its last image came while it was held, no other asks for its styles. */
+  /** Finish a stroke. If its last image has arrived already, no later one requests its styles. */
   #ended() {
     this.#commit();
     this.#stylesSoon();
   }
 
   #travel(way) {
-    if (this.easel.painting) return;
+    if (this.paintingCanvas.painting) return;
     this.state.layout = this.history[way]();
     this.#size(this.state.layout.height, this.state.layout.width);
     this.#changed();
@@ -194,7 +194,7 @@ export class Studio {
     $("undo").disabled = !this.history.canUndo;
     $("redo").disabled = !this.history.canRedo;
     const still = this.history.way(2).length < 2;
-    $("clip-note").textContent = still && this.info.latent ? "MP4, to the next style" : "MP4, how it was painted";
+    $("clip-note").textContent = still && this.info.latent ? "MP4, to the next style" : "MP4 of the painting steps";
   }
 
   #hover(pixel) {
@@ -224,7 +224,7 @@ export class Studio {
   }
 
   #askStyles() {
-    if (!this.info.latent || this.easel.painting) return;
+    if (!this.info.latent || this.paintingCanvas.painting) return;
     this.styles.mark(this.state.seed);
     this.socket.styles(this.state.layout, this.styles.first, STYLES);
   }
@@ -257,7 +257,7 @@ export class Studio {
 
   async #clip() {
     const layouts = this.history.way(this.info.clip_frames);
-    this.say("The clip is being made …");
+    this.say("Rendering the clip …");
     const answer = await ask(this.say, "api/clip", clipMessage(layouts, this.state.seed));
     if (!answer) return;
     this.say("");

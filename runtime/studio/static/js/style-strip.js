@@ -1,11 +1,11 @@
-// Six styles of the layout: images of consecutive seeds, to choose one.
+// Six styles of the layout to choose from: images of consecutive seeds.
 
 import { drawRgb } from "./paint-socket.js";
 
 export const STYLES = 6;
 
 export class StyleStrip {
-  /** The seed of the first style. */
+  /** Seed of the first style. */
   first = 0;
 
   constructor(container, onChoice) {
@@ -18,7 +18,7 @@ export class StyleStrip {
     }
   }
 
-  /** Name the styles, and mark that of the seed which is shown. */
+  /** Label the styles with their seeds, and mark the style that is shown. */
   mark(chosen) {
     [...this.container.children].forEach((button, index) => {
       const seed = this.first + index;

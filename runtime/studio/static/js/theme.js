@@ -1,4 +1,4 @@
-// Light, dark, or as the system; remembered in this browser.
+// Theme: light, dark, or the system's; remembered in this browser.
 
 const NAMES = { auto: "as the system", light: "light", dark: "dark" };
 const ICONS = { auto: "#i-auto", light: "#i-sun", dark: "#i-moon" };
@@ -9,7 +9,7 @@ export function setUpTheme(button) {
   try {
     choice = localStorage.getItem("theme") ?? "auto";
   } catch {
-    // Storage may be forbidden; the system's theme will do.
+    // If storage is forbidden, the system's theme applies.
   }
   if (!(choice in NAMES)) choice = "auto";
   const show = () => {
@@ -25,7 +25,7 @@ export function setUpTheme(button) {
     try {
       localStorage.setItem("theme", choice);
     } catch {
-      // As above.
+      // Storage is forbidden: the choice lasts until the page is left.
     }
     show();
   };

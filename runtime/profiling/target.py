@@ -1,4 +1,4 @@
-"""What a profile is told to look at: models by file or name, and pipelines of two."""
+"""Targets of a profile: models by file or name, and pipelines of two."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIPELINE = "pipeline"
 
 
 @dataclass(frozen=True)
-class Subject:
+class Target:
     """One model, or a segmenter before a generator."""
 
     name: str
@@ -32,31 +32,31 @@ class Subject:
     """(height, width) of a run."""
     batch: int
     sha256: str
-    segmenter: Subject | None = field(default=None)
-    """Of a pipeline."""
+    segmenter: Target | None = field(default=None)
+    """Segmenter of a pipeline; None for a single model."""
 
     @property
     def reads(self) -> str:
-        """``generator`` or ``segmenter``: what the inputs are for."""
+        """``generator`` or ``segmenter``: the model that reads the inputs."""
         return "segmenter" if self.segmenter else self.kind
 
 
-def find_subject(text: str, size: tuple[int, int] | None = None) -> Subject:
-    """Look at a model without running it.
+def find_target(text: str, size: tuple[int, int] | None = None) -> Target:
+    """Find a model by name or file and read its description, without running it.
 
     Args:
         text: shipped name, ONNX file, checkpoint, engine, or ``SEGMENTER+GENERATOR``.
-        size: (height, width) of a run, where the model leaves it open; by default what it was trained at.
+        size: (height, width) of a run, for models with dynamic sizes; by default the size of training.
 
     Raises:
-        LayoutRTError: there is no such model, or it does not take this size.
+        LayoutRTError: the model does not exist, or does not accept this size.
     """
     if "+" in text and not Path(text).exists():
         first, _, second = text.partition("+")
-        segmenter, generator = find_subject(first, size), find_subject(second, size)
+        segmenter, generator = find_target(first, size), find_target(second, size)
         if (segmenter.kind, generator.kind) != ("segmenter", "generator") or segmenter.form != generator.form:
             raise LayoutRTError(
-                f"'{text}' is no pipeline; write SEGMENTER+GENERATOR, two ONNX files or shipped names"
+                f"'{text}' is not a pipeline; write SEGMENTER+GENERATOR, two ONNX files or shipped names"
             )
         return _pipeline(segmenter, generator)
     info = read_model_info(text)
@@ -67,7 +67,7 @@ def find_subject(text: str, size: tuple[int, int] | None = None) -> Subject:
     if size:
         info.check_size(size)
     weights = weights_path(info.path)
-    return Subject(
+    return Target(
         info.name,
         info.format,
         info.path,
@@ -81,26 +81,26 @@ def find_subject(text: str, size: tuple[int, int] | None = None) -> Subject:
     )
 
 
-def unique_names(subjects: list[Subject]) -> list[str]:
+def unique_names(targets: list[Target]) -> list[str]:
     """A name for each of several models; those of the same name get their form or a number."""
     names: list[str] = []
-    for subject in subjects:
-        name = subject.name if subject.form != CHECKPOINT else f"{subject.name} (checkpoint)"
+    for target in targets:
+        name = target.name if target.form != CHECKPOINT else f"{target.name} (checkpoint)"
         number = 2
         while name in names:
-            name = f"{subject.name} ({number})"
+            name = f"{target.name} ({number})"
             number += 1
         names.append(name)
     return names
 
 
-def _pipeline(segmenter: Subject, generator: Subject) -> Subject:
+def _pipeline(segmenter: Target, generator: Target) -> Target:
     if segmenter.size != generator.size:
         raise LayoutRTError(
             f"{segmenter.name} runs at {segmenter.size[0]}x{segmenter.size[1]} and {generator.name} at "
             f"{generator.size[0]}x{generator.size[1]}; give one --size that both take"
         )
-    return Subject(
+    return Target(
         f"{segmenter.name}+{generator.name}",
         PIPELINE,
         generator.path,

@@ -1,7 +1,8 @@
-"""When a model has warmed up.
+"""Steady-state rule: the end of a model's warm-up.
 
-The first runs grow arenas, fill caches and raise clocks. They end when the medians of two consecutive windows
-of 10 runs differ by less than 5 %, but no sooner than 20 runs, and no later than 200 runs or 5 s.
+The first runs grow memory arenas, fill caches and raise clocks. The warm-up ends when the medians of two
+consecutive windows of 10 runs differ by less than 5 %: after 20 runs at the earliest, and after 200 runs or
+5 s at the latest.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ MOST_SECONDS = 5.0
 
 
 def is_steady(times_ms: Sequence[float]) -> bool:
-    """Whether the last two windows agree."""
+    """True if the medians of the last two windows agree."""
     if len(times_ms) < 2 * WINDOW:
         return False
     before = statistics.median(times_ms[-2 * WINDOW : -WINDOW])

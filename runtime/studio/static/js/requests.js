@@ -1,20 +1,20 @@
-// What goes to and from the studio besides strokes, and to the disk.
+// Requests to the studio other than strokes, and downloads.
 
 const CLIP_HEAD = 16;
 
-/** The bytes that the studio answers; null where it refuses or is gone, which `say` is told. */
+/** Bytes of the studio's answer; null if it refuses or cannot be reached, with a message through `say`. */
 export async function ask(say, path, body) {
   try {
     const answer = await fetch(path, body ? { method: "POST", body } : {});
     if (answer.ok) return await answer.arrayBuffer();
-    say((await answer.json()).error ?? `The studio answers ${answer.status}.`);
+    say((await answer.json()).error ?? `The studio answered with status ${answer.status}.`);
   } catch {
     say("The studio does not answer; is it still running?");
   }
   return null;
 }
 
-/** A request for a clip of layouts of one size. */
+/** Message that requests a clip of layouts of one size. */
 export function clipMessage(layouts, seed) {
   const [{ height, width }] = layouts;
   const message = new Uint8Array(CLIP_HEAD + layouts.length * height * width);

@@ -1,6 +1,6 @@
-// The canvas one paints on: pointer, touch and keyboard become strokes.
+// Canvas for painting: turns pointer, touch and keyboard input into strokes.
 
-export class Easel {
+export class PaintingCanvas {
   #from = null;
   #pointer = null;
   #at = "";
@@ -31,7 +31,7 @@ export class Easel {
     return this.#from !== null;
   }
 
-  /** Show the brush where it was, after its size or the tool changed. */
+  /** Redraw the brush in its place, after its size or the tool changed. */
   refresh() {
     if (!this.cursor.hidden && this.last) this.#show(this.last);
   }
@@ -46,7 +46,7 @@ export class Easel {
     if (event.button !== 0) return;
     event.preventDefault();
     this.canvas.focus({ preventScroll: true, focusVisible: false });
-    // One stroke at a time: a second finger or a palm paints nothing.
+    // One stroke at a time: a second finger or a palm does not paint.
     if (this.#from) return;
     this.canvas.setPointerCapture(event.pointerId);
     this.#pointer = event.pointerId;
@@ -57,11 +57,11 @@ export class Easel {
 
   #moved(event) {
     if (this.#from && event.pointerId !== this.#pointer) return;
-    // The keyboard goes on from where the brush was moved to. (Browsers send moves without one, too.)
+    // The keyboard continues from the pointer's last place. (Browsers send move events without a move, too.)
     const at = `${event.clientX},${event.clientY}`;
     if (at !== this.#at) this.#keyboard = null;
     this.#at = at;
-    // All positions since the last event: a quick stroke stays round.
+    // All positions since the last event, so that a quick stroke stays smooth.
     const events = event.getCoalescedEvents?.() ?? [];
     for (const one of events.length ? events : [event]) {
       const place = this.#place(one);
@@ -119,7 +119,7 @@ export class Easel {
     const step = event.shiftKey ? 8 : 1;
     const { width, height } = this.state.layout;
     const before = this.#keyboard ?? this.last ?? { x: width / 2, y: height / 2 };
-    // The layout may have become smaller since.
+    // The layout may have become smaller in the meantime.
     const place = { x: Math.min(width, before.x), y: Math.min(height, before.y) };
     const move = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key];
     if (move) {

@@ -1,4 +1,4 @@
-"""The doctor's look at the GPU: driver, CUDA, TensorRT and our plugins, and whether they fit each other."""
+"""Checks of the GPU: driver, CUDA, TensorRT and our plugins, and whether they fit each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.backends.native import opens_engines
 from layoutrt.runtime.backends.trt.cuda_driver import Gpu, find_gpu
 from layoutrt.runtime.backends.trt.library import check_fit, is_recent, load_tensorrt, operator_library
-from layoutrt.runtime.doctor.findings import MISSING, OK, UNFIT, Finding
+from layoutrt.runtime.doctor.checks import MISSING, OK, UNFIT, Check
 
 _INSTALL = (
     "only for GPUs: pip install 'layoutrt[tensorrt]', or JetPack's own (apt install python3-libnvinfer)"
@@ -21,8 +21,8 @@ _INSTALL = (
 _CUDA_MAJORS = range(11, 20)
 
 
-def examine_gpu() -> list[Finding]:
-    """Everything between the driver and an engine; nothing of it is required."""
+def examine_gpu() -> list[Check]:
+    """Check everything between the driver and an engine; none of it is required."""
     gpu, gpu_found = _gpu()
     trt, trt_found = _tensorrt()
     return [
@@ -37,54 +37,50 @@ def examine_gpu() -> list[Finding]:
     ]
 
 
-def _gpu() -> tuple[Gpu | None, Finding]:
+def _gpu() -> tuple[Gpu | None, Check]:
     try:
         gpu = find_gpu()
     except LayoutRTError as error:
         found, _, remedy = str(error).partition("; ")
-        return None, Finding("GPU", MISSING, found, f"only for GPUs: {remedy}")
+        return None, Check("GPU", MISSING, found, f"only for GPUs: {remedy}")
     others = f", the first of {gpu.count}" if gpu.count > 1 else ""
     memory = f"{gpu.memory_bytes / 2**30:.1f} GiB"
-    return gpu, Finding(
-        "GPU", OK, f"{gpu.name}, compute capability {gpu.compute_capability}, {memory}{others}"
-    )
+    return gpu, Check("GPU", OK, f"{gpu.name}, compute capability {gpu.compute_capability}, {memory}{others}")
 
 
-def _driver(gpu: Gpu | None) -> Finding:
+def _driver(gpu: Gpu | None) -> Check:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         if gpu is not None:
             # Jetson's driver is part of its system.
-            return Finding("NVIDIA driver", OK, f"serves CUDA {gpu.cuda} (no nvidia-smi)")
-        return Finding("NVIDIA driver", MISSING, "no nvidia-smi", "only for GPUs: install NVIDIA's driver")
+            return Check("NVIDIA driver", OK, f"supports CUDA {gpu.cuda} (no nvidia-smi)")
+        return Check("NVIDIA driver", MISSING, "no nvidia-smi", "only for GPUs: install NVIDIA's driver")
     query = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
     try:
         answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError) as error:
-        return Finding("NVIDIA driver", MISSING, f"nvidia-smi fails: {error}", "repair NVIDIA's driver")
-    return Finding("NVIDIA driver", OK, "; ".join(answer.splitlines()))
+        return Check("NVIDIA driver", MISSING, f"nvidia-smi fails: {error}", "repair NVIDIA's driver")
+    return Check("NVIDIA driver", OK, "; ".join(answer.splitlines()))
 
 
-def _cuda(gpu: Gpu | None, trt: Any) -> Finding:
-    """What the driver serves, beside what the toolkit is and what TensorRT's wheel was made for."""
+def _cuda(gpu: Gpu | None, trt: Any) -> Check:
+    """Check the driver's CUDA version against the toolkit's and the one of TensorRT's wheel."""
     toolkit = _runtime_version()
     installed = f"toolkit {toolkit}" if toolkit else "no toolkit, which only building needs"
     if gpu is None:
-        return Finding(
-            "CUDA", MISSING, f"no driver; {installed}", "only for GPUs: comes with NVIDIA's driver"
-        )
-    found = f"the driver serves {gpu.cuda}; {installed}"
+        return Check("CUDA", MISSING, f"no driver; {installed}", "only for GPUs: comes with NVIDIA's driver")
+    found = f"the driver supports {gpu.cuda}; {installed}"
     wanted = _wheel_cuda_major() if trt is not None else None
     if wanted is not None:
         found += f"; TensorRT's wheel is for CUDA {wanted}"
         if int(gpu.cuda.split(".")[0]) < wanted:
-            return Finding(
+            return Check(
                 "CUDA",
                 UNFIT,
                 found,
                 f"update the driver, or: pip install tensorrt-cu{gpu.cuda.split('.')[0]}",
             )
-    return Finding("CUDA", OK, found)
+    return Check("CUDA", OK, found)
 
 
 def _runtime_version() -> str | None:
@@ -100,7 +96,7 @@ def _runtime_version() -> str | None:
 
 
 def _wheel_cuda_major() -> int | None:
-    """Of TensorRT's wheel, by its name; None for JetPack's package, which fits its own CUDA."""
+    """CUDA version of TensorRT's wheel, by its name; None for JetPack's package, which fits its own CUDA."""
     for major in reversed(_CUDA_MAJORS):
         try:
             metadata.version(f"tensorrt-cu{major}-bindings")
@@ -110,61 +106,61 @@ def _wheel_cuda_major() -> int | None:
     return None
 
 
-def _tensorrt() -> tuple[Any, Finding]:
+def _tensorrt() -> tuple[Any, Check]:
     try:
         trt = load_tensorrt()
     except ModuleNotFoundError:
-        return None, Finding("TensorRT", MISSING, "no Python package tensorrt", _INSTALL)
+        return None, Check("TensorRT", MISSING, "no Python package tensorrt", _INSTALL)
     except (ImportError, OSError) as error:
-        return None, Finding("TensorRT", MISSING, f"its libraries cannot be loaded: {error}", _INSTALL)
+        return None, Check("TensorRT", MISSING, f"its libraries cannot be loaded: {error}", _INSTALL)
     version = str(trt.__version__)
     if not is_recent(version):
-        return trt, Finding("TensorRT", UNFIT, version, "install TensorRT 10.3 or newer (JetPack 6 or newer)")
-    return trt, Finding("TensorRT", OK, f"{version} (Python)")
+        return trt, Check("TensorRT", UNFIT, version, "install TensorRT 10.3 or newer (JetPack 6 or newer)")
+    return trt, Check("TensorRT", OK, f"{version} (Python)")
 
 
-def _tensorrt_library(trt: Any) -> Finding:
-    """The C library; it must be of the package's version, because plugins and engines are."""
+def _tensorrt_library(trt: Any) -> Check:
+    """Check TensorRT's C library: its version must be the package's, because plugins and engines need it."""
     name = "TensorRT library"
     if trt is None:
-        return Finding(name, MISSING, "not looked for without the package", _INSTALL)
+        return Check(name, MISSING, "not checked without the package", _INSTALL)
     major = trt.__version__.split(".")[0]
     try:
         number = ctypes.CDLL(f"libnvinfer.so.{major}").getInferLibVersion()
     except (OSError, AttributeError) as error:
-        return Finding(name, MISSING, f"libnvinfer.so.{major} cannot be asked: {error}", _INSTALL)
+        return Check(name, MISSING, f"libnvinfer.so.{major} cannot be loaded: {error}", _INSTALL)
     version = f"{number // 10000}.{number // 100 % 100}.{number % 100}"
     if version != ".".join(trt.__version__.split(".")[:3]):
         remedy = f"install one version of both: the package is {trt.__version__}"
-        return Finding(name, UNFIT, f"libnvinfer.so.{major} is {version}", remedy)
-    return Finding(name, OK, f"libnvinfer.so.{major}, {version}")
+        return Check(name, UNFIT, f"libnvinfer.so.{major} is {version}", remedy)
+    return Check(name, OK, f"libnvinfer.so.{major}, {version}")
 
 
-def _operators(trt: Any) -> Finding:
+def _operators(trt: Any) -> Check:
     name = "TensorRT operators"
     try:
         library = operator_library()
     except LayoutRTError as error:
         found, _, remedy = str(error).partition("; ")
-        return Finding(name, MISSING, found, f"only for GPUs: {remedy}")
+        return Check(name, MISSING, found, f"only for GPUs: {remedy}")
     found = f"{library.path}, layoutrt {library.version}, built with TensorRT {library.tensorrt}"
     if trt is not None:
         try:
             check_fit(library, trt.__version__)
         except LayoutRTError as error:
-            return Finding(name, UNFIT, found, str(error).partition("; ")[2])
-    return Finding(name, OK, found)
+            return Check(name, UNFIT, found, str(error).partition("; ")[2])
+    return Check(name, OK, found)
 
 
-def _native_engine() -> Finding:
+def _native_engine() -> Check:
     name = "native engines"
     try:
         native = opens_engines()
     except LayoutRTError as error:
-        return Finding(name, MISSING, str(error), "reinstall layoutrt")
+        return Check(name, MISSING, str(error), "reinstall layoutrt")
     if native:
-        return Finding(name, OK, "yes, with CUDA graphs")
-    return Finding(
+        return Check(name, OK, "yes, with CUDA graphs")
+    return Check(
         name,
         MISSING,
         "no: engines run through Python's tensorrt and pycuda, without CUDA graphs",
@@ -172,22 +168,22 @@ def _native_engine() -> Finding:
     )
 
 
-def _pycuda(gpu: Gpu | None) -> Finding:
+def _pycuda(gpu: Gpu | None) -> Check:
     try:
         version = metadata.version("pycuda")
     except metadata.PackageNotFoundError:
         remedy = "only to run engines in Python: pip install 'layoutrt[tensorrt]' (needs CUDA's nvcc)"
-        return Finding("pycuda", MISSING, "not installed", remedy)
+        return Check("pycuda", MISSING, "not installed", remedy)
     if gpu is None:
-        return Finding("pycuda", OK, f"{version}, which needs a GPU")
+        return Check("pycuda", OK, f"{version}, which needs a GPU")
     try:
         driver = importlib.import_module("pycuda.driver")
     except ImportError as error:
         remedy = "pip install --force-reinstall --no-binary pycuda pycuda"
-        return Finding("pycuda", UNFIT, f"{version} cannot be loaded: {error}", remedy)
+        return Check("pycuda", UNFIT, f"{version} cannot be loaded: {error}", remedy)
     major, minor, *_ = driver.get_version()
     found = f"{version}, built with CUDA {major}.{minor}"
     if major > int(gpu.cuda.split(".")[0]):
         remedy = "update the driver, or reinstall pycuda with an older CUDA's nvcc"
-        return Finding("pycuda", UNFIT, f"{found}; the driver serves {gpu.cuda}", remedy)
-    return Finding("pycuda", OK, found)
+        return Check("pycuda", UNFIT, f"{found}; the driver supports {gpu.cuda}", remedy)
+    return Check("pycuda", OK, found)

@@ -1,4 +1,4 @@
-"""Contestants take turns in processes of their own."""
+"""Candidates run in alternating rounds, in processes of their own."""
 
 import os
 import signal
@@ -9,11 +9,11 @@ import pytest
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.models import resolve_model
-from layoutrt.runtime.profiling import turns
+from layoutrt.runtime.profiling import rounds
+from layoutrt.runtime.profiling.reference_workload import FLOPS, STAGES, measured_peaks
+from layoutrt.runtime.profiling.rounds import run_rounds
 from layoutrt.runtime.profiling.runner import Run
-from layoutrt.runtime.profiling.turns import take_turns
-from layoutrt.runtime.profiling.worker_process import Turn, WorkerProcess
-from layoutrt.runtime.profiling.yardstick import FLOPS, STAGES, roofs
+from layoutrt.runtime.profiling.worker_process import Round, WorkerProcess
 
 SESSION = "layoutrt.runtime.profiling.session_runner:SessionRunner"
 
@@ -26,9 +26,9 @@ class Recorder:
     def __init__(self, name: str, ms: float) -> None:
         self.name, self.ms = name, ms
 
-    def turn(self, lead: int, count: int) -> Turn:
+    def run_round(self, warm_up_runs: int, count: int) -> Round:
         self.order.append(self.name)
-        return Turn([Run(0, self.ms, (self.ms,))] * count, self.ms * count, 100.0)
+        return Round([Run(0, self.ms, (self.ms,))] * count, self.ms * count, 100.0)
 
 
 @pytest.fixture(scope="module")
@@ -38,28 +38,30 @@ def labels(tmp_path_factory):
     return file
 
 
-def test_turns_alternate_their_order_and_the_first_are_not_counted(monkeypatch) -> None:
-    monkeypatch.setattr(turns, "SETTLE_S", 0.0)
+def test_rounds_alternate_their_order_and_warm_up_rounds_are_not_counted(monkeypatch) -> None:
+    monkeypatch.setattr(rounds, "SETTLE_S", 0.0)
     Recorder.order.clear()
-    contestants = {"a": Recorder("a", 2.0), "b": Recorder("b", 3.0)}
-    series = take_turns(contestants, go_on=lambda turn: turn < 2, lead=1, streak=3, warm_up_turns=1)
+    candidates = {"a": Recorder("a", 2.0), "b": Recorder("b", 3.0)}
+    series = run_rounds(
+        candidates, go_on=lambda number: number < 2, warm_up_runs=1, iterations_per_round=3, warm_up_rounds=1
+    )
     assert "".join(Recorder.order) == "abbaab"
-    assert series["a"].turns == [0, 0, 0, 1, 1, 1]
+    assert series["a"].rounds == [0, 0, 0, 1, 1, 1]
     assert series["b"].elapsed_ms == 18
     assert series["a"].joules is None
 
 
 def test_energy_is_that_of_the_counted_runs(monkeypatch) -> None:
-    monkeypatch.setattr(turns, "SETTLE_S", 0.0)
+    monkeypatch.setattr(rounds, "SETTLE_S", 0.0)
     counter = iter(range(0, 1000, 8))
-    series = take_turns(
+    series = run_rounds(
         {"a": Recorder("a", 2.0)},
-        go_on=lambda turn: turn < 2,
-        lead=1,
-        streak=3,
+        go_on=lambda number: number < 2,
+        warm_up_runs=1,
+        iterations_per_round=3,
         joules=lambda: float(next(counter)),
     )
-    # 8 J for each turn of four runs, of which three are counted.
+    # 8 J for each round of four runs, of which three are counted.
     assert series["a"].joules == pytest.approx(2 * 6)
 
 
@@ -71,7 +73,7 @@ def test_stages_of_a_run_add_up_to_it(tiny_model, labels) -> None:
         assert warm.runs == 3
         assert warm.first_ms > 0
         assert worker.load_ms > 0
-        done = worker.turn(1, 6)
+        done = worker.run_round(1, 6)
         end = worker.end()
     assert len(done.runs) == 6
     for run in done.runs:
@@ -90,7 +92,7 @@ def test_measuring_costs_less_than_one_percent_and_the_stages_are_the_run(tmp_pa
         worker.warm_up(2)
         overheads, shares = [], []
         for _ in range(5):
-            done = worker.turn(0, 5)
+            done = worker.run_round(0, 5)
             overheads.append(1 - sum(run.total_ms for run in done.runs) / done.elapsed_ms)
             shares += [sum(run.stages_ms[1:]) / run.total_ms for run in done.runs]
     # The best of five: a busy machine can stop the process anywhere.
@@ -98,20 +100,24 @@ def test_measuring_costs_less_than_one_percent_and_the_stages_are_the_run(tmp_pa
     assert max(shares) > 0.97
 
 
-def test_a_process_that_ended_before_its_turn_is_one_sentence() -> None:
-    with WorkerProcess({"runner": "layoutrt.runtime.profiling.yardstick:Yardstick", "threads": 1}) as worker:
+def test_a_process_that_ended_before_its_round_is_one_sentence() -> None:
+    with WorkerProcess(
+        {"runner": "layoutrt.runtime.profiling.reference_workload:ReferenceWorkload", "threads": 1}
+    ) as worker:
         os.kill(worker.pid, signal.SIGKILL)
         os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
-        with pytest.raises(LayoutRTError, match="Yardstick ended with status -9"):
-            worker.turn(0, 1)
+        with pytest.raises(LayoutRTError, match="ReferenceWorkload ended with status -9"):
+            worker.run_round(0, 1)
 
 
-def test_roofs_are_of_work_whose_size_is_known() -> None:
-    with WorkerProcess({"runner": "layoutrt.runtime.profiling.yardstick:Yardstick", "threads": 1}) as worker:
+def test_peaks_are_measured_on_a_workload_of_known_size() -> None:
+    with WorkerProcess(
+        {"runner": "layoutrt.runtime.profiling.reference_workload:ReferenceWorkload", "threads": 1}
+    ) as worker:
         assert worker.stages == STAGES
-        runs = worker.turn(0, 3).runs
+        runs = worker.run_round(0, 3).runs
     times = {name: [run.stages_ms[place] for run in runs] for place, name in enumerate(STAGES)}
-    found = roofs(times, 1)
+    found = measured_peaks(times, 1)
     assert found.gflops == pytest.approx(FLOPS / np.percentile(times["product"], 10) / 1e6)
     assert found.compute("int8") == found.int8_gops
     assert found.compute("fp32") == found.compute("fp16") == found.gflops

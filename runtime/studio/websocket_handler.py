@@ -12,8 +12,8 @@ from fastapi import WebSocket, WebSocketDisconnect
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
 
 
-async def converse(*directions: Coroutine[Any, Any, None]) -> None:
-    """Run both directions until one ends, and the other with it. A client that leaves is no error."""
+async def run_until_one_ends(*directions: Coroutine[Any, Any, None]) -> None:
+    """Run both directions until one ends, then cancel the other. A client may disconnect at any time."""
     tasks = [asyncio.create_task(direction) for direction in directions]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -22,7 +22,7 @@ async def converse(*directions: Coroutine[Any, Any, None]) -> None:
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
     for result in results:
-        # Starlette answers a message to a client that left with one of these.
+        # Starlette raises one of these for a message to a client that has disconnected.
         left = (asyncio.CancelledError, WebSocketDisconnect, RuntimeError)
         if isinstance(result, BaseException) and not isinstance(result, left):
             raise result

@@ -1,8 +1,8 @@
-// Arrow keys in a group of radio buttons, as a screen reader's user expects them.
+// Arrow keys in a group of radio buttons, as WAI-ARIA's radio group pattern expects them.
 
 const STEPS = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 };
 
-/** Let arrow keys choose the next or previous button of a group; `choose` is given the button. */
+/** Let arrow keys choose the next or previous button of a group; `choose` receives the button. */
 export function arrowKeys(group, choose) {
   group.addEventListener("keydown", (event) => {
     const step = STEPS[event.key];

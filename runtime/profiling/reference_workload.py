@@ -1,4 +1,7 @@
-"""Work of known size, run in turns with the models: the machine's roofs, and what its speed is just now."""
+"""Reference workload of known size, run in the same rounds as the models.
+
+It measures the machine's peaks, and the machine's speed in each round.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from layoutrt.onnxruntime_package import import_onnxruntime
+from layoutrt.runtime.processors import usable_processors
 from layoutrt.runtime.profiling.runner import Run
-from layoutrt.runtime.usable import usable_processors
 
 ROWS, INNER, COLUMNS = 1024, 512, 512
 FLOPS = 2 * ROWS * INNER * COLUMNS
@@ -26,32 +29,32 @@ STAGES = ("product", "8-bit product", "copy", "copy in caches")
 
 
 @dataclass(frozen=True)
-class Roofs:
-    """The most that this machine was seen to do, with the threads of the profile."""
+class Peaks:
+    """Peak rates that were measured on this machine, with the threads of the profile."""
 
     gflops: float
-    """10^9 floating-point operations a second: a product of float32 matrices in ONNX Runtime."""
+    """Float32 operations in 10^9 a second: a product of matrices in ONNX Runtime."""
     int8_gops: float
-    """The same of 8-bit integers."""
+    """8-bit integer operations in 10^9 a second: a product of matrices in ONNX Runtime."""
     memory_gbs: float
-    """10^9 bytes a second, read and written, of arrays that no cache holds."""
+    """Bytes read and written in 10^9 a second: a copy of arrays larger than the caches."""
     cache_gbs: float
-    """The same of arrays that the cores' caches hold."""
+    """Bytes read and written in 10^9 a second: a copy of arrays within the cores' caches."""
 
     def compute(self, precision: str) -> float:
-        """10^9 operations a second in ``"fp32"``, ``"fp16"`` or ``"int8"``."""
+        """Peak arithmetic in ``"fp32"``, ``"fp16"`` or ``"int8"``, in 10^9 operations a second."""
         return self.int8_gops if precision == "int8" else self.gflops
 
     def as_json(self) -> dict[str, float]:
-        """Plain values."""
+        """The peaks as plain values for JSON."""
         return asdict(self)
 
 
-def roofs(stages_ms: Mapping[str, Sequence[float]], threads: int) -> Roofs:
-    """From the times of `Yardstick`: the 10th percentile, which a busy neighbor cannot worsen much."""
+def measured_peaks(stages_ms: Mapping[str, Sequence[float]], threads: int) -> Peaks:
+    """Peaks from the times of `ReferenceWorkload`: the 10th percentile, which other load hardly changes."""
     best_s = {name: float(np.percentile(times, 10)) / 1e3 for name, times in stages_ms.items()}
     cached = 2 * CACHED_BYTES * CACHED_COPIES * threads
-    return Roofs(
+    return Peaks(
         FLOPS / best_s["product"] / 1e9,
         FLOPS / best_s["8-bit product"] / 1e9,
         2 * COPIED_BYTES / best_s["copy"] / 1e9,
@@ -59,11 +62,11 @@ def roofs(stages_ms: Mapping[str, Sequence[float]], threads: int) -> Roofs:
     )
 
 
-class Yardstick:
-    """One product of float32 matrices, one of 8-bit matrices, a copy through memory and one within caches.
+class ReferenceWorkload:
+    """A product of float32 matrices, one of 8-bit matrices, a copy through memory and one within caches.
 
     Args:
-        spec: ``threads``.
+        spec: ``threads``, the number of threads.
     """
 
     stages = STAGES
@@ -92,7 +95,7 @@ class Yardstick:
             lambda: list(pool.map(_copy_often, small)),
         )
 
-    def turn(self, count: int) -> list[Run]:
+    def run(self, count: int) -> list[Run]:
         """See `Runner`."""
         runs = []
         for _ in range(count):
@@ -105,11 +108,11 @@ class Yardstick:
         return runs
 
     def result(self) -> NDArray | None:
-        """Nothing to compare."""
+        """No result to compare."""
         return None
 
     def details(self) -> dict[str, Any]:
-        """Nothing."""
+        """No details."""
         return {}
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What this process may use of the machine: in a container less than there is."""
+"""Processors and memory that this process may use: in a container less than the machine has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every request meets first: who may ask, how the answer is marked, and what is logged."""
+"""Middleware of every request: access control, headers of the answer, and logging."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _HEADERS = [
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-class Manners:
-    """Middleware: refuses foreign pages, marks answers, logs requests.
+class StudioMiddleware:
+    """Middleware that refuses pages of other sites, adds security headers to answers, and logs requests.
 
     A page of another site can make a browser open a WebSocket to this machine, and a name of another site can
     be made to point to it. So the ``Origin`` of a WebSocket, and of a request that sends something, must be
     this host; and while the studio listens on the loopback only, ``Host`` must be one of its names.
 
     Args:
-        app: answers.
+        app: application that answers.
         hosts: names that ``Host`` may have; None for any.
     """
 
@@ -43,7 +43,7 @@ class Manners:
         self._hosts = None if hosts is None else frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or refuse."""
+        """Answer the request, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
