@@ -1,1 +1,1 @@
-"""How fast layoutrt is beside what one would use instead; ``python -m benchmarks``."""
+"""Speed of layoutrt beside what one would use instead; ``python -m benchmarks``."""

@@ -82,6 +82,12 @@ def _video(folder: Path, rounds: int) -> Iterator[Row]:
     yield from video_rows(folder, rounds)
 
 
+def _live(folder: Path, rounds: int) -> Iterator[Row]:
+    from benchmarks.live_video import live_rows
+
+    yield from live_rows(rounds)
+
+
 def _c_api(folder: Path, rounds: int) -> Iterator[Row]:
     from benchmarks.c_api import overhead_rows
 
@@ -93,6 +99,7 @@ SECTIONS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "operators": _operators,
     "c-api": _c_api,
     "video": _video,
+    "live": _live,
     "paper": _paper,
 }
 

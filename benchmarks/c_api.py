@@ -1,4 +1,4 @@
-"""What a call of the C API costs beyond ONNX Runtime's own ``Run``, measured by a C++ program."""
+"""Cost of a call of the C API beyond ONNX Runtime's own ``Run``, measured by a C++ program."""
 
 from __future__ import annotations
 

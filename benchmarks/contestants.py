@@ -25,14 +25,14 @@ WARM_UP = 2
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one contestant."""
+    """Time and memory of one candidate."""
 
     ms: float
     """Median of a run."""
     peak_mb: float
     """Most memory that its process ever had, the interpreter and libraries included."""
     result: NDArray
-    """What its last run computed."""
+    """Result of its last run."""
 
 
 def compare(

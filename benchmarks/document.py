@@ -22,13 +22,13 @@ HEADINGS = {
     "paper": "The paper's COCO-Stuff generator",
     "gpu": "On a GPU",
 }
-"""How the heading of each section starts."""
+"""Start of the heading of each section."""
 _TABLE = "| ours / theirs |"
 _STAMP = "Measured "
 
 
 def stamp(rounds: int) -> str:
-    """When, on what and with what the figures were measured."""
+    """Date, machine and versions of a measurement."""
     versions = [f"{name} {_version(name)}" for name in ("torch", "numpy")]
     return (
         f"{_STAMP}{datetime.date.today().isoformat()} on {machine()}; layoutrt {__version__}, "

@@ -25,17 +25,17 @@ from layoutrt.train.networks.generator_config import GeneratorConfig
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured."""
+    """The comparisons on a GPU."""
 
     copy_bytes: int = 1 << 30
     matrix: int = 8192
     """Rows and columns of the matrices whose product is the arithmetic ceiling."""
     side: int = 256
-    """Of the images of the operators that move memory."""
+    """Size of the images of the operators that move memory."""
     channels: tuple[int, ...] = (64, 128, 256)
     labels: LabelSet = LABELS
     config: GeneratorConfig = CONFIG
-    """Of the generator; the paper's for COCO-Stuff."""
+    """Size of the generator's images; the paper's for COCO-Stuff."""
 
 
 def gpu_rows(device: torch.device, clock: Clock, plan: Plan) -> Iterator[Row]:
@@ -109,7 +109,7 @@ def _driver(told: Path = Path("/proc/driver/nvidia/version")) -> str:
 
 
 def gpu_stamp(rounds: int, device: torch.device) -> str:
-    """When, on what and with what the figures were measured; for `document.write_sections`."""
+    """Date, machine and versions of a measurement; for `document.write_sections`."""
     try:
         import triton
 

@@ -1,4 +1,4 @@
-"""What the GPU at hand can do at most, measured in the same run: the roofs that kernels are held against."""
+"""Peaks of the GPU at hand, measured in the same run as the kernels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.rows import Row, more_is_better
 
 @dataclass(frozen=True)
 class Ceilings:
-    """Of one GPU."""
+    """Peaks of one GPU."""
 
     copy_gbs: float
     """Bytes read and written in a second by the faster way of copying, in 10^9."""

@@ -46,7 +46,7 @@ class Clock(ABC):
 
     @abstractmethod
     def capture(self, run: Run) -> Run:
-        """What replays ``run`` without Python; ``run`` reads and writes the same tensors every time."""
+        """A replay of ``run`` without Python; ``run`` reads and writes the same tensors every time."""
 
     @abstractmethod
     def measure(self, run: Run, cold: bool, times: list[float]) -> None:

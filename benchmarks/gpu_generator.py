@@ -25,12 +25,12 @@ from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.semantics import instance_edges, semantic_tensor
 
 LARGEST_DIFFERENCE = 0.05
-"""Of two float32 images in [-1, 1]: beyond it something is wrong, and nothing is timed."""
+"""Largest difference of two float32 images in [-1, 1]: beyond it something is wrong, and nothing is timed."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Of one run, on one device."""
+    """Time and memory of one run on one device."""
 
     labels: Tensor
     instances: Tensor

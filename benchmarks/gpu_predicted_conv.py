@@ -132,7 +132,7 @@ def _contestants(device: torch.device, dtype: torch.dtype, layer: Layer) -> dict
 def _quantized(
     x: Tensor, h: Tensor, weight: Tensor, bias: Tensor, scale: Tensor, shift: Tensor
 ) -> dict[str, Run]:
-    """Of features in FP16 that are quantized as they are read, and of levels."""
+    """Bytes of features in FP16 that are quantized as they are read, and of levels."""
     h_scale = float(h.abs().max()) / 127
     weight_scale = weight.float().abs().amax().expand(x.shape[1]).contiguous() / 127
     levels = (weight.float() / weight_scale[0]).round().to(torch.int8)

@@ -1,4 +1,4 @@
-"""How time and memory grow with the size of the image, as a table and as a picture."""
+"""Growth of time and memory with the size of the image, as a table and as a picture."""
 
 from __future__ import annotations
 

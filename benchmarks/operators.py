@@ -1,4 +1,4 @@
-"""What each native operator gains over the standard operators it replaces, in the same ONNX Runtime."""
+"""Each native operator beside the standard operators it replaces, in the same ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Pair:
     name: str
     target: str
     specs: Mapping[str, Mapping[str, Any]]
-    """Of `OURS` and `THEIRS`, for `benchmarks.worker`."""
+    """Specifications of `OURS` and `THEIRS` for `benchmarks.worker`."""
 
 
 def operator_rows(folder: Path, rounds: int, threads: int = 2, side: int = 256) -> Iterator[Row]:

@@ -106,7 +106,7 @@ def generator_rows(files: Files, rounds: int, threads: int = 2) -> Iterator[Row]
 
 
 def _difference_rows(files: Files, published: Cost, int8: Cost, fp32: Cost) -> Iterator[Row]:
-    """How far the images are apart; ours beside one gray level of the bytes, in the range [-1, 1]."""
+    """Difference of the images, beside one gray level of the bytes, in the range [-1, 1]."""
     spec = {"kind": "native", "model": str(files.before_bytes), "inputs": str(files.inputs)}
     image = compare({"float": spec}, 1, 1, lead=0)["float"].result
     name = "paper's COCO generator {}: {} difference from the {} image / one gray level"

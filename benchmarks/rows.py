@@ -1,4 +1,4 @@
-"""What a benchmark says: rows of a table, and the same as JSON."""
+"""Results of a benchmark: rows of a table, and the same as JSON."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Row:
     ours: float
     theirs: float
     unit: str
-    """Of ``ours`` and ``theirs``."""
+    """Unit of ``ours`` and ``theirs``."""
     ratio: float
-    """How many times better ours is, whether more or less of the unit is better."""
+    """Factor by which ours is better, whether more or less of the unit is better."""
     target: str
-    """What is aimed at, such as ``"ratio >= 3"``; "" for none."""
+    """The target, such as ``"ratio >= 3"``; "" for none."""
 
 
 def less_is_better(name: str, ours: float, theirs: float, unit: str, target: str = "") -> Row:
@@ -41,7 +41,7 @@ def more_is_better(name: str, ours: float, theirs: float, unit: str, target: str
 
 
 def machine() -> str:
-    """What the figures are of."""
+    """The machine and the ONNX Runtime that the figures are of."""
     return f"{processor()}, ONNX Runtime {metadata.version('onnxruntime')}"
 
 

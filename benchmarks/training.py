@@ -1,4 +1,4 @@
-"""What training gains by never unfolding: time and peak memory of a step, of operators and of a generator.
+"""Time and peak memory of a training step with our operators and with unfolding.
 
 Run as ``python -m benchmarks.training``. Every case runs in a process of its own, so that its peak memory is
 its own, and is one of three formulations of the same gradients:

@@ -16,7 +16,7 @@ from layoutrt.models import DEFAULT_GENERATOR, resolve_model
 SIZE = (192, 256)
 SEGMENTER = "camvid-seg"
 FRAMES = 12
-"""Of one run; the first and the last of them cannot overlap with others."""
+"""Frames of one run; the first and the last of them cannot overlap with others."""
 
 
 def video_rows(folder: Path, rounds: int, threads: int = 2) -> Iterator[Row]:

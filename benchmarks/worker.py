@@ -159,7 +159,7 @@ class KindRunner:
         return runs
 
     def result(self) -> NDArray | None:
-        """What the last run computed."""
+        """Result of the last run."""
         return self._result
 
     def details(self) -> dict[str, Any]:

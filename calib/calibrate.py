@@ -27,7 +27,7 @@ from layoutrt.graph.onnx_file import save_model, weights_path
 from layoutrt.models import resolve_model
 
 TARGETS = {"ort": "onnxruntime", "tensorrt": "tensorrt"}
-"""As they are asked for, and as the files' metadata call them."""
+"""Targets by the name on the command line, with their names in the files' metadata."""
 PRECISIONS = ("int8", "fp16")
 FEW_FRAMES = 32
 """Fewer say too little of what activations may be."""
@@ -38,13 +38,13 @@ Track = Callable[[Sequence[str]], Iterable[str]]
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was written."""
+    """The files written and their quality."""
 
     path: Path
     table: Path
     table_reused: bool
     operators: dict[str, int]
-    """How many nodes of each operator compute in 8 bits."""
+    """Number of nodes of each operator that compute in 8 bits."""
     float_layers: list[str]
     """Layers of an INT8 model that stayed in floating point."""
     islands: dict[str, str]
@@ -57,7 +57,7 @@ class Calibration:
 
     @property
     def size_bytes(self) -> int:
-        """Of the file, and of that of its weights where there is one."""
+        """Size of the file, with that of its weights where they have one of their own."""
         weights = weights_path(self.path)
         return self.path.stat().st_size + (weights.stat().st_size if weights.is_file() else 0)
 

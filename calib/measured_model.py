@@ -27,16 +27,16 @@ ROUNDING_FRAMES = 32
 
 @dataclass(frozen=True)
 class MeasuredModel:
-    """What calibration and sensitivity analysis start from."""
+    """A float model with its measured ranges: the start of calibration and of sensitivity analysis."""
 
     model: FloatModel
     inputs: CalibrationInputs
     table: CalibrationTable
     judge: Judge
     path: Path
-    """Of the table."""
+    """Path of the calibration table."""
     reused: bool
-    """Whether the table was there already, with all that is needed."""
+    """True where the table was there already, with all that is needed."""
 
 
 def measured_model(

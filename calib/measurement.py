@@ -27,7 +27,7 @@ METHODS = ("minmax", "entropy", "percentile")
 
 
 def source_of(model: FloatModel, inputs: CalibrationInputs, method: str, percentile: float) -> Source:
-    """What a measurement of this model on these inputs would be known by.
+    """Fingerprint of a calibration run.
 
     Raises:
         LayoutRTError: the inputs cannot be read.

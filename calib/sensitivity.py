@@ -1,4 +1,4 @@
-"""Which layers 8 bits hurt: each quantized alone, the others in float."""
+"""Sensitivity of each layer to 8 bits: quantized alone, the others in float."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Track = Callable[[Sequence[str]], Iterable[str]]
 
 @dataclass(frozen=True)
 class LayerSensitivity:
-    """What one layer's 8 bits do to the output."""
+    """Effect of one layer's 8 bits on the output."""
 
     node: str
     operator: str
     weight: str
     """Name of its weight, which says where in the network it is."""
     share: float
-    """Of the sum of all layers' errors, 0..1."""
+    """Share of the sum of all layers' errors, 0..1."""
     damage: Damage
 
 
@@ -44,7 +44,7 @@ class Ranking:
     together: Damage
     """With all of them in 8 bits."""
     files: tuple[Path, ...]
-    """What was written."""
+    """The ranking and the files written."""
 
 
 def rank_layers(model: EqualizedModel, judge: Judge, *, track: Track = iter) -> list[LayerSensitivity]:

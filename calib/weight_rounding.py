@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from layoutrt.calib.observe.scales import quantize_rows
 
 LARGEST_LEVEL = 64
-"""Of weights that ONNX Runtime multiplies by uint8.
+"""Largest magnitude of weights that ONNX Runtime multiplies by uint8.
 
 Its kernels for x86 without VNNI add two products in 16 bits that saturate; 255 * (64 + 64) is below 32,768,
 whichever two weights meet. (`session.x64quantprecision`, which makes larger weights exact at two thirds of
 the speed, leaves weights within -64 to 64 alone.)
 """
 _DAMPING = 0.01
-"""Of the mean of the diagonal, added to it, as in the paper: patches are fewer than what they may be."""
+"""Share of the mean of the diagonal that is added to it, as in the paper: patches are few."""
 
 
 def round_rows(

@@ -30,7 +30,8 @@ class Policy(enum.Enum):
     """What happens where frames come faster than they are worked on."""
 
     LATEST_FRAME_WINS = 0
-    """A full queue drops its oldest frame; who brings frames never waits."""
+    """A full entrance drops its oldest frame; who brings frames never waits. Every frame that is segmented is
+    rendered."""
     EVERY_FRAME = 1
     """No frame is dropped; who brings frames waits for room."""
 
@@ -76,7 +77,7 @@ class Stats:
     failed: int
     """Frames whose result is an error."""
     dropped: int
-    """Frames dropped before the segmenter or before the generator."""
+    """Frames dropped before the first stage, for later ones."""
     inside: int
     """Frames that have not come out yet."""
     unread: int
@@ -108,9 +109,11 @@ class Stats:
 class Pipeline:
     """Runs a segmenter and a generator on the frames of a video, each on a thread of its own.
 
-    The stages share the processors: open each session with its share of them, on two processors
-    ``Session(model, threads=1)``. The sessions must stay open as long as the pipeline. Any thread may push;
-    one thread reads results.
+    The stages share the processors. Sessions that each have a thread for every processor, the default, give
+    the lowest latency: with ``LATEST_FRAME_WINS`` the stages then take turns. Sessions with a share of the
+    processors, on two of them ``Session(model, threads=1)``, work at the same time: more images per second,
+    each of which takes longer. The sessions must stay open as long as the pipeline. Any thread may push; one
+    thread reads results.
 
     Example:
         >>> segmenter, generator = (Session(name, threads=1) for name in ("camvid-seg", "camvid-edge"))
@@ -126,6 +129,8 @@ class Pipeline:
         capacity: frames that may wait before each stage, and results that may wait to be read with
             ``LATEST_FRAME_WINS``; 1 to 64.
         size: (height, width) of the frames; None for the size that the generator has or was trained at.
+        on_drop: called with the index of each frame that was dropped for a later one, on the thread that
+            brought that one; it must not call the pipeline.
 
     Attributes:
         size: (height, width) of the frames.
@@ -142,6 +147,7 @@ class Pipeline:
         policy: Policy = Policy.LATEST_FRAME_WINS,
         capacity: int = 1,
         size: tuple[int, int] | None = None,
+        on_drop: Callable[[int], None] | None = None,
     ) -> None:
         if capacity < 1:
             raise LayoutRTError(f"the capacity is {capacity}; give 1 to 64")
@@ -153,6 +159,8 @@ class Pipeline:
         options = native.PipelineOptions(
             ctypes.sizeof(native.PipelineOptions), height, width, capacity, policy.value
         )
+        if on_drop is not None:
+            options.on_drop = native.DropFunction(lambda _, index, __: on_drop(index))
         handle = ctypes.c_void_p()
         check(
             self._library.lrt_pipeline_create(
@@ -164,7 +172,7 @@ class Pipeline:
         )
         self._handle = handle
         # What the threads use lives as long as they do; at the end of the interpreter they end before it.
-        self._used: list[object] = [segmenter, generator]
+        self._used: list[object] = [segmenter, generator, options.on_drop]
         self._destroy = weakref.finalize(self, _destroy, self._library, handle, self._used)
         stats = self._native_stats()
         self.size = (int(stats.height), int(stats.width))
@@ -244,7 +252,7 @@ class Pipeline:
         capture = native.CaptureFunction(source.capture)
         check(self._library.lrt_pipeline_run(self._handle, capture, None))
         # The thread of an earlier source has ended.
-        self._used[2:] = [capture]
+        self._used[3:] = [capture]
         try:
             yield from self
         finally:
@@ -254,7 +262,7 @@ class Pipeline:
             # It refers to the pipeline, which else would never be freed. Where another thread closes the
             # pipeline, the capture may still be in it.
             if self._destroy.alive:
-                del self._used[2:]
+                del self._used[3:]
         if source.error is not None:
             raise source.error
 

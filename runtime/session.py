@@ -19,6 +19,7 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_model
 from layoutrt.runtime.backends.base import LoadedModel, Timings, checked
+from layoutrt.runtime.backends.base import Spinning as Spinning
 from layoutrt.runtime.backends.base import StageTimes as StageTimes
 from layoutrt.runtime.backends.base import TensorInfo as TensorInfo
 from layoutrt.runtime.backends.native import NativeModel, opens_engines
@@ -51,7 +52,7 @@ class Session:
         threads: threads of one run; None for one per processor. Engines do not use them.
         affinity: processors of those threads, such as ``"0-3,8"``, numbered from 0. The first is left to the
             thread that calls ``run``, which is not moved; the others are for the threads that help it.
-        spin: whether threads that wait for work spin, which is fastest, or sleep.
+        spinning: of threads that wait for work, which else sleep.
 
     Attributes:
         path: the model file.
@@ -68,7 +69,12 @@ class Session:
     """
 
     def __init__(
-        self, model: str | Path, *, threads: int | None = None, affinity: str = "", spin: bool = True
+        self,
+        model: str | Path,
+        *,
+        threads: int | None = None,
+        affinity: str = "",
+        spinning: Spinning = Spinning.DURING_RUNS,
     ) -> None:
         # Set first, so that a session that failed to open can be closed and collected.
         self._model: LoadedModel | None = None
@@ -87,7 +93,7 @@ class Session:
 
             self._model = TensorRTModel(self.path)
         else:
-            self._model = NativeModel(self.path, threads=threads, affinity=affinity, spin=spin)
+            self._model = NativeModel(self.path, threads=threads, affinity=affinity, spinning=spinning)
         self.inputs, self.outputs = self._model.inputs, self._model.outputs
         self.backend, self.metadata = self._model.backend, self._model.metadata
         label_set = self.metadata.get("layoutrt.label_set")

@@ -85,7 +85,7 @@ def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[s
 
 
 def checkpoint_kind(path: str | Path) -> str:
-    """What a checkpoint holds: ``"generator"``, ``"segmenter"``, ``"training"``…; "" for a foreign file.
+    """Kind of a checkpoint: ``"generator"``, ``"segmenter"``, ``"training"``…; "" for a foreign file.
 
     The loaders say what is wrong with a file; this only tells which of them to call.
     """

@@ -15,7 +15,7 @@ from layoutrt.train.networks.registry import AnyGenerator
 
 
 class Synthesized(NamedTuple):
-    """What `Synthesis` returns."""
+    """Results of `Synthesis`."""
 
     image: Tensor
     """``[N, 3, H, W]`` in [-1, 1]."""

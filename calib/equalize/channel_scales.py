@@ -1,4 +1,4 @@
-"""Which channels of which tensors may be rescaled together, and which weights make up for it.
+"""Groups of channels that may be rescaled together, and the weights that make up for it.
 
 A convolution, a leaky ReLU and a resize are homogeneous: dividing a channel of a tensor by a positive number
 and multiplying the weights that read it by the same number leaves a network's output as it is. Tensors that
@@ -23,14 +23,14 @@ _TAPS = 9
 
 
 class Weight(NamedTuple):
-    """Where the channels of a tensor lie in a weight."""
+    """The place of a tensor's channels in a weight."""
 
     name: str
     axis: int
     repeat: int = 1
     """Consecutive entries of the axis that belong to one channel."""
     divide: bool = False
-    """Whether the weight makes the tensor, and is divided by its scales; otherwise it reads the tensor."""
+    """True: the weight makes the tensor, and is divided by its scales; False: it reads the tensor."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Group:
     tensors: list[str] = field(default_factory=list)
     weights: list[Weight] = field(default_factory=list)
     fixed: bool = False
-    """Whether something reads or makes them that cannot make up for a scale."""
+    """True where something reads or makes them that cannot make up for a scale."""
 
 
 def channel_groups(model: onnx.ModelProto) -> list[Group]:

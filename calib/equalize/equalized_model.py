@@ -16,13 +16,13 @@ from layoutrt.calib.observe.ranges import Range
 
 @dataclass(frozen=True)
 class EqualizedModel:
-    """What is quantized. It computes what the float model computes, but for rounding."""
+    """The model to quantize: it computes what the float model computes, but for rounding."""
 
     proto: onnx.ModelProto
     statistics: dict[str, ChannelStatistics]
-    """Of the channels of its activations."""
+    """Statistics of the channels of its activations."""
     ranges: dict[str, Range]
-    """What 8 bits are to hold of each activation."""
+    """Range of each activation that 8 bits have to hold."""
     rounded: dict[str, tuple[NDArray[np.int8], NDArray[np.float32]]] = field(default_factory=dict)
     """Integers and scales of convolutions' weights, by the weight's name, as `weight_rounding.round_rows`
     chose them on data; other weights are rounded to the nearest level."""

@@ -1,4 +1,4 @@
-"""How large the partial sums inside a model's operators can get on representative inputs.
+"""Largest partial sums inside a model's operators on representative inputs.
 
 A result may be small where the sum it ends overflowed on the way: kernels add products in any order, and some
 in FP16. Whatever the order, a partial sum is at most the sum of all magnitudes, which the operator gives when

@@ -28,7 +28,7 @@ _FLOAT_INPUTS = {"Resize": (1, 2)}
 
 
 def makes_any_float(node: onnx.NodeProto, types: dict[str, int]) -> bool:
-    """Whether a node makes float values of integers, in whichever type is read."""
+    """True for a node that makes float values of integers, in whichever type is read."""
     if node.op_type == "Cast":
         return types[node.output[0]] == FLOAT and types[node.input[0]] not in (FLOAT, HALF)
     return node.op_type == "DequantizeLinear"
@@ -69,7 +69,7 @@ class _Halving:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[TensorProto] = []
         self.made: dict[str, dict[int, str]] = {}
-        """Of a float tensor, by type: the names under which it exists."""
+        """Names under which a float tensor exists, by type."""
         self.makers: dict[str, onnx.NodeProto] = {}
         """Nodes that make a tensor in whichever type is read, added when it is."""
 
@@ -144,7 +144,7 @@ class _Halving:
         return made[precision]
 
     def _has_half_weights(self, reader: onnx.NodeProto) -> bool:
-        """Whether a node computes in float32 for its kernel's sake, on the numbers that FP16 has."""
+        """True for a node that computes in float32 for its kernel's sake, on the numbers that FP16 has."""
         return self.operators_in_float and reader.domain == DOMAIN and reader.name not in self.islands
 
     def _make(self, maker: onnx.NodeProto, name: str, precision: int, reader: onnx.NodeProto) -> None:

@@ -1,4 +1,4 @@
-"""Which nodes of a graph FP16 is not enough for, found by measuring.
+"""Nodes that stay in float32 because FP16 does not hold their values, found by measuring.
 
 FP16 ends at 65504, and below 2**-14 it loses digits. A node is an island if something that it reads, writes
 or adds up on the way leaves that range on the calibration data. No operator is an island by its name.
@@ -18,8 +18,8 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.graph.element_types import element_types
 
 SAFETY = 4
-"""How much larger than on the calibration data values may get. With 8 frames of CamVid measured, tensors of
-the shipped models were up to 1.4 times as large on its other frames and up to 2.1 times on the procedural
+"""Factor by which values may get larger than on the calibration data. With 8 frames of CamVid measured,
+tensors of the shipped models were up to 1.4 times as large on its other frames and up to 2.1 times on the procedural
 drive; this is twice that. Between 16384 and 65504 numbers of FP16 are 16 to 32 apart, so little is lost."""
 LARGEST = float(np.finfo(np.float16).max) / SAFETY
 

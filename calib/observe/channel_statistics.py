@@ -1,4 +1,4 @@
-"""What the channels of a float model's activations were, measured on representative inputs.
+"""Statistics of the channels of a float model's activations, measured on representative inputs.
 
 Every wanted tensor is reduced inside the graph to two numbers a channel, so that memory does not grow with
 the number of inputs and no activation leaves the runtime.
@@ -23,7 +23,7 @@ _REDUCTIONS = {"low": "ReduceMin", "high": "ReduceMax"}
 
 @dataclass(frozen=True)
 class ChannelStatistics:
-    """Of one tensor ``[N, C, H, W]``, over all inputs; each float32 ``[C]``."""
+    """Statistics of one tensor ``[N, C, H, W]`` over all inputs; each float32 ``[C]``."""
 
     low: NDArray[np.float32]
     high: NDArray[np.float32]
@@ -35,11 +35,11 @@ class ChannelStatistics:
 
     @property
     def range(self) -> Range:
-        """Of all channels."""
+        """The range of all channels together."""
         return Range(float(self.low.min()), float(self.high.max()))
 
     def divided(self, scales: NDArray[np.float32]) -> ChannelStatistics:
-        """Of the tensor whose channels were divided by ``scales``, positive float32 ``[C]``."""
+        """Statistics of the tensor once its channels are divided by ``scales``, positive float32 ``[C]``."""
         return ChannelStatistics(self.low / scales, self.high / scales)
 
 

@@ -18,7 +18,7 @@ _CONTROL_FLOW = ("If", "Loop", "Scan")
 
 @dataclass(frozen=True)
 class FloatModel:
-    """What a generator or segmenter in float32 is."""
+    """A generator or segmenter in float32."""
 
     path: Path
     metadata: dict[str, str]

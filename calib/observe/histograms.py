@@ -22,8 +22,8 @@ from layoutrt.calib.observe.ranges import Range
 from layoutrt.onnxruntime_package import import_onnxruntime
 
 BINS = {"entropy": 1024, "percentile": 8192}
-"""Of a histogram. Entropy compares every width of the middle with the whole, in time that grows as the
-square."""
+"""Number of bins of a histogram. Entropy compares every width of the middle with the whole, in time that grows
+as the square."""
 QUANTIZED_BINS = 256
 GROUP_BYTES = 256 << 20
 """Activations that exist at a time; larger models are run once for each group of tensors."""
@@ -34,7 +34,7 @@ class Clipped(NamedTuple):
 
     range: Range
     histogram_sha256: str
-    """Of the counts, int64, and the bounds of the bins, float32, in native order."""
+    """SHA-256 of the counts, int64, and of the bounds of the bins, float32, in native order."""
 
 
 def collect_clipped_ranges(

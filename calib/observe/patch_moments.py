@@ -20,7 +20,7 @@ from layoutrt.calib.observe.ranges import NO_INPUTS, not_finite
 from layoutrt.errors import LayoutRTError
 
 POSITIONS = 512
-"""Of each layer, the same on every input."""
+"""Positions that are looked at in each layer, the same on every input."""
 LARGEST_BLOCK = 1152
 """Values of a patch whose moments are measured together: 128 channels of a 3x3 convolution. Their number
 grows with the square, so wider layers are cut into blocks of channels."""
@@ -28,7 +28,7 @@ grows with the square, so wider layers are cut into blocks of channels."""
 
 @dataclass(frozen=True)
 class _Patches:
-    """Where one convolution reads."""
+    """Positions at which one convolution reads."""
 
     node: onnx.NodeProto
     kernel: tuple[int, int]

@@ -28,7 +28,7 @@ class Range(NamedTuple):
 
 
 def not_finite(tensor: str) -> str:
-    """What to say of a tensor with an infinity or NaN."""
+    """The error for a tensor with an infinity or NaN."""
     return f"the tensor {tensor} of the model is not finite; calibrate a model that works"
 
 

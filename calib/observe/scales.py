@@ -54,7 +54,7 @@ SMALLEST_HALF = float(np.finfo(np.float16).smallest_normal)
 
 
 def fits_half(scales: NDArray) -> bool:
-    """Whether FP16 holds all scales with its full precision."""
+    """True where FP16 holds all scales with its full precision."""
     values = np.asarray(scales, np.float32)
     return bool((values >= SMALLEST_HALF).all() and (values <= np.finfo(np.float16).max).all())
 

@@ -30,26 +30,26 @@ class MeasuredTensor:
     """One activation."""
 
     range: Range
-    """What 8 bits are to hold, once the channels are equalized."""
+    """Range that 8 bits have to hold, once the channels are equalized."""
     channels: ChannelStatistics
-    """Of the float model as it is."""
+    """Statistics of the float model as it is."""
     histogram_sha256: str | None = None
-    """Of the histogram that the range was chosen by."""
+    """SHA-256 of the histogram that the range was chosen by."""
 
 
 @dataclass(frozen=True)
 class Half:
-    """What 16-bit floating point has to hold: largest magnitudes in the graph that TensorRT takes."""
+    """Largest magnitudes in the graph that TensorRT takes, which FP16 has to hold."""
 
     largest: dict[str, float]
-    """Of each float tensor."""
+    """Largest magnitude of each float tensor."""
     accumulations: dict[str, float]
-    """Of partial sums, by the name of the node that adds them up."""
+    """Largest magnitude of partial sums, by the name of the node that adds them up."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What was measured on what, and how."""
+    """The model, data and method of a measurement."""
 
     model_sha256: str
     data_sha256: str
@@ -84,7 +84,7 @@ class CalibrationTable:
 
     @property
     def ranges(self) -> dict[str, Range]:
-        """Of each tensor, once the channels are equalized."""
+        """Scale and zero point of each tensor, once the channels are equalized."""
         return {name: tensor.range for name, tensor in self.tensors.items()}
 
     def save(self, path: Path) -> None:
@@ -93,7 +93,7 @@ class CalibrationTable:
             temporary.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values. Scales and zero points are there to be read; ranges are what counts."""
+        """The table as plain values. Scales and zero points are there to be read; ranges are what counts."""
         source = self.source
         return {
             "format": FORMAT,

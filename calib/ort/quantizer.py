@@ -79,7 +79,7 @@ class _Placement:
     rounded: Mapping[str, Rounded]
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     levels: dict[str, Levels] = field(default_factory=dict)
-    """Of tensors that exist in integers; what reads them reads `_dequantized`."""
+    """Tensors that exist in integers; nodes that read them read `_dequantized`."""
 
     def run(self) -> None:
         graph = self.model.graph
@@ -229,7 +229,7 @@ class _Placement:
 
 
 def _in_integers(node: onnx.NodeProto) -> bool:
-    """Whether a node may be enclosed. Interpolated scores of classes would tie in 256 levels."""
+    """True for a node that may be enclosed. Interpolated scores of classes would tie in 256 levels."""
     modes = [attribute.s for attribute in node.attribute if attribute.name == "mode"]
     return node.op_type in _ELEMENTWISE and (node.op_type != "Resize" or modes in ([], [b"nearest"]))
 

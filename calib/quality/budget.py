@@ -1,4 +1,4 @@
-"""How much damage 8 bits may do, and which layers stay in float so that it is not more."""
+"""The accuracy drop that is allowed, and the layers that stay in float to keep to it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Budget:
         return f"a drop of {self.bound:g} points of mIoU"
 
     def allows(self, damage: Damage) -> bool:
-        """Whether the damage is within the budget.
+        """True where the accuracy drop is within the budget.
 
         Raises:
             LayoutRTError: it cannot be told for this model.

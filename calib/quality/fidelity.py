@@ -1,4 +1,4 @@
-"""How far the images of one model are from those of another.
+"""Differences between the images of two models.
 
 Pixels are bytes, so errors and shifts are in gray levels, 0 to 255. Sums are kept, not images: memory does
 not grow with the number of frames.
@@ -31,7 +31,7 @@ class FrameFidelity:
     """Over all pixels and channels, in squared gray levels."""
     max_error: int
     mean_error: float
-    """Of the absolute differences."""
+    """Mean of the absolute differences."""
     ssim: float
     shift: tuple[float, float, float]
     """Mean of candidate - reference in red, green and blue."""
@@ -55,9 +55,9 @@ class Fidelity:
 
     frames: int
     psnr: float
-    """Of the mean squared error over all pixels of all frames, in dB; infinite for equal images."""
+    """PSNR of the mean squared error over all pixels of all frames, in dB; infinite for equal images."""
     worst_psnr: float
-    """Of the worst frame."""
+    """PSNR of the worst frame, in dB."""
     max_error: int
     mean_error: float
     ssim: float
@@ -72,7 +72,7 @@ class Fidelity:
 
     @property
     def identical(self) -> bool:
-        """Whether every byte is the same."""
+        """True where every byte is the same."""
         return self.max_error == 0
 
     @property
@@ -118,7 +118,7 @@ class FidelityMeter:
         return frame
 
     def result(self) -> Fidelity:
-        """What was seen so far.
+        """Fidelity over the frames seen so far.
 
         Raises:
             LayoutRTError: nothing was.

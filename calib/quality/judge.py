@@ -1,4 +1,4 @@
-"""What a quantized model does to the picture, measured against the float model it was made from."""
+"""Accuracy drop of a quantized model, measured against the float model it was made from."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from layoutrt.runtime.session import Session
 
 @dataclass(frozen=True)
 class Damage:
-    """What was lost, over all frames."""
+    """The accuracy drop over all frames."""
 
     frames: int
     images: Fidelity | None
-    """Of a generator's images; None for a segmenter."""
+    """Fidelity of a generator's images; None for a segmenter."""
     agreement: float | None
     """Share of the pixels to which both models' outputs (a generator's by way of a segmenter) give one label,
     0..1; None without a segmenter."""
@@ -39,12 +39,12 @@ class Damage:
 
     @property
     def psnr(self) -> float | None:
-        """Of a generator, in dB."""
+        """PSNR of a generator's images, in dB."""
         return self.images.psnr if self.images else None
 
     @property
     def error(self) -> float:
-        """What layers are ranked by: mean squared error in squared gray levels, or share of other labels."""
+        """Error that ranks layers: mean squared error in squared gray levels, or share of other labels."""
         if self.images:
             return 255**2 / 10 ** (self.images.psnr / 10)
         return 1 - (self.agreement or 0)

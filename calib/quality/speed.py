@@ -28,7 +28,7 @@ class Speed:
 
     @property
     def ratio(self) -> float:
-        """How many times as fast the candidate is."""
+        """Speed of the candidate relative to the reference."""
         return self.reference_ms / self.candidate_ms
 
     def __str__(self) -> str:

@@ -83,7 +83,7 @@ class _Lowering:
         self.outputs = {value.name for value in self.graph.output}
         self.constants = {tensor.name: tensor for tensor in self.graph.initializer}
         self.wide: dict[str, dict[int, str]] = {}
-        """Of a uint8 tensor, by type: the tensors that hold its values in types TensorRT computes in."""
+        """Tensors that hold a uint8 tensor's values in types that TensorRT computes in, by type."""
         self.same: dict[str, str] = {}
         """Tensors that became another one, and that one."""
         self.indices = self._indices()

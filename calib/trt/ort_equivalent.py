@@ -103,7 +103,7 @@ class _Conversion:
         self.nodes.append(helper.make_node("QuantizeLinear", inputs, [y], f"{y}_quantize"))
 
     def _features(self, name: str) -> str:
-        """What the operator quantizes itself, in float32, of what a plugin reads."""
+        """Quantization, in float32, of an input that the plugin quantizes itself."""
         quantize = next((node for node in self.nodes if name in node.output), None)
         if self.types[name] == TensorProto.INT8 and quantize is not None:
             # Dequantized, so that the same levels are found again.

@@ -1,4 +1,4 @@
-"""What a finished ONNX file must keep to so that TensorRT 10.3 and later parse, fuse and quantize it.
+"""Rules of a finished ONNX file that TensorRT 10.3 and later parse, fuse and quantize.
 
 Checked on the graph alone, with nothing of the code that placed it. Sources:
 

@@ -40,7 +40,7 @@ FLOAT_NODES = "layoutrt.float_nodes"
 
 _TAPS = 9
 _ZERO_POINT = 128
-"""Of the operator's uint8 levels: 128 to either side of it are those of symmetric int8."""
+"""Zero point of the operator's uint8 levels: 128 to either side of it are those of symmetric int8."""
 
 
 def tensors_to_measure(lowered: onnx.ModelProto, keep: Collection[str] = ()) -> list[str]:
@@ -79,7 +79,7 @@ def place(lowered: onnx.ModelProto, ranges: dict[str, Range], keep: Collection[s
 
 
 class _Sites:
-    """Where a lowered graph is quantized."""
+    """Quantization points of a lowered graph."""
 
     def __init__(self, lowered: onnx.ModelProto, keep: Collection[str]) -> None:
         _check(lowered)
@@ -95,7 +95,7 @@ class _Sites:
         """Convolutions that no 8 bits hold."""
 
     def is_quantized(self, node: onnx.NodeProto) -> bool:
-        """Whether a convolution computes in 8 bits."""
+        """True for a convolution that computes in 8 bits."""
         if node.op_type not in ("Conv", PREDICTED_CONV.name) or {node.name, origin(node)} & set(self.keep):
             return False
         weight = node.input[1 if node.op_type == "Conv" else 2]
@@ -113,7 +113,7 @@ class _Sites:
         return None
 
     def is_read_in_8_bits_only(self, name: str) -> bool:
-        """Whether all that read a tensor read it quantized."""
+        """True where every reader of a tensor reads it quantized."""
         if name in self.outputs or not self.readers[name]:
             return False
         return all(
@@ -122,7 +122,7 @@ class _Sites:
         )
 
     def quantized_tensors(self, node: onnx.NodeProto) -> Iterator[str]:
-        """What a node reads in 8 bits."""
+        """Inputs that a node reads in 8 bits."""
         residual = self.residual(node)
         if residual:
             yield residual
@@ -137,9 +137,9 @@ class _Placement:
         self.sites = sites
         self.nodes: list[onnx.NodeProto] = []
         self.quantized: dict[str, list[str]] = {}
-        """Of tensors that are quantized: scale and zero point."""
+        """Scale and zero point of tensors that are quantized."""
         self.dequantized: dict[str, str] = {}
-        """Of tensors and weights that are quantized."""
+        """Dequantized tensors and weights."""
 
     def run(self) -> None:
         graph = self.model.graph
@@ -168,7 +168,7 @@ class _Placement:
         helper.set_model_props(self.model, metadata | {FLOAT_NODES: json.dumps(floats)})
 
     def _is_too_large(self, node: onnx.NodeProto) -> bool:
-        """Whether weights are not finite, or a bias is beyond the 32 bits that products are added up in."""
+        """True where weights are not finite, or a bias exceeds the 32 bits that products are added up in."""
         at = 0 if node.op_type == "Conv" else 1
         arrays = [self._array(name) for name in node.input[at + 1 : at + 3] if name in self.sites.weights]
         if not all(np.isfinite(array).all() for array in arrays):

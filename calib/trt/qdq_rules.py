@@ -14,7 +14,7 @@ from layoutrt.operators.quantized_predicted_conv import QUANTIZED_PREDICTED_CONV
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 _FUSED = ("Relu", "LeakyRelu", "Sigmoid", "Tanh", "Add", "Mul")
-"""What TensorRT computes in the kernel of the convolution before it."""
+"""Operators that TensorRT computes in the kernel of the convolution before them."""
 _SMALLEST_HALF = 2.0**-14
 
 
@@ -90,7 +90,7 @@ def _step(graph: GraphView, name: str) -> np.float32 | None:
 
 
 def _levels(graph: GraphView, node: onnx.NodeProto, step: np.float32) -> Iterator[str]:
-    """What reads the levels that a plugin writes takes them for what they are."""
+    """Check that readers of a plugin's levels use the plugin's scale."""
     for reader in graph.readers[node.output[0]]:
         if reader.op_type == _DEQUANTIZE and np.float32(graph.array(reader.input[1])) != step:
             yield f"node {reader.name} has another scale than {node.name}, whose levels it reads"
@@ -99,7 +99,7 @@ def _levels(graph: GraphView, node: onnx.NodeProto, step: np.float32) -> Iterato
 
 
 def residuals(graph: GraphView, float_nodes: Collection[str]) -> Iterator[str]:
-    """What is added to an 8-bit convolution has 8 bits too."""
+    """Check that both inputs of an addition after an 8-bit convolution have 8 bits."""
     for node in graph.nodes:
         if node.op_type != "Add":
             continue

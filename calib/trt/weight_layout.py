@@ -24,7 +24,7 @@ _WEIGHT = 2
 
 
 def is_ohwi(node: onnx.NodeProto) -> bool:
-    """Whether the weight of a node is in the plugins' order."""
+    """True where the weight of a node is in the plugins' order."""
     return any(attribute.name == ATTRIBUTE and attribute.s == OHWI.encode() for attribute in node.attribute)
 
 

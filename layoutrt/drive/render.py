@@ -19,11 +19,11 @@ _RISING = 40.0  # meters before FAR over which things grow to their height
 _FRACTION_BITS = 3  # sub-pixel positions of OpenCV's polygon filling, so that things move smoothly
 
 _SMALLEST = 2 << _FRACTION_BITS
-"""What is under two pixels long is left out, in fixed point."""
+"""Length in fixed point below which a shape is left out: two pixels."""
 
 
 class Bend(NamedTuple):
-    """How far the road ahead has turned aside, ``aside`` meters at each of ``distances``, float64 [N]."""
+    """The bend of the road ahead: ``aside`` meters at each of ``distances``, float64 [N]."""
 
     distances: NDArray[np.float64]
     aside: NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""What the camera has before it in one frame: the ground, the skyline, the street and its traffic."""
+"""The scene before the camera in one frame: the ground, the skyline, the street and its traffic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FRAME_RATE = 25.0
 """Frames per second at which the drive moves as a car does in town."""
 
 SPEED = 8.0
-"""Of the camera, in m/s."""
+"""Speed of the camera, in m/s."""
 
 EPISODE = 90.0
 """Seconds from one car ahead to the next: enough for it never to back up towards the camera."""
@@ -65,7 +65,7 @@ def ground(seed: int, camera: Camera, bend: Bend, position: float) -> list[Polyg
 
 
 def skyline(seed: int, camera: Camera, position: float, heading: float) -> list[Polygon]:
-    """What closes the view at the end of the road: distant roofs and trees above a band of clutter."""
+    """The end of the road: distant roofs and trees above a band of clutter."""
     reach = camera.width / 2 / camera.focal
     first = math.floor((heading - reach) / _COLUMN) - 1
     last = math.ceil((heading + reach) / _COLUMN) + 1

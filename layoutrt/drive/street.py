@@ -1,4 +1,4 @@
-"""What stands and moves along the road, block by block.
+"""Buildings, trees, furniture and traffic along the road, block by block.
 
 Each block of the street, and of each stream of traffic, is a pure function of the seed and its number: any
 frame can be drawn without the ones before it. A stream moves at one speed, so its blocks never meet.
@@ -36,7 +36,7 @@ STREAMS: dict[str, float] = {
 
 @lru_cache(maxsize=128)
 def block(seed: int, name: str, index: int) -> Geometry:
-    """What a stream has from s = index * BLOCK to the next block, in coordinates that move with it."""
+    """Geometry of a stream from s = index * BLOCK to the next block, in coordinates that move with it."""
     if name == "street":
         return Geometry.pack(_street(seed, index))
     return Geometry.pack(list(_TRAFFIC[name](stream(seed, name, index), index * BLOCK)))
@@ -66,7 +66,7 @@ def _line(side: int) -> float:
 
 
 def _behind(rng: Random, start: float, side: int) -> Iterable[Shape]:
-    """What shows between and above the front row: blocks of buildings and trees farther from the road."""
+    """The row behind the front one: blocks of buildings and trees farther from the road."""
     place = start
     while place < start + BLOCK:
         length = rng.uniform(12.0, 26.0)

@@ -14,7 +14,7 @@ from layoutrt.operators import operator_of, operators
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run at batch 1."""
+    """Cost of one run at batch 1."""
 
     nodes: int
     """Nodes of the graph, operators of ours counted as one, bodies of other functions inlined."""
@@ -26,18 +26,18 @@ class Cost:
 
 @dataclass(frozen=True)
 class NodeCost:
-    """Of one node in one run at batch 1."""
+    """Cost of one node in one run at batch 1."""
 
     name: str
     operator: str
     flops: int
-    """As in `Cost`."""
+    """Floating-point operations, as in `Cost`."""
     weight_bytes: int
-    """Of its inputs that are weights."""
+    """Bytes of its inputs that are weights."""
     read_bytes: int
-    """Of its inputs that other nodes, or the caller, made."""
+    """Bytes of its inputs that other nodes, or the caller, made."""
     written_bytes: int
-    """Of its outputs."""
+    """Bytes of its outputs."""
     inputs: tuple[str, ...]
     """Tensors that are no weights."""
     weights: tuple[str, ...]
@@ -46,7 +46,7 @@ class NodeCost:
 
     @property
     def bytes(self) -> int:
-        """What the node moves if nothing of it is in a cache."""
+        """Bytes that the node moves if nothing of it is in a cache."""
         return self.weight_bytes + self.read_bytes + self.written_bytes
 
 

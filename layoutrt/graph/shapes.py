@@ -14,7 +14,7 @@ from layoutrt.operators import operator_of
 
 @dataclass(frozen=True)
 class TensorType:
-    """What one tensor is."""
+    """Element type and shape of one tensor."""
 
     shape: tuple[int, ...]
     element: int

@@ -8,7 +8,7 @@ from pathlib import Path
 from layoutrt.errors import LayoutRTError
 
 DEFAULT_GENERATOR = "camvid-edge"
-"""What the demo renders with."""
+"""Generator that the demo renders with."""
 
 
 def shipped_models() -> list[str]:

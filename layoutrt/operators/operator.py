@@ -23,7 +23,7 @@ StandIn = tuple[list[onnx.NodeProto], list[onnx.TensorProto]]
 
 @dataclass(frozen=True)
 class Plugin:
-    """What an operator's TensorRT plugin takes.
+    """Inputs of an operator's TensorRT plugin.
 
     Attributes:
         inputs: element types that the first inputs may have, as sets; further ones are float.
@@ -34,11 +34,11 @@ class Plugin:
     ohwi_weight: bool = False
 
     def takes_indices(self, place: int) -> bool:
-        """Whether an input is of class indices, which TensorRT has no bytes for."""
+        """True for an input of class indices, which TensorRT has no bytes for."""
         return place < len(self.inputs) and TensorProto.INT32 in self.inputs[place]
 
     def takes_levels(self, place: int) -> bool:
-        """Whether an activation may come in float or in the int8 of a `QuantizeLinear`."""
+        """True for an activation that may come in float or in the int8 of a `QuantizeLinear`."""
         return place < len(self.inputs) and self.inputs[place] > {TensorProto.INT8}
 
 

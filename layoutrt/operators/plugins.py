@@ -17,7 +17,7 @@ ATTRIBUTES = {"plugin_version": "1", "plugin_namespace": DOMAIN}
 
 
 def plugin_of(node: onnx.NodeProto) -> Plugin | None:
-    """What the plugin of a node takes; None for a node that has none."""
+    """Inputs of a node's plugin; None for a node that has none."""
     operator = operator_of(node)
     return operator.plugin if operator else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,6 +10,17 @@ from typing import Protocol
 import numpy as np
 
 from layoutrt.errors import LayoutRTError
+
+
+class Spinning(enum.Enum):
+    """When the threads of a session that wait for work spin instead of sleep."""
+
+    DURING_RUNS = 0
+    """Within a run only: as fast as ``ALWAYS``, and between runs the processors belong to others."""
+    NEVER = 1
+    """For processors that other work keeps busy during the runs; up to a tenth slower where they are idle."""
+    ALWAYS = 2
+    """Also for a while after a run; two sessions that run in turns then have half the speed or less."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.backends import native_bindings as native
-from layoutrt.runtime.backends.base import StageTimes, TensorInfo, Timings, is_fixed
+from layoutrt.runtime.backends.base import Spinning, StageTimes, TensorInfo, Timings, is_fixed
 
 # ONNX element types (TensorProto.DataType) that the C API carries.
 _DTYPES = {
@@ -40,13 +40,13 @@ class NativeModel:
         path: of an ``.onnx`` file, or of an ``.engine`` where the library was built with TensorRT.
         threads: of one run; None for one per processor.
         affinity: processors of those threads.
-        spin: whether threads that wait for work spin.
+        spinning: of threads that wait for work.
 
     Raises:
         LayoutRTError: the model cannot be loaded.
     """
 
-    def __init__(self, path: Path, *, threads: int | None, affinity: str, spin: bool) -> None:
+    def __init__(self, path: Path, *, threads: int | None, affinity: str, spinning: Spinning) -> None:
         # Set first, so that a model that failed to open can be closed.
         self._handle: ctypes.c_void_p | None = None
         self._path = path
@@ -57,7 +57,7 @@ class NativeModel:
             os.fsencode(onnxruntime) if onnxruntime else None,
             threads or 0,
             affinity.encode(),
-            not spin,
+            spinning.value,
         )
         handle = ctypes.c_void_p()
         try:

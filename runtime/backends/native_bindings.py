@@ -26,7 +26,7 @@ class SessionOptions(ctypes.Structure):
         ("onnxruntime_path", ctypes.c_char_p),
         ("threads", ctypes.c_int32),
         ("affinity", ctypes.c_char_p),
-        ("no_spinning", ctypes.c_int32),
+        ("spinning", ctypes.c_int32),
         ("reserved", ctypes.c_int32),
     ]
 
@@ -52,6 +52,7 @@ class SessionInfo(ctypes.Structure):
         ("output_count", ctypes.c_size_t),
         ("outputs", ctypes.POINTER(NativeTensorInfo)),
         ("backend", ctypes.c_char_p),
+        ("threads", ctypes.c_int32),
     ]
 
 

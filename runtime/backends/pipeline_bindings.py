@@ -47,6 +47,9 @@ CaptureFunction = ctypes.CFUNCTYPE(
 )
 """``lrt_pipeline_capture_fn``."""
 
+DropFunction = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+"""``lrt_pipeline_drop_fn``."""
+
 
 class PipelineOptions(ctypes.Structure):
     """``lrt_pipeline_options``."""
@@ -59,6 +62,7 @@ class PipelineOptions(ctypes.Structure):
         ("policy", ctypes.c_int),
         ("on_result", ResultFunction),
         ("user_data", ctypes.c_void_p),
+        ("on_drop", DropFunction),
     ]
 
 

@@ -30,6 +30,8 @@ class Engine {
   virtual const std::vector<TensorInfo>& outputs() const = 0;
   virtual const std::map<std::string, std::string>& metadata() const = 0;
   virtual std::string backend() const = 0;
+  // Threads of a run; 0: it runs on a GPU.
+  virtual int32_t threads() const { return 0; }
 
   // Every input of the model, and the outputs wanted, each fitting its TensorInfo. Outputs without data are
   // given memory of the engine that is good until the next run. Throws Error.

@@ -12,6 +12,7 @@ from benchmarks.contestants import compare
 from benchmarks.document import stamp, write_sections
 from benchmarks.edge_generator import Growth
 from benchmarks.growth_plot import draw
+from benchmarks.live_video import measure
 from benchmarks.operators import operator_pairs
 from benchmarks.paper_generator import arguments
 from benchmarks.rows import less_is_better, more_is_better, write_json
@@ -47,6 +48,14 @@ def test_the_published_formulation_gives_the_image_of_the_exported_file(
     costs = compare(specs, threads=1, rounds=1)
     gray = ((costs["published"].result + 1) * 127.5).transpose(0, 2, 3, 1)
     assert np.abs(gray - costs["ours"].result).max() <= 0.51
+
+
+@pytest.mark.parametrize("side", ["pipeline", "serial"])
+def test_both_sides_of_the_live_benchmark_render_what_they_segment(side) -> None:
+    measured = measure(side, threads=1, seconds=0.3)
+    assert measured.images_per_s > 0
+    assert measured.latency_p50_ms > 0
+    assert measured.segmented == measured.rendered
 
 
 def test_a_video_comes_to_the_same_in_a_pipeline_and_in_turn(tmp_path, monkeypatch) -> None:

@@ -183,8 +183,11 @@ lrt_status lrt_session_get_info(const lrt_session* session, lrt_session_info* in
   info->output_count = 1;
   info->outputs = segmenter ? &kLabels : &kImage;
   info->backend = "made up";
+  info->threads = 1;
   return LRT_OK;
 }
+
+int32_t lrt_default_threads(void) { return 2; }
 
 lrt_status lrt_session_label_set(const lrt_session*, lrt_label_set*) { return LRT_NOT_FOUND; }
 

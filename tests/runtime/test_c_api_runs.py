@@ -451,7 +451,7 @@ def test_threads_stay_on_the_processors_of_the_affinity(
     usable = sorted(os.sched_getaffinity(0))
     chosen = usable[-1]
     before = set(os.listdir("/proc/self/task"))
-    handle = open_session(negative, threads=3, affinity=str(chosen).encode(), no_spinning=1)
+    handle = open_session(negative, threads=3, affinity=str(chosen).encode(), spinning=1)
     helpers = set(os.listdir("/proc/self/task")) - before
     assert len(helpers) == 2
     deadline = time.monotonic() + 20  # each thread moves itself when it first runs
@@ -484,7 +484,7 @@ def test_threads_stay_on_the_processors_of_the_affinity(
         ({"affinity": b"0-99999999999"}, "is no list of processors"),
         ({"threads": 257}, "options->threads must be 0 to 256, got 257"),
         ({"threads": -1}, "options->threads must be 0 to 256, got -1"),
-        ({"no_spinning": 7}, "options->no_spinning must be 0 or 1, got 7"),
+        ({"spinning": 7}, "options->spinning must be 0, 1 or 2 (lrt_spinning), got 7"),
         ({"reserved": 1}, "options->reserved must be 0, got 1"),
         ({"struct_size": 0}, "struct_size must be sizeof(lrt_session_options), got 0"),
         ({"struct_size": 5000}, "struct_size must be sizeof(lrt_session_options), got 5000"),

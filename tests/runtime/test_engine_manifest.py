@@ -19,6 +19,7 @@ from layoutrt.artifacts.engine_manifest import (
     read_manifest,
 )
 from layoutrt.errors import LayoutRTError
+from layoutrt.runtime.backends.base import Spinning
 from layoutrt.runtime.backends.native import NativeModel
 
 PLAN = b"an engine"
@@ -223,7 +224,7 @@ def test_the_native_library_refuses_with_the_same_sentences(tmp_path, values) ->
     with pytest.raises(LayoutRTError) as here:
         read_manifest(path)
     with pytest.raises(LayoutRTError) as there:
-        NativeModel(path, threads=1, affinity="", spin=False)
+        NativeModel(path, threads=1, affinity="", spinning=Spinning.NEVER)
     assert str(there.value) == str(here.value)
 
 

@@ -20,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
+from layoutrt.runtime.backends import native_bindings
 from layoutrt.runtime.backends import pipeline_bindings as native
 from layoutrt.runtime.backends.native_bindings import check
 from layoutrt.runtime.pipeline import Pipeline, Policy, Result
@@ -125,8 +126,11 @@ class GatedPipeline:
         self.gate = threading.Event()
         self._generator = generator
         self._on_result = native.ResultFunction(self._take)
+        self.dropped: list[tuple[int, int]] = []
+        self._on_drop = native.DropFunction(lambda _, number, stamp: self.dropped.append((number, stamp)))
+        size = ctypes.sizeof(native.PipelineOptions)
         options = native.PipelineOptions(
-            ctypes.sizeof(native.PipelineOptions), H, W, capacity, policy.value, self._on_result
+            size, H, W, capacity, policy.value, self._on_result, None, self._on_drop
         )
         self.handle = ctypes.c_void_p()
         check(
@@ -140,9 +144,9 @@ class GatedPipeline:
         self.reached.set()
         self.gate.wait(30)
 
-    def push(self, timeout_ms: int = -1) -> int:
+    def push(self, timeout_ms: int = -1, stamp: int = 0) -> int:
         labels = np.zeros((H, W), np.uint8)
-        return self.library.lrt_pipeline_push(self.handle, labels.ctypes.data, 0, 0, timeout_ms)
+        return self.library.lrt_pipeline_push(self.handle, labels.ctypes.data, 0, stamp, timeout_ms)
 
     def block(self) -> None:
         """Push a frame and wait until its result is held up."""
@@ -257,6 +261,73 @@ def test_the_latest_frame_wins_before_a_slow_generator(segmenter: Session, slow_
     assert stats.dropped > 0
     assert stats.unread == stats.done - 1
     assert stats.done + stats.dropped == 50
+
+
+def test_every_frame_that_is_segmented_is_rendered(segmenter: Session, slow_generator: Session) -> None:
+    with Pipeline(segmenter, slow_generator, capacity=2) as pipeline:
+        for number in range(60):
+            pipeline.push(numbered(number))
+            time.sleep(0.001)
+        pipeline.flush()
+        stats = pipeline.stats()
+    assert stats.dropped > 0
+    assert segmenter.timings.runs == slow_generator.timings.runs == stats.done
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_stages_work_at_the_same_time_only_on_processors_of_their_own(tmp_path: Path, apart: bool) -> None:
+    processors = native_bindings.load().lrt_default_threads()
+    if apart and processors < 2:
+        pytest.skip("there is one processor")
+    threads = 1 if apart else processors
+    tiny_segmenter(tmp_path)
+    tiny_generator(tmp_path, convolutions=4)
+    with (
+        Session(tmp_path / "seg.onnx", threads=threads) as segmenter,
+        Session(tmp_path / "gen.onnx", threads=threads) as generator,
+        Pipeline(segmenter, generator, capacity=1) as pipeline,
+    ):
+        stopping = threading.Event()
+
+        def frames() -> Iterator[np.ndarray]:
+            while not stopping.is_set():
+                yield numbered(1)
+                time.sleep(0.0005)
+
+        spans = []
+        for result in pipeline.run(frames()):
+            # On the clock of the capture: the start of the segmentation, the end of the synthesis.
+            begin = result.captured_ns + 1e6 * result.segment_wait_ms
+            spans.append((begin, result.captured_ns + 1e6 * result.latency_ms))
+            if len(spans) == 30:
+                stopping.set()
+    overlapping = [after[0] < before[1] for before, after in itertools.pairwise(spans)]
+    assert any(overlapping) == apart
+
+
+def test_each_dropped_frame_is_reported_with_its_stamp(
+    generator: Session, gated: Callable[..., GatedPipeline]
+) -> None:
+    pipeline = gated(Policy.LATEST_FRAME_WINS, capacity=2)
+    pipeline.block()
+    for stamp in range(1, 7):
+        check(pipeline.push(stamp=stamp))
+    assert pipeline.dropped == [(1, 1), (2, 2), (3, 3), (4, 4)]
+    assert pipeline.stats().dropped == 4
+    pipeline.flush()
+    assert pipeline.indices == [0, 5, 6]
+    assert len(pipeline.dropped) == 4
+
+
+def test_python_is_told_of_dropped_frames_too(generator: Session) -> None:
+    dropped: list[int] = []
+    with Pipeline(None, generator, on_drop=dropped.append) as pipeline:
+        for _ in range(200):
+            pipeline.push(np.zeros((H, W), np.uint8))
+        pipeline.flush()
+        stats = pipeline.stats()
+    assert len(dropped) == stats.dropped
+    assert dropped == sorted(set(dropped))
 
 
 def test_buffers_are_made_once(segmenter: Session, generator: Session) -> None:

@@ -18,7 +18,7 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
 from layoutrt.models import resolve_model
 from layoutrt.runtime.backends import native_bindings
-from layoutrt.runtime.session import Session, TensorInfo
+from layoutrt.runtime.session import Session, Spinning, TensorInfo
 
 
 def save(path: Path, *, dynamic: bool = False, metadata: dict[str, str] | None = None) -> Path:
@@ -146,7 +146,7 @@ def test_the_label_set_comes_with_the_model(tmp_path: Path) -> None:
 
 def test_affinity_and_spinning_are_handed_on(tmp_path: Path) -> None:
     processor = min(os.sched_getaffinity(0))
-    session = Session(save(tmp_path / "m.onnx"), affinity=str(processor), spin=False)
+    session = Session(save(tmp_path / "m.onnx"), affinity=str(processor), spinning=Spinning.NEVER)
     assert session.backend.endswith(" operators, 1 thread")
     np.testing.assert_array_equal(session.run(a=A, b=B)["total"], A + B)
     with pytest.raises(LayoutRTError, match="affinity 'first' is no list of processors"):

@@ -1,4 +1,4 @@
-"""Which samples make up a batch, and batches from worker processes."""
+"""The order of samples in batches, and batches from worker processes."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ _SHORTAGES = {
 
 
 def _told(loader: DataLoader[Any], workers: int) -> Iterator[Any]:
-    """What ``loader`` gives, with the system's shortages in a sentence."""
+    """Batches of ``loader``, with the system's shortages in a sentence."""
     try:
         # As many as torch makes, which has a traceback printed where it gets some of them and not all.
         kinds = (multiprocessing.Queue, multiprocessing.Event)

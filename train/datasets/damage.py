@@ -1,4 +1,4 @@
-"""What happens to pairs whose files cannot be read."""
+"""Pairs whose files cannot be read: skipped, named and counted."""
 
 from __future__ import annotations
 

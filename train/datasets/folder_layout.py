@@ -1,4 +1,4 @@
-"""Where a data set keeps its images, label maps and instance maps."""
+"""Folders in which a data set keeps its images, label maps and instance maps."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class FolderLayout:
     split_names: dict[str, str] = field(default_factory=lambda: {"train": "train", "val": "val"})
 
     def folder(self, root: Path, part: str, split: str) -> Path:
-        """Where ``part``, one of this class's folders, is for a split."""
+        """Path of ``part``, one of this class's folders, for a split."""
         return root / part.format(split=self.split_names[split])
 
     def holds(self, root: Path, split: str) -> bool:
-        """Whether ``root`` has the folders of images and of label maps for a split."""
+        """True where ``root`` has the folders of images and of label maps for a split."""
         return all(self.folder(root, part, split).is_dir() for part in (self.images, self.labels))
 
     def entries(self, root: Path, split: str) -> list[Entry]:

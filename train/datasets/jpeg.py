@@ -1,4 +1,4 @@
-"""Whether a JPEG file is whole."""
+"""Detection of JPEG files that are cut off."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def open_dataset(kind: str, root: str | Path, split: str) -> list[Entry]:
 
 
 def available_splits(kind: str, root: str | Path) -> list[str]:
-    """Which of ``SPLITS`` a data set has.
+    """Those of ``SPLITS`` that a data set has.
 
     Raises:
         LayoutRTError: no such kind or folder, or a folder of another kind.

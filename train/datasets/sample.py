@@ -1,4 +1,4 @@
-"""What a data set gives to training."""
+"""Samples that a data set gives to training."""
 
 from __future__ import annotations
 

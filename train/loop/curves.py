@@ -17,7 +17,7 @@ HEIGHT, WIDTH = 480, 800
 LEFT, RIGHT, TOP, BOTTOM = 64, 176, 24, 40
 """Margins around the axes, for ticks and legend."""
 POINTS = 200
-"""Of a curve; each is the mean of the steps around it."""
+"""Points of a curve; each is the mean of the steps around it."""
 COLORS = (
     (180, 119, 31),
     (14, 127, 255),
@@ -31,7 +31,7 @@ COLORS = (
 """BGR, one for each curve."""
 
 MEASURES = ("nats",)
-"""What ``losses.jsonl`` holds besides losses."""
+"""Keys of ``losses.jsonl`` that are not losses."""
 
 Image = NDArray[np.uint8]
 

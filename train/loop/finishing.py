@@ -1,4 +1,4 @@
-"""What is made of a trained generator: sample sheets, and norms measured for inference."""
+"""Sample sheets of a trained generator, and its norms measured for inference."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from layoutrt.train.networks.image_encoder import sample_latent
 from layoutrt.train.networks.registry import AnyGenerator
 
 DRAWN_STYLES = 3
-"""Of a sample sheet, besides the encoded one and z = 0."""
+"""Styles of a sample sheet, besides the encoded one and z = 0."""
 
 
 @torch.no_grad()

@@ -49,5 +49,5 @@ class Health:
 
 
 def _mean(values: deque[float]) -> float:
-    """Of a full window; infinite before."""
+    """Mean of a full window; infinite before."""
     return sum(values) / len(values) if len(values) == WINDOW else float("inf")

@@ -38,7 +38,7 @@ from layoutrt.train.scaling.memory import keep_freed_memory
 
 @dataclass(frozen=True)
 class Saving:
-    """When checkpoints are written, and how many are kept."""
+    """Intervals at which checkpoints are written, and the number that is kept."""
 
     every: int
     minutes: float

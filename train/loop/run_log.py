@@ -1,4 +1,4 @@
-"""What a run writes beside its checkpoints: losses, curves, sample grids and TensorBoard's files."""
+"""The log of a run: losses, curves, sample grids and TensorBoard's files."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def initialize(network: nn.Module, gain: float) -> None:
 
 
 class Seen(NamedTuple):
-    """What the discriminator looks at in a step: all of it augmented alike."""
+    """Inputs of the discriminator in a step, all of them augmented alike."""
 
     real: Tensor
     fake: Tensor
@@ -96,7 +96,7 @@ class Trainer:
         self.processes = processes
         self.step = 0
         self.measures: dict[str, float] = {}
-        """Of the last step, besides its losses: ``nats`` of the latent for each image."""
+        """Measures of the last step besides its losses: ``nats`` of the latent for each image."""
         self.generator_config = config.generator_config(labels.num_classes)
         self.generator: AnyGenerator = build_generator(self.generator_config)
         self.discriminator = build_discriminator(
@@ -205,7 +205,7 @@ class Trainer:
         return values
 
     def semantics(self, labels: Tensor, instances: Tensor) -> Tensor:
-        """What the networks read of a layout: float32 ``[N, S, H, W]``."""
+        """The layout as the networks read it: float32 ``[N, S, H, W]``."""
         config = self.generator_config
         return semantic_tensor(labels, config.num_classes, instances if config.instance_edges else None)
 
@@ -355,7 +355,7 @@ def _seen(real: Tensor, fake: Tensor, semantics: Tensor, augmentation: Augmentat
 
 
 def _halves(judged: Judgment) -> tuple[Judgment, Judgment]:
-    """What was said of the real and of the synthesized half of a batch."""
+    """The discriminator's outputs for the real and for the synthesized half of a batch."""
     scores = [score.chunk(2) for score in judged.scores]
     features = [feature.chunk(2) for feature in judged.features]
     first, second = (Judgment([part[k] for part in scores], [part[k] for part in features]) for k in (0, 1))

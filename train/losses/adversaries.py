@@ -1,4 +1,4 @@
-"""What a discriminator and its opponent minimize: the paper's hinge, or OASIS' classes of pixels."""
+"""Objectives of a discriminator and of its generator: the paper's hinge, or OASIS' classes of pixels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Adversary(Protocol):
         """The discriminator's loss."""
 
     def realness(self, judged: Judgment) -> Tensor:
-        """How real it thinks each picture is, ``[N]``; what R1 is the gradient of."""
+        """The score of each picture, ``[N]``, whose gradient R1 penalizes."""
 
 
 class HingeAdversary:

@@ -17,12 +17,12 @@ from torch import Tensor
 
 LARGEST_SHIFT = 1 / 8
 CUTOUT = 1 / 2
-"""Of height and width, as in the paper."""
+"""Share of height and width, as in the paper."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to the pictures of one step; float32 ``[N]``, places ``[N, 2]``, all in [0, 1)."""
+    """The augmentation of one step's pictures; float32 ``[N]``, places ``[N, 2]``, all in [0, 1)."""
 
     kinds: tuple[str, ...]
     brightness: NDArray[np.float32]
@@ -54,7 +54,7 @@ class Augmentation:
         return self.maps(self._colored(images) if "color" in self.kinds else images)
 
     def maps(self, maps: Tensor) -> Tensor:
-        """What belongs to the pictures, ``[N, C, H, W]``, moved and cut alike; 0 where nothing is left."""
+        """Maps of the pictures, ``[N, C, H, W]``, moved and cut alike; 0 where nothing is left."""
         if "translation" in self.kinds:
             maps = self._shifted(maps)
         if "cutout" in self.kinds:

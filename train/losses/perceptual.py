@@ -18,7 +18,7 @@ VGG_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 SEGMENTER_WEIGHTS = (1 / 8, 1 / 4, 1 / 2, 1.0)
 """Growing with depth, as VGG's do."""
 IMAGENET_WEIGHTS = (0.2, 0.2, 0.2, 0.2, 0.2)
-"""Of differences that are relative to the features' size, which varies from depth to depth."""
+"""Weight of differences that are relative to the features' size, which varies from depth to depth."""
 
 
 class PerceptualLoss:

@@ -1,1 +1,1 @@
-"""How good synthesized images are: by what a segmenter sees in them, and by the statistics of features."""
+"""Quality of synthesized images, by a segmenter's labels and by the statistics of features."""

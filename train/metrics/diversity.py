@@ -1,4 +1,4 @@
-"""How far images that are synthesized from one layout lie apart."""
+"""Distance between images that are synthesized from one layout."""
 
 from __future__ import annotations
 

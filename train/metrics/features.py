@@ -25,7 +25,7 @@ distance with next to nothing but sampling noise; cells make twelve of one image
 
 
 class Features(Protocol):
-    """Where the vectors of a Fréchet distance come from.
+    """Source of the vectors of a Fréchet distance.
 
     Attributes:
         name: in reports.

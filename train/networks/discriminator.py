@@ -19,7 +19,7 @@ def instance_normed_conv(in_channels: int, out_channels: int, kernel: int, strid
 
 
 class Judgment(NamedTuple):
-    """What the discriminator returns."""
+    """The discriminator's scores and features."""
 
     scores: list[Tensor]
     """Patch scores ``[N, 1, H/4, W/4]``, ``[N, 1, H/8, W/8]``, ``[N, 1, H/16, W/16]``."""

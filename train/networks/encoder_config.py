@@ -1,4 +1,4 @@
-"""What an image encoder is built from."""
+"""Configuration of an image encoder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """What an image encoder is built from; stored with its weights."""
+    """Configuration of an image encoder; stored with its weights."""
 
     width: int = 64
     """Channels of the first layer; 64 in the paper."""
@@ -17,7 +17,7 @@ class EncoderConfig:
     colors: int = 0
     """Side of the grid of mean colors that it reads besides its features; 0 in the paper."""
     image_height: int = 256
-    """Of the pictures that it was trained with; it takes any size."""
+    """Size of the pictures that it was trained with; it takes any size."""
     image_width: int = 256
 
     def to_dict(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Stage:
     """Input channels over the width."""
     out_multiple: int
     upsample: bool
-    """Whether the features are doubled before the block."""
+    """True where the features are doubled before the block."""
     level: int
     """Index of its pyramid feature, 0 = deepest."""
 

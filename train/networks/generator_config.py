@@ -1,4 +1,4 @@
-"""What a generator is built from."""
+"""Configuration of a generator."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ UPSAMPLINGS = ("nearest", "smooth")
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """What a generator is built from; stored with every checkpoint."""
+    """Configuration of a generator; stored with every checkpoint."""
 
     num_classes: int
     """One-hot channels, "don't care" included."""
     instance_edges: bool = False
-    """Whether an instance-edge channel follows them."""
+    """True where an instance-edge channel follows them."""
     width: int = 64
     """Channels of the last stage."""
     hidden: int = 128
@@ -34,7 +34,7 @@ class GeneratorConfig:
     """``"cc-fpse"``, the paper's; ``"edge"``, ours for small budgets; ``"spade"``, the baseline without
     conditional convolutions."""
     upsampling: str = "nearest"
-    """How features are doubled: ``"nearest"``, as in the paper, or ``"smooth"``, for the edge generator."""
+    """Doubling of features: ``"nearest"``, as in the paper, or ``"smooth"``, for the edge generator."""
 
     def __post_init__(self) -> None:
         checks = {
@@ -77,12 +77,12 @@ class GeneratorConfig:
 
     @property
     def size_multiple(self) -> int:
-        """What heights and widths must be divisible by."""
+        """Divisor of heights and widths."""
         return 2 ** (self.pyramid_levels - 1)
 
     @property
     def fixed_size(self) -> bool:
-        """Whether the generator makes one size only: the paper's head turns ``z`` into such features."""
+        """True where the generator makes one size only: the paper's head turns ``z`` into such features."""
         return self.latent > 0 and self.architecture == "cc-fpse"
 
     def check_size(self, height: int, width: int) -> None:

@@ -20,7 +20,7 @@ SIZE_MULTIPLE = 16
 
 @dataclass(frozen=True)
 class SegmenterConfig:
-    """What a segmenter is built from; stored with every checkpoint."""
+    """Configuration of a segmenter; stored with every checkpoint."""
 
     num_classes: int
     """Classes of the label set, "don't care" included; it has a score and is never trained nor predicted."""

@@ -30,7 +30,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this one writes files and prints."""
+        """True for the process that writes files and prints."""
         return self.rank == 0
 
 
@@ -45,7 +45,7 @@ def from_environment() -> Processes:
 
 
 def restarted() -> bool:
-    """Whether ``torchrun --max-restarts`` started this process again after a failure."""
+    """True where ``torchrun --max-restarts`` started this process again after a failure."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
@@ -112,7 +112,7 @@ def average_gradients(network: nn.Module) -> None:
 
 
 def any_process(this: bool, device: torch.device) -> bool:
-    """Whether ``this`` is true in any of the processes."""
+    """True where ``this`` is true in any of the processes."""
     if not dist.is_initialized():
         return this
     return mean_over_processes(torch.tensor(float(this), device=device)).item() > 0

@@ -32,7 +32,7 @@ from layoutrt.train.segmenter.training import (
 )
 
 COUNTED_SAMPLES = 500
-"""How many samples the shares of the classes are taken from."""
+"""Number of samples that the shares of the classes are taken from."""
 
 
 def train_segmenter(
@@ -125,7 +125,7 @@ def count_pixels(training: PairDataset) -> Tensor:
 
 @torch.no_grad()
 def validate(segmenter: Segmenter, labels: LabelSet, pairs: PairDataset) -> ConfusionMatrix:
-    """What a segmenter in evaluation mode makes of every pair."""
+    """Labels that a segmenter in evaluation mode makes of every pair."""
     confusion = ConfusionMatrix(labels.num_classes, labels.dont_care)
     device = next(segmenter.parameters()).device
     for i in range(len(pairs)):

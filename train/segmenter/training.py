@@ -34,14 +34,14 @@ IGNORED = -1
 
 @dataclass(frozen=True)
 class SegmenterTrainingConfig:
-    """What a run is asked to do; stored with it and compared on resume."""
+    """Configuration of a run; stored with it and compared on resume."""
 
     data: str
     label_set: str
     dataset: str = "auto"
     """Kind of the data set; see `open_dataset`."""
     height: int = 192
-    """Of the crops."""
+    """Size of the crops."""
     width: int = 256
     enlarge: float = 2.0
     """Largest factor by which a frame is enlarged beyond the crop's size before it is cropped."""

@@ -13,7 +13,7 @@ def to_bytes(image: Tensor) -> Tensor:
 
 
 def float_image(x: Tensor, weight: Tensor, bias: Tensor, y: Tensor | None = None) -> Tensor:
-    """What `reference` converts to bytes: float ``[N, 3, H, W]`` in [-1, 1], of the same arguments."""
+    """The image before its conversion to bytes: float ``[N, 3, H, W]`` in [-1, 1], of the same arguments."""
     features = x if y is None else torch.cat([x, y], 1)
     return torch.tanh(F.conv2d(features, weight, bias, padding=1))
 

@@ -36,8 +36,8 @@ lrt_session_options read_options(const lrt_session_options* options) {
   if (known.threads < 0 || known.threads > LRT_MAX_THREADS) {
     refuse("threads", "0 to " LRT_TEXT(LRT_MAX_THREADS), known.threads);
   }
-  if (known.no_spinning != 0 && known.no_spinning != 1) {
-    refuse("no_spinning", "0 or 1", known.no_spinning);
+  if (known.spinning < LRT_SPIN_DURING_RUNS || known.spinning > LRT_SPIN_ALWAYS) {
+    refuse("spinning", "0, 1 or 2 (lrt_spinning)", known.spinning);
   }
   if (known.reserved != 0) refuse("reserved", "0", known.reserved);
   return known;

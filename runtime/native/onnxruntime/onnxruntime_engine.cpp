@@ -96,7 +96,9 @@ class OnnxRuntimeEngine : public Engine {
       // this is for those that were quantized elsewhere.
       check(api_, api_.AddSessionConfigEntry(made, "session.x64quantprecision", "1"));
     }
-    if (options.no_spinning != 0) {
+    if (options.spinning == LRT_SPIN_DURING_RUNS) {
+      check(api_, api_.AddSessionConfigEntry(made, "session.force_spinning_stop", "1"));
+    } else if (options.spinning == LRT_SPIN_NEVER) {
       check(api_, api_.AddSessionConfigEntry(made, "session.intra_op.allow_spinning", "0"));
     }
     if (!processors_.empty() && threads_ > 1) {
@@ -126,6 +128,8 @@ class OnnxRuntimeEngine : public Engine {
                 ? ""
                 : " of " + std::to_string(wanted_threads_) + " (the system starts no more)");
   }
+
+  int32_t threads() const override { return threads_; }
 
   EngineTimings run(const std::vector<const lrt_tensor*>& inputs,
                     const std::vector<lrt_tensor*>& outputs) override {

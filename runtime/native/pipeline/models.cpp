@@ -134,4 +134,8 @@ Size fit(const lrt_session* segmenter, const lrt_session* generator, Size wanted
   return size;
 }
 
+bool have_own_processors(const lrt_session* segmenter, const lrt_session* generator) {
+  return read_info(segmenter).threads + read_info(generator).threads <= lrt_default_threads();
+}
+
 }  // namespace layoutrt::pipeline

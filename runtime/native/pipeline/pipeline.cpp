@@ -39,7 +39,16 @@ Pipeline::Pipeline(lrt_session* segmenter, lrt_session* generator, const lrt_pip
       unused_(count_buffers(options, segmenter != nullptr)),
       input_(static_cast<size_t>(options.capacity)),
       ledger_(count_buffers(options, segmenter != nullptr), unread_limit(options)) {
-  if (segmenter_ != nullptr) labels_.emplace(static_cast<size_t>(options.capacity));
+  if (segmenter_ != nullptr) {
+    labels_.emplace(static_cast<size_t>(options.capacity));
+    if (options.policy == LRT_LATEST_FRAME_WINS) {
+      if (have_own_processors(segmenter, generator)) {
+        handover_.emplace();
+      } else {
+        in_turns_ = true;
+      }
+    }
+  }
   for (size_t i = 0; i < count_buffers(options, segmenter != nullptr); ++i) {
     frames_.push_back(std::make_unique<Frame>(size_.height, size_.width, segmenter != nullptr));
     release(frames_.back().get());
@@ -56,7 +65,7 @@ void Pipeline::start() {
   const std::lock_guard<std::mutex> lock(stop_mutex_);
   stages_.reserve(2);
   stages_.emplace_back([this] { synthesize_frames(); });
-  if (segmenter_ != nullptr) stages_.emplace_back([this] { segment_frames(); });
+  if (segmenter_ != nullptr && !in_turns_) stages_.emplace_back([this] { segment_frames(); });
 }
 
 bool Pipeline::push(const uint8_t* frame, size_t stride, int64_t user_stamp, int32_t timeout_ms) {
@@ -167,6 +176,7 @@ void Pipeline::close() {
   unused_.close();
   input_.close();
   if (labels_) labels_->close();
+  if (handover_) handover_->close();
   ledger_.stop();
 }
 
@@ -198,27 +208,39 @@ void Pipeline::capture_frames(lrt_pipeline_capture_fn capture, void* user_data) 
 void Pipeline::segment_frames() {
   own_pipeline = this;
   Frame* frame = nullptr;
-  while (input_.take(&frame, std::nullopt) == Outcome::kDone) {
-    if (!frame->failed()) {
-      frame->segment(segmenter_);
-      const lrt_pipeline_result& result = frame->result();
-      ledger_.add_busy(static_cast<double>(result.segmented_ns - result.segment_start_ns) * 1e-6, 0);
-    }
-    if (pass_on(frame, &*labels_, std::nullopt) != Outcome::kDone) return;
+  while ((!handover_ || handover_->wait_to_segment()) &&
+         input_.take(&frame, std::nullopt) == Outcome::kDone) {
+    const double busy_ms = segment(frame);
+    // Before the labels are there to be taken, so that "taken" comes after it.
+    if (handover_) handover_->segmented(busy_ms);
+    // Nothing is dropped here: what was segmented is rendered.
+    if (labels_->put(frame, std::nullopt) != Outcome::kDone) return;
   }
+}
+
+double Pipeline::segment(Frame* frame) {
+  if (frame->failed()) return 0;
+  frame->segment(segmenter_);
+  const lrt_pipeline_result& result = frame->result();
+  const double busy_ms = static_cast<double>(result.segmented_ns - result.segment_start_ns) * 1e-6;
+  ledger_.add_busy(busy_ms, 0);
+  return busy_ms;
 }
 
 void Pipeline::synthesize_frames() {
   own_pipeline = this;
-  Queue& source = labels_ ? *labels_ : input_;
+  Queue& source = labels_ && !in_turns_ ? *labels_ : input_;
   Frame* frame = nullptr;
   while (source.take(&frame, std::nullopt) == Outcome::kDone) {
+    if (handover_) handover_->taken();
+    if (in_turns_) segment(frame);
     if (!frame->failed()) {
       frame->synthesize(generator_);
       const lrt_pipeline_result& result = frame->result();
       ledger_.add_busy(0, static_cast<double>(result.synthesized_ns - result.synthesis_start_ns) * 1e-6);
     }
     come_out(frame);
+    if (handover_) handover_->ready();
   }
 }
 
@@ -226,11 +248,16 @@ Outcome Pipeline::pass_on(Frame* frame, Queue* queue, const Deadline& deadline) 
   if (options_.policy == LRT_EVERY_FRAME) return queue->put(frame, deadline);
   std::optional<Frame*> displaced;
   const Outcome outcome = queue->put_latest(frame, &displaced);
-  if (displaced) {
-    ledger_.drop(**displaced);
-    release(*displaced);
-  }
+  if (displaced) drop(*displaced);
   return outcome;
+}
+
+void Pipeline::drop(Frame* frame) {
+  if (options_.on_drop != nullptr) {
+    options_.on_drop(options_.user_data, frame->result().sequence, frame->result().user_stamp);
+  }
+  ledger_.drop(*frame);
+  release(frame);
 }
 
 void Pipeline::come_out(Frame* frame) {

@@ -9,6 +9,7 @@
 
 #include "pipeline/bounded_queue.h"
 #include "pipeline/frame.h"
+#include "pipeline/handover.h"
 #include "pipeline/ledger.h"
 #include "pipeline/models.h"
 #include "pipeline/turn.h"
@@ -45,7 +46,10 @@ class Pipeline {
   void close();
   void capture_frames(lrt_pipeline_capture_fn capture, void* user_data);
   void segment_frames();
+  // In ms; 0 for a frame that failed before.
+  double segment(Frame* frame);
   void synthesize_frames();
+  void drop(Frame* frame);
   Outcome pass_on(Frame* frame, Queue* queue, const Deadline& deadline);
   void come_out(Frame* frame);
   void release(Frame* frame);
@@ -58,6 +62,10 @@ class Pipeline {
   Queue unused_;                 // frames that hold nothing
   Queue input_;                  // before the first stage
   std::optional<Queue> labels_;  // before the generator, where there is a segmenter
+  // Where there is a segmenter and the latest frame wins, one of two: stages at the same time, or one thread
+  // that does both in turns, since they would only take the processors from each other.
+  std::optional<Handover> handover_;
+  bool in_turns_ = false;
   Ledger ledger_;
 
   Turn bring_turn_;        // of who brings a frame, so that numbers and queue have the same order

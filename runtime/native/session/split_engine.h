@@ -21,6 +21,7 @@ class SplitEngine : public Engine {
   const std::vector<TensorInfo>& outputs() const override { return render_->outputs(); }
   const std::map<std::string, std::string>& metadata() const override { return layout_->metadata(); }
   std::string backend() const override { return layout_->backend() + ", keeps the layout"; }
+  int32_t threads() const override { return layout_->threads(); }
 
   // set_layout and render.
   EngineTimings run(const std::vector<const lrt_tensor*>& inputs,

@@ -78,7 +78,7 @@ class TensorRtEngine final : public Engine {
     tensors_ = read_tensors(*engine_, path);
     for (const EngineInput& input : tensors_.inputs) inputs_.push_back(input.info);
 
-    const bool sleeping = options.no_spinning != 0;
+    const bool sleeping = options.spinning == LRT_SPIN_NEVER;
     stream_ = make_stream();
     for (Event& event : marks_) event = make_event(true, sleeping);
     plans_.emplace(engine_.get(), tensors_, sleeping);

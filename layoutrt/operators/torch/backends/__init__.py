@@ -1,1 +1,1 @@
-"""What computes the operators in torch: the native library on CPU, Triton and the CUDA library on a GPU."""
+"""Backends of the operators in torch: the native library on CPU, Triton and the CUDA library on a GPU."""

@@ -59,7 +59,7 @@ _SIGNATURES = {
 
 
 def library_path() -> Path | None:
-    """Where the library is, or None where it was not built.
+    """Path of the library, or None where it was not built.
 
     Raises:
         LayoutRTError: ``LAYOUTRT_CUDA_LIBRARY`` names a file that does not exist.
@@ -119,14 +119,14 @@ _REINSTALL = "build it again with: pip install . -C cmake.define.LAYOUTRT_CUDA=O
 
 
 def serves(*tensors: Tensor) -> bool:
-    """Whether these tensors are float32 or float16 on one GPU, and the library is there."""
+    """True where these tensors are float32 or float16 on one GPU, and the library is there."""
     device = tensors[0].device
     fitting = all(t.device == device and t.dtype in _FLOATING and t.numel() > 0 for t in tensors)
     return fitting and _is_gpu(device) and library() is not None
 
 
 def preferred(operator: str, dtype: torch.dtype, *tensors: Tensor) -> bool:
-    """Whether `serves`, and `PREFERRED` says so for the type that is computed in."""
+    """True where `serves` holds, and `PREFERRED` says so for the type that is computed in."""
     return dtype in PREFERRED[operator] and serves(*tensors)
 
 

@@ -43,7 +43,7 @@ _SIZES = {
     "lrt_train_layout_conv": (4, 4),
     "lrt_train_layout_conv_backward": (4, 4),
 }
-"""How many int64 sizes and how many int32 parameters follow the pointers."""
+"""Numbers of int64 sizes and of int32 parameters that follow the pointers."""
 
 # Below so many multiplications for each thread, starting a thread costs more than it saves.
 _WORK_PER_THREAD = 1 << 18
@@ -69,7 +69,7 @@ def library() -> ctypes.CDLL | None:
 
 
 def serves(*tensors: Tensor) -> bool:
-    """Whether these tensors are float32 (or whole numbers) in the CPU's memory, and the library is there."""
+    """True where these tensors are float32 (or integers) in the CPU's memory, and the library is there."""
     fitting = all(
         t.device.type == "cpu" and t.dtype in (torch.float32, torch.uint8) and t.numel() > 0 for t in tensors
     )

@@ -47,7 +47,7 @@
 #define LRT_VERSION_PATCH 0
 
 /* Counts the changes after which a program must be compiled again. */
-#define LRT_ABI_VERSION 1
+#define LRT_ABI_VERSION 2
 
 #ifdef __cplusplus
 extern "C" {
@@ -113,6 +113,16 @@ LRT_EXPORT int64_t lrt_usable_memory(void);
 /* 1: this library runs TensorRT engines; 0: it was built without TensorRT's headers or CUDA. */
 LRT_EXPORT int32_t lrt_has_tensorrt(void);
 
+/* What the threads of a session do while they wait for work. */
+typedef enum lrt_spinning LRT_ENUM_TYPE {
+  LRT_SPIN_DURING_RUNS = 0, /* spin within a run, sleep between runs: as fast as the next, and what runs on
+                               the processors between two runs has them to itself */
+  LRT_SPIN_NEVER = 1,       /* sleep, also within a run: for processors that other work keeps busy meanwhile.
+                               Costs up to a tenth of the speed where they are idle */
+  LRT_SPIN_ALWAYS = 2       /* spin for a while after a run too. Two sessions that run in turns then have half
+                               the speed or less */
+} lrt_spinning;
+
 typedef struct lrt_session_options {
   size_t struct_size;           /* sizeof(lrt_session_options) */
   const char* onnxruntime_path; /* path of libonnxruntime.so. NULL: the environment variable
@@ -128,16 +138,16 @@ typedef struct lrt_session_options {
                                    which is moved there; the caller's otherwise, which is left alone. The others
                                    are for the threads that help it, in order; processors are given out again
                                    from the first where they are too few. NULL or "": the system decides */
-  int32_t no_spinning; /* 1: threads that wait for work sleep, which leaves the processor to others and
-                          costs some speed; 0: they spin */
-  int32_t reserved;    /* 0 */
+  lrt_spinning spinning; /* of threads that wait for work, and of the one that waits for the GPU, which is
+                            within a run */
+  int32_t reserved;      /* 0 */
 } lrt_session_options;
 
 /* Load a model file. `options` may be NULL for defaults. On failure *session is NULL.
  *
  * A file M.engine is a TensorRT engine of layoutrt build-engine, which has its manifest beside it in
  * M.engine.json; any other file is an ONNX model. An engine runs on the calling thread's current CUDA device;
- * of the options it heeds no_spinning, and affinity for the thread of asynchronous runs. TensorRT is opened
+ * of the options it heeds spinning, and affinity for the thread of asynchronous runs. TensorRT is opened
  * when it is first needed: LAYOUTRT_TENSORRT names another libnvinfer.so than the system's,
  * LAYOUTRT_TRT_LIBRARY another liblayoutrt_trt.so than that beside this library.
  *
@@ -172,6 +182,7 @@ typedef struct lrt_session_info {
   const lrt_tensor_info* outputs;
   const char* backend; /* such as "ONNX Runtime 1.32.0 CPU, AVX-512 operators, 2 threads", or
                           "TensorRT 10.3.0, Orin (8.7), CUDA graph" */
+  int32_t threads;     /* of a run; 0: the model runs on a GPU */
 } lrt_session_info;
 
 /* Describe the model. What `info` points to lives as long as the session. */

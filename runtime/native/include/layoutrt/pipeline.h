@@ -14,9 +14,14 @@
  *   while (lrt_pipeline_next(pipeline, &result, -1) == LRT_OK && result != NULL) show(result->image);
  *   lrt_pipeline_destroy(pipeline);
  *
- * Threads: the stages share the processors with each other and with the caller. Give each session of a
- * pipeline its share of them (lrt_session_options.threads): on two processors one thread each. Sessions that
- * each have a thread for every processor get in each other's way.
+ * Threads: the stages share the processors with each other and with the caller. Sessions that each have a
+ * thread for every processor, which is the default, have the lowest latency: with LRT_LATEST_FRAME_WINS the
+ * two stages then take turns. Sessions with their share of the processors (lrt_session_options.threads; on
+ * two processors one each) work at the same time, which gives more images per second and takes longer for
+ * each.
+ *
+ * With LRT_LATEST_FRAME_WINS every frame that is segmented is rendered: frames are dropped before the first
+ * stage only, and the segmenter takes the newest one just in time for the generator.
  *
  * Any thread may call any function of one pipeline; a pipeline that was destroyed is refused, and so is one
  * of the parent after fork(). Pipelines are independent. Two that share a session take turns.
@@ -34,7 +39,7 @@ extern "C" {
 typedef struct lrt_pipeline lrt_pipeline;
 
 typedef enum lrt_pipeline_policy LRT_ENUM_TYPE {
-  LRT_LATEST_FRAME_WINS = 0, /* a full queue drops its oldest frame; who brings frames never waits */
+  LRT_LATEST_FRAME_WINS = 0, /* a full entrance drops its oldest frame; who brings frames never waits */
   LRT_EVERY_FRAME = 1        /* no frame is dropped; who brings frames waits for room */
 } lrt_pipeline_policy;
 
@@ -63,6 +68,10 @@ typedef struct lrt_pipeline_result {
  * `result` points to is good during the call. It must not throw, nor flush or destroy the pipeline. */
 typedef void (*lrt_pipeline_result_fn)(void* user_data, const lrt_pipeline_result* result);
 
+/* Told of each frame that was dropped for a later one, on the thread that brought that one, before the call
+ * returns: with it, what belongs to the frame can be freed. It must not throw, nor call the pipeline. */
+typedef void (*lrt_pipeline_drop_fn)(void* user_data, int64_t sequence, int64_t user_stamp);
+
 /* Fills `frame` with the next frame, rows `stride` bytes apart: [height,width,3] RGB, or without a segmenter
  * [height,width] labels. *user_stamp, 0 at first, comes back with the result. Waits for its source by itself.
  * Returns 1 for a frame, 0 at the end of the source, and another number for a failure, which ends the capture
@@ -80,7 +89,8 @@ typedef struct lrt_pipeline_options {
   int32_t capacity;   /* of each queue, at most LRT_PIPELINE_MAX_CAPACITY; 0: 1 */
   lrt_pipeline_policy policy;
   lrt_pipeline_result_fn on_result; /* NULL: results are read with lrt_pipeline_next */
-  void* user_data;                  /* of on_result */
+  void* user_data;                  /* of on_result and on_drop */
+  lrt_pipeline_drop_fn on_drop;     /* NULL: nobody is told */
 } lrt_pipeline_options;
 
 /* Make a pipeline of two sessions, which must outlive it. `segmenter` has the one input `frame` uint8
@@ -122,7 +132,7 @@ typedef struct lrt_pipeline_stats {
   int64_t pushed;           /* frames taken in */
   int64_t done;             /* frames that became an image */
   int64_t failed;           /* frames whose result is a failure */
-  int64_t dropped;          /* frames dropped before the segmenter or before the generator */
+  int64_t dropped;          /* frames dropped before the first stage, for later ones */
   int64_t inside;           /* frames that have not come out yet */
   int64_t unread;           /* results dropped because they were not read; part of done and failed */
   double segment_busy_ms;   /* spent in the segmenter */

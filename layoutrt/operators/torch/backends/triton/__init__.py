@@ -23,5 +23,5 @@ def _installed() -> bool:
 
 
 def serves(*tensors: Tensor) -> bool:
-    """Whether these tensors are on CUDA, of the kernels' types, and Triton is installed."""
+    """True where these tensors are on CUDA, of the kernels' types, and Triton is installed."""
     return all(t.is_cuda and t.dtype in DTYPES and t.numel() > 0 for t in tensors) and _installed()
