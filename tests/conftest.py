@@ -116,7 +116,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
 def few_turns_on_the_clock() -> Iterator[None]:
     """Every calibration compares speeds; that two models run in turns shows in two turns as in twelve."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("layoutrt.calib.quality.speed._MOST_TURNS", 2)
+        patch.setattr("layoutrt.calib.quality.speed._MOST_ROUNDS", 2)
         yield
 
 

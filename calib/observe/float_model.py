@@ -42,7 +42,7 @@ def load_float_model(name_or_path: str | Path) -> tuple[FloatModel, onnx.ModelPr
 
     Raises:
         LayoutRTError: it is none of ours, not in float32, half of a model, of a fixed batch, or holds an
-            operator that no placement knows.
+            operator that neither target's quantization knows.
     """
     path = resolve_model(name_or_path)
     try:
@@ -75,7 +75,9 @@ def load_float_model(name_or_path: str | Path) -> tuple[FloatModel, onnx.ModelPr
 def _check(path: Path, metadata: dict[str, str]) -> None:
     kind, precision = metadata.get("layoutrt.kind"), metadata.get("layoutrt.precision")
     if kind not in ("generator", "segmenter"):
-        raise LayoutRTError(f"{path} is no generator or segmenter of layoutrt; make it with layoutrt export")
+        raise LayoutRTError(
+            f"{path} is not a generator or segmenter of layoutrt; make it with layoutrt export"
+        )
     if precision != "fp32":
         raise LayoutRTError(f"{path} has the precision {precision}; calibrate the fp32 file it was made from")
     if "layoutrt.render_file" in metadata:

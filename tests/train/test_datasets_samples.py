@@ -167,7 +167,9 @@ def test_sizes_that_do_not_fit_and_no_entries_are_refused(pairs) -> None:
         PairDataset(
             open_dataset("auto", pairs, "train"), CAMVID, (40, 40), load_size=(48, 64), enlarge=(0.8, 1.0)
         )
-    with pytest.raises(LayoutRTError, match=r"enlarge = \(1\.2, 1\.0\) is no range"):
+    with pytest.raises(
+        LayoutRTError, match=r"enlarge must be a positive minimum, then a maximum, got \(1\.2, 1\.0\)"
+    ):
         samples(pairs, enlarge=(1.2, 1.0))
     with pytest.raises(LayoutRTError, match="no entries"):
         PairDataset([], CAMVID, (32, 32))

@@ -1,4 +1,4 @@
-"""From a configuration to its generator."""
+"""Registry of generators by their configuration."""
 
 from __future__ import annotations
 
