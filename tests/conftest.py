@@ -1,4 +1,4 @@
-"""What tests of several folders share: tiny models with random weights, and the way to real data."""
+"""Fixtures of several folders: tiny models with random weights, and the way to real data."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def tiny_paper_model(made_once: Callable[..., Path]) -> Path:
 
 
 class Outcome(NamedTuple):
-    """What a command did."""
+    """Exit code and output of a command."""
 
     code: int
     out: str

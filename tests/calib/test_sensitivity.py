@@ -1,4 +1,4 @@
-"""Which layers hurt, how that is told, and what a budget keeps in float."""
+"""Sensitivity: the ranking of layers, its report, and the layers that a budget keeps in float."""
 
 import json
 import math

@@ -13,7 +13,7 @@ from layoutrt.models import resolve_model
 
 NAMES = ("camvid-edge", "camvid-seg")
 CONVOLUTIONS_IN_FLOAT = 1
-"""Of either; the edge generator has a gated predicted convolution in float as well."""
+"""Number in each model; the edge generator has a gated predicted convolution in float as well."""
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,4 @@
-"""What ``layoutrt build-engine`` takes, and the shapes it builds for; nothing of it needs TensorRT."""
+"""Models that ``layoutrt build-engine`` accepts, and the shapes it builds for, without TensorRT."""
 
 from __future__ import annotations
 

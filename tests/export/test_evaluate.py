@@ -67,7 +67,7 @@ def segmenter(tmp_path_factory) -> Path:
 
 
 def measured(evaluation) -> dict:
-    """What must be the same for the same files."""
+    """The part of a report that must be the same for the same files."""
     return {key: value for key, value in evaluation.to_json().items() if key != "seconds"}
 
 
@@ -284,7 +284,7 @@ def test_what_cannot_be_evaluated_is_one_sentence(
 
     refused("'camvid'", "'trio'", "--segmenter", judge=full_segmenter)
     refused("no.safetensors does not exist", judge=tmp_path / "no.safetensors")
-    refused("there is no model", model=tmp_path / "no.onnx")
+    refused("no model ", model=tmp_path / "no.onnx")
     refused("no.safetensors does not exist", model=tmp_path / "no.safetensors")
     refused("is a segmenter file, not a generator", model=segmenter)
     refused("no features 'vgg'", more=("--features", "vgg"))

@@ -158,7 +158,7 @@ def test_a_label_outside_the_set_is_named_and_no_damage(pairs) -> None:
     with pytest.raises(LayoutRTError, match=r"frame_001\.png has the value 77 at pixel \(x=9, y=5\)"):
         samples(pairs)[0, 1]
     narrow = PairDataset(open_dataset("auto", pairs, "train"), LabelSet("two", CAMVID.labels[:2]), (32, 32))
-    with pytest.raises(LayoutRTError, match=r"no class of label set 'two'; use the label set"):
+    with pytest.raises(LayoutRTError, match=r"not a class of label set 'two'; use the label set"):
         narrow[0, 0]
 
 
