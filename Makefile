@@ -62,6 +62,8 @@ lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tests/language_rules.py
+	$(BIN)/pytest -q tests/test_imports.py
 	$(BIN)/clang-format --dry-run -Werror $$(find runtime/native tests/native -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
 clean:

@@ -47,7 +47,9 @@ def main() -> None:
             if options.only and title not in options.only:
                 continue
             sections[title] = measured = list(section(folder, options.rounds))
-            console.print(table(f"{title}: medians of {options.rounds} runs in turns, 2 threads", measured))
+            console.print(
+                table(f"{title}: medians of {options.rounds} runs in alternating rounds, 2 threads", measured)
+            )
         if not options.only or "growth" in options.only:
             _growth(console, folder, options.rounds, options.plot)
     if options.write:
@@ -120,7 +122,7 @@ def _gpu(console: Console, rounds: int, document: Path | None) -> None:
         # A run takes minutes and may be cut off: each row is told as soon as it is known.
         console.print(line(row), highlight=False, soft_wrap=True)
         rows.append(row)
-    console.print(table(f"{GPU}: medians of {rounds} runs in turns", rows))
+    console.print(table(f"{GPU}: medians of {rounds} runs in alternating rounds", rows))
     if document:
         write_sections(document, {GPU: rows}, gpu_stamp(rounds, device))
         console.print(f"wrote {document}", highlight=False)

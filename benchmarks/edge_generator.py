@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.contestants import Cost, compare
+from benchmarks.candidates import Cost, compare
 from benchmarks.rows import Row, more_is_better
 from layoutrt.drive import Drive
 from layoutrt.layouts import label_set
@@ -38,9 +38,9 @@ def edge_rows(folder: Path, rounds: int, threads: int = 2) -> Iterator[Row]:
     operators, and each 8-bit model beside its float one.
 
     Args:
-        folder: for the models.
+        folder: folder to write the models to.
         rounds: runs of each.
-        threads: of each.
+        threads: number of threads of each candidate.
     """
     fp32, int8 = (str(resolve_model(name)) for name in (DEFAULT_GENERATOR, f"{DEFAULT_GENERATOR}-int8"))
     inputs = _inputs(folder, SIZE)
@@ -49,7 +49,7 @@ def edge_rows(folder: Path, rounds: int, threads: int = 2) -> Iterator[Row]:
         "FP32": {"kind": "native", "model": fp32, "inputs": inputs},
         "INT8": {"kind": "native", "model": int8, "inputs": inputs},
     }
-    costs = compare(specs, threads, rounds, lead=3, streak=5)
+    costs = compare(specs, threads, rounds, warm_up_runs=3, iterations_per_round=5)
     bodies = 1e3 / costs["bodies"].ms
     for what, target in (("FP32", "ours >= 60"), ("INT8", "ours >= 120")):
         name = f"{DEFAULT_GENERATOR} {what}, 192x256 / FP32 function bodies in ONNX Runtime"
@@ -60,7 +60,7 @@ def edge_rows(folder: Path, rounds: int, threads: int = 2) -> Iterator[Row]:
         what: {"kind": "native", "model": str(resolve_model(name))} | frame
         for what, name in (("FP32", SEGMENTER), ("INT8", f"{SEGMENTER}-int8"))
     }
-    yield _int8_row(SEGMENTER, compare(specs, threads, rounds, lead=3, streak=5))
+    yield _int8_row(SEGMENTER, compare(specs, threads, rounds, warm_up_runs=3, iterations_per_round=5))
 
 
 def _int8_row(name: str, costs: dict[str, Cost]) -> Row:
@@ -75,7 +75,7 @@ def growth(folder: Path, rounds: int) -> list[Growth]:
     for threads in (1, 2):
         for side in SIDES:
             spec = {"kind": "native", "model": model, "inputs": _inputs(folder, (side, side))}
-            cost = compare({"ours": spec}, threads, rounds, streak=5)["ours"]
+            cost = compare({"ours": spec}, threads, rounds, iterations_per_round=5)["ours"]
             found.append(Growth(side, threads, cost.ms, cost.peak_mb))
     return found
 

@@ -43,8 +43,8 @@ def gpu_rows(device: torch.device, clock: Clock, plan: Plan) -> Iterator[Row]:
 
     Args:
         device: where.
-        clock: what times.
-        plan: the comparisons on a GPU.
+        clock: clock to time with.
+        plan: operators, sizes and types to measure.
     """
     with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=True):
         ceilings, rows = measure_ceilings(device, clock, plan.copy_bytes, plan.matrix)

@@ -30,7 +30,7 @@ def measure_ceilings(
 
     Args:
         device: where.
-        clock: what times.
+        clock: clock to time with.
         copy_bytes: size of what is copied.
         matrix: rows and columns of the square matrices that are multiplied.
     """

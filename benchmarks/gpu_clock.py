@@ -1,4 +1,5 @@
-"""Times on a GPU: medians by CUDA events, each contestant captured into a CUDA graph, in turns."""
+"""Times on a GPU: medians by CUDA events, each candidate captured into a CUDA graph, in alternating
+rounds."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ WARM_UP = 3
 
 
 class Clock(ABC):
-    """Times contestants in turns.
+    """Clock that times candidates in alternating rounds.
 
     Args:
         rounds: runs of each that are counted.
@@ -30,7 +31,7 @@ class Clock(ABC):
         """Median ms of each, by its name.
 
         Args:
-            runs: the contestants; every second turn goes the other way round.
+            runs: the candidates; every second round goes through them backwards.
             cold: empty the caches before each run, as far as another tensor's bytes can.
         """
         for run in runs.values():
@@ -38,8 +39,8 @@ class Clock(ABC):
                 run()
         names = list(runs)
         taken: dict[str, list[float]] = {name: [] for name in names}
-        for turn in range(self.rounds):
-            for name in names if turn % 2 == 0 else reversed(names):
+        for number in range(self.rounds):
+            for name in names if number % 2 == 0 else reversed(names):
                 self.measure(runs[name], cold, taken[name])
         self.settle(taken)
         return {name: statistics.median(times) for name, times in taken.items()}
@@ -83,7 +84,7 @@ class EventClock(Clock):
 
     Args:
         rounds: runs of each that are counted.
-        device: of CUDA.
+        device: CUDA device.
     """
 
     def __init__(self, rounds: int, device: torch.device) -> None:

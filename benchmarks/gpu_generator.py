@@ -59,9 +59,9 @@ class OurGenerator(nn.Module):
     """`CcFpsePipeline`, which is the exported graph, in any floating-point type.
 
     Args:
-        generator: in evaluation mode; not changed.
-        labels: what its labels mean.
-        dtype: of weights and features.
+        generator: generator in evaluation mode; not changed.
+        labels: label set of its layouts.
+        dtype: type of weights and features.
         by_pixel: keep all features in ``channels_last`` order, not only the predictors' weights.
     """
 
@@ -98,9 +98,9 @@ class PublishedGenerator(nn.Module):
     """The network as its authors write it: the layout one-hot, kernels stored, features unfolded.
 
     Args:
-        generator: in evaluation mode; it becomes part of this one.
-        dtype: of weights and features.
-        by_pixel: in ``channels_last`` order.
+        generator: generator in evaluation mode; it becomes part of this one.
+        dtype: type of weights and features.
+        by_pixel: true for ``channels_last`` order.
         autocast: keep the weights in float32 and let torch choose types.
     """
 
@@ -157,9 +157,9 @@ def generator_rows(
 
     Args:
         device: where.
-        clock: what times.
-        config: of a generator with instances and a latent.
-        labels: what its labels mean.
+        clock: clock to time with.
+        config: configuration of a generator with instances and a latent.
+        labels: label set of its layouts.
 
     Raises:
         LayoutRTError: in float32 the two do not give the same image.
@@ -251,7 +251,7 @@ def _loaded(config: GeneratorConfig, state: Mapping[str, Tensor]) -> Generator:
 def _speed_rows(
     config: GeneratorConfig, best: Mapping[str, tuple[str, float, Run]], clock: Clock, inputs: Inputs
 ) -> Iterator[Row]:
-    # In turns once more: what one GPU clock does to one side it does to the other.
+    # In alternating rounds once more: what one GPU clock does to one side it does to the other.
     ms = clock.medians({side: timed for side, (_, _, timed) in best.items()})
     size = f"{config.image_height}x{config.image_width}"
     for theirs in ("published", "published, no graph"):

@@ -34,7 +34,7 @@ def build_targets(sources: Path, *targets: str, **options: str) -> Path:
 
     Args:
         sources: folder of the repository.
-        targets: of CMake.
+        targets: CMake targets.
         options: further definitions of CMake.
 
     Returns:

@@ -28,15 +28,15 @@ def operator_rows(
 
     Args:
         device: where.
-        clock: what times.
-        ceilings: of that device.
-        side: of the images, in pixels.
-        channels: to measure.
+        clock: clock to time with.
+        ceilings: peaks of that device.
+        side: height and width of the images, in pixels.
+        channels: numbers of channels to measure.
     """
-    for operator, contestants in (("SpatiallyVaryingConv", _varying), ("LayoutConv", _layout)):
+    for operator, candidates in (("SpatiallyVaryingConv", _varying), ("LayoutConv", _layout)):
         for precision, dtype in DTYPES.items():
             for c in channels:
-                runs, size = contestants(device, dtype, side, c)
+                runs, size = candidates(device, dtype, side, c)
                 ms = clock.medians({name: clock.capture(run) for name, run in runs.items()}, cold=True)
                 name = f"{operator} {precision} C={c} {side}x{side}"
                 target = "ratio >= 0.8"
@@ -50,7 +50,7 @@ def operator_rows(
 
 
 def _varying(device: torch.device, dtype: torch.dtype, side: int, c: int) -> tuple[dict[str, Run], int]:
-    """The contestants, and the bytes that must be moved."""
+    """The candidates, and the bytes that must be moved."""
     x = draw(1, c, side, side, device=device, dtype=dtype)
     w = draw(1, 9 * c, side, side, device=device, dtype=dtype)
     scale, shift = (draw(c, device=device, dtype=dtype) for _ in range(2))

@@ -55,9 +55,9 @@ def predicted_conv_rows(
 
     Args:
         device: where.
-        clock: what times.
-        ceilings: of that device.
-        config: of the generator whose layers are measured.
+        clock: clock to time with.
+        ceilings: peaks of that device.
+        config: configuration of the generator whose layers are measured.
     """
     sums = dict.fromkeys(("FP16", "INT8", "FP32", "theirs FP16", "theirs FP32"), 0.0)
     for layer in layers(config):
@@ -88,13 +88,13 @@ def predicted_conv_rows(
 
 def _times(device: torch.device, dtype: torch.dtype, clock: Clock, layer: Layer) -> dict[str, float]:
     """ms of ``ours`` and ``theirs``, and of ``INT8`` in FP16."""
-    runs = _contestants(device, dtype, layer)
+    runs = _candidates(device, dtype, layer)
     ms = clock.medians({name: clock.capture(run) for name, run in runs.items()}, cold=True)
     sides = {name.split(",")[0] for name in ms}
     return {side: min(ms[name] for name in ms if name.split(",")[0] == side) for side in sides}
 
 
-def _contestants(device: torch.device, dtype: torch.dtype, layer: Layer) -> dict[str, Run]:
+def _candidates(device: torch.device, dtype: torch.dtype, layer: Layer) -> dict[str, Run]:
     c, j, p, side = layer.channels, layer.features, layer.p, layer.side
     x = draw(1, c, side, side, device=device, dtype=dtype)
     by_plane = draw(1, j, side, side, device=device, dtype=dtype)

@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmarks.contestants import compare
+from benchmarks.candidates import compare
 from benchmarks.rows import Row, less_is_better, more_is_better
 from layoutrt.operators import BODY_OPSET, DOMAIN, VERSION
 
@@ -36,10 +36,10 @@ def operator_rows(folder: Path, rounds: int, threads: int = 2, side: int = 256) 
     `SpatiallyVaryingConv` meets a program that only reads memory.
 
     Args:
-        folder: for the models.
+        folder: folder to write the models to.
         rounds: runs of each side.
-        threads: of each side.
-        side: of the images, in pixels.
+        threads: number of threads of each side.
+        side: height and width of the images, in pixels.
     """
     for pair in operator_pairs(folder, side):
         costs = compare(pair.specs, threads, rounds)

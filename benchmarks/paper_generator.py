@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from benchmarks.contestants import Cost, compare
+from benchmarks.candidates import Cost, compare
 from benchmarks.reference_weights import rule_state
 from benchmarks.rows import Row, less_is_better
 from layoutrt.calib.calibrate import calibrate
@@ -81,7 +81,7 @@ def generator_rows(files: Files, rounds: int, threads: int = 2) -> Iterator[Row]
     Args:
         files: from `make_files`.
         rounds: runs of each.
-        threads: of each.
+        threads: number of threads of each candidate.
     """
     inputs = str(files.inputs)
     specs = {
@@ -89,7 +89,7 @@ def generator_rows(files: Files, rounds: int, threads: int = 2) -> Iterator[Row]
         "fp32": {"kind": "native", "model": str(files.fp32), "inputs": inputs},
         "int8": {"kind": "native", "model": str(files.int8), "inputs": inputs},
     }
-    costs = compare(specs, threads, rounds, lead=0)
+    costs = compare(specs, threads, rounds, warm_up_runs=0)
     published, fp32, int8 = costs["published"], costs["fp32"], costs["int8"]
     name = "paper's COCO generator {}, 256x256 / published formulation in torch"
     for what, cost, target in (("FP32", fp32, "ratio >= 3"), ("INT8", int8, "ratio >= 7")):
@@ -100,7 +100,7 @@ def generator_rows(files: Files, rounds: int, threads: int = 2) -> Iterator[Row]
         )
     yield from _difference_rows(files, published, int8, fp32)
     split = {"kind": "render", "model": str(files.split), "inputs": inputs}
-    render = compare({"render": split}, threads, rounds, lead=0)["render"]
+    render = compare({"render": split}, threads, rounds, warm_up_runs=0)["render"]
     name = "paper's COCO generator FP32: another latent for a layout that was set / a whole run"
     yield less_is_better(name, render.ms, fp32.ms, "ms")
 
@@ -108,7 +108,7 @@ def generator_rows(files: Files, rounds: int, threads: int = 2) -> Iterator[Row]
 def _difference_rows(files: Files, published: Cost, int8: Cost, fp32: Cost) -> Iterator[Row]:
     """Difference of the images, beside one gray level of the bytes, in the range [-1, 1]."""
     spec = {"kind": "native", "model": str(files.before_bytes), "inputs": str(files.inputs)}
-    image = compare({"float": spec}, 1, 1, lead=0)["float"].result
+    image = compare({"float": spec}, 1, 1, warm_up_runs=0)["float"].result
     name = "paper's COCO generator {}: {} difference from the {} image / one gray level"
     levels = {
         ("FP32", "largest", "published", "ours <= 0.001"): np.abs(image - published.result).max(),

@@ -14,7 +14,7 @@ def rule_state(shapes: Mapping[str, Sequence[int]], salt: int) -> dict[str, Tens
     """Fill a state dict by the rule that the published networks' reference vectors were made with.
 
     Args:
-        shapes: of every tensor, by its published name.
+        shapes: shape of every tensor, by its published name.
         salt: added to the seed of every tensor.
 
     Returns:

@@ -62,8 +62,8 @@ def write_json(path: str | Path, rows: Iterable[Row], measured_on: str = "") -> 
     """Write ``{"machine": …, "rows": [{"name", "ours", "theirs", "unit", "ratio", "target"}]}``.
 
     Args:
-        path: of the file.
-        rows: what was measured.
+        path: path of the file.
+        rows: measured rows.
         measured_on: the machine; `machine` by default.
     """
     with replacing(path) as temporary:

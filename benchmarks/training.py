@@ -125,7 +125,7 @@ def _generator_step(case: Case, formulation: str) -> Callable[[], None]:
 def measure(case: Case, formulation: str, threads: int, seconds: float) -> Cost:
     """Cost of a case in this process, which should do nothing else."""
     torch.set_num_threads(threads)
-    # The first call imports what torch needs for it, which is no cost of a step.
+    # The first call imports what torch needs for it, which is not a cost of a step.
     step_of(replace(case, height=32, width=32), formulation)()
     step = step_of(case, formulation)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.contestants import compare
+from benchmarks.candidates import compare
 from benchmarks.rows import Row, more_is_better
 from layoutrt.drive import Drive
 from layoutrt.layouts import colorize, label_set
@@ -23,9 +23,9 @@ def video_rows(folder: Path, rounds: int, threads: int = 2) -> Iterator[Row]:
     """Frames a second with the shipped models, every frame kept.
 
     Args:
-        folder: for the frames.
+        folder: folder to write the frames to.
         rounds: runs of each.
-        threads: of each; in the pipeline half of them for each model.
+        threads: number of threads of each candidate; in the pipeline half of them for each model.
     """
     camvid = label_set("camvid")
     drive = Drive(camvid, *SIZE)
@@ -39,7 +39,7 @@ def video_rows(folder: Path, rounds: int, threads: int = 2) -> Iterator[Row]:
         name: {"kind": "video", "frames": str(frames), **models, "overlap": overlap}
         for name, overlap in (("pipeline", True), ("in turn", False))
     }
-    costs = compare(specs, threads, rounds, lead=0)
+    costs = compare(specs, threads, rounds, warm_up_runs=0)
     pipeline, in_turn = (1e3 * FRAMES / costs[name].ms for name in ("pipeline", "in turn"))
     name = f"{SEGMENTER} -> {DEFAULT_GENERATOR}, 192x256: pipeline / one after the other"
     yield more_is_better(name, pipeline, in_turn, "frames/s")

@@ -1,1 +1,1 @@
-"""Calibration tables and quantized placements."""
+"""Calibration tables and quantized models."""

@@ -1,4 +1,4 @@
-"""From a float model and representative data to a model of lower precision, with its measured damage."""
+"""Calibration: from a float model and data to a model of lower precision with its measured accuracy drop."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 import onnx
 
 from layoutrt.artifacts.model_info import ONNXRUNTIME, TENSORRT
-from layoutrt.calib import placement
+from layoutrt.calib import lower_precision
 from layoutrt.calib.equalize.equalized_model import EqualizedModel
 from layoutrt.calib.measured_model import measured_model
 from layoutrt.calib.measurement import METHODS
 from layoutrt.calib.observe.table import CalibrationTable
 from layoutrt.calib.quality.budget import Budget, layers_to_keep
-from layoutrt.calib.quality.judge import Damage, Judge
+from layoutrt.calib.quality.evaluator import AccuracyDrop, Evaluator
 from layoutrt.calib.quality.speed import Speed, compare_speed
 from layoutrt.calib.sensitivity import rank_layers
 from layoutrt.calib.trt.decompositions import origin
@@ -32,7 +32,7 @@ TARGETS = {"ort": ONNXRUNTIME, "tensorrt": TENSORRT}
 PRECISIONS = ("int8", "fp16")
 FEW_FRAMES = 32
 """Fewer say too little of what activations may be."""
-JUDGED_FRAMES = 16
+EVALUATION_FRAMES = 16
 
 Track = Callable[[Sequence[str]], Iterable[str]]
 
@@ -48,13 +48,13 @@ class Calibration:
     """Number of nodes of each operator that compute in 8 bits."""
     float_layers: list[str]
     """Layers of an INT8 model that stayed in floating point."""
-    islands: dict[str, str]
+    fp32_fallback: dict[str, str]
     """Nodes of an FP16 graph that compute in float32, and why."""
-    damage: Damage
+    accuracy_drop: AccuracyDrop
     speed: Speed | None
     """Beside the float model; None for what ONNX Runtime does not run."""
     frames: int
-    """That ranges were measured on."""
+    """Number of inputs that ranges were measured on."""
 
     @property
     def size_bytes(self) -> int:
@@ -88,17 +88,18 @@ def calibrate(
         data: layouts (a folder, a file or ``drive:N``) for a generator, a folder of images for a segmenter;
             or a folder with ``labels/`` and ``images/``.
         out: the ONNX file to write.
-        method: what range a tensor gets: ``"minmax"``, ``"entropy"`` or ``"percentile"``.
-        percentile: of the values that are inside of it, for that method.
-        frames: at most so many inputs, evenly spread over the data.
+        method: choice of a tensor's range: ``"minmax"``, ``"entropy"`` or ``"percentile"``.
+        percentile: share of the values inside the range in %, for that method.
+        frames: most inputs to measure, evenly spread over the data.
         target: ``"ort"`` (ONNX Runtime) or ``"tensorrt"``.
         precision: ``"int8"`` or ``"fp16"``.
         keep: names of nodes that stay in floating point.
-        budget: keep further layers in floating point so that the damage is no more than this.
-        segmenter: what judges a generator's images; the shipped one by default, if it knows the labels.
-        table: where measurements are kept; ``NAME.calibration.json`` beside ``out`` by default.
+        budget: keep further layers in floating point so that the accuracy drops by no more than this.
+        segmenter: segmenter that labels a generator's images; the shipped one by default, if it knows
+            the labels.
+        table: file of the measurements; ``NAME.calibration.json`` beside ``out`` by default.
         recalibrate: measure again, whatever the table holds.
-        threads: of one run; None for one per processor.
+        threads: number of threads of one run; None for one per processor.
         track: wraps the layers that a budget has ranked, for a progress bar.
 
     Raises:
@@ -116,23 +117,23 @@ def calibrate(
         percentile=percentile,
         frames=frames,
         half=precision == "fp16" or target == "tensorrt",
-        # TensorRT's placement rounds its own; a budget ranks layers as ONNX Runtime runs them.
+        # Q/DQ insertion for TensorRT rounds weights itself; a budget ranks layers as ONNX Runtime runs them.
         rounding=precision == "int8" and (target == "ort" or budget is not None),
         recalibrate=recalibrate,
-        judged=JUDGED_FRAMES,
+        eval_frames=EVALUATION_FRAMES,
         segmenter=segmenter,
         layers=keep,
         threads=threads,
     )
-    judge, layers = measured.judge, list(placement.quantizable_layers(equalized.proto))
+    evaluator, layers = measured.evaluator, list(lower_precision.quantizable_layers(equalized.proto))
     if budget:
-        kept = [*keep, *_within(budget, equalized, measured.table, target, judge, keep, track)]
+        kept = [*keep, *_within(budget, equalized, measured.table, target, evaluator, keep, track)]
     else:
         kept = list(keep)
-    made, islands = _place(equalized, measured.table, target, precision, kept)
+    made, fp32_fallback = _quantized(equalized, measured.table, target, precision, kept)
     # Large models are not kept twice.
     del equalized
-    damage = judge.damage(_as_run_here(made, target))
+    drop = evaluator.accuracy_drop(_as_run_here(made, target))
     in_8_bits = _quantized_nodes(made)
     counts = Counter(node.op_type for node in in_8_bits)
     names = {name for node in in_8_bits for name in (node.name, origin(node))}
@@ -154,7 +155,7 @@ def calibrate(
             "layoutrt.precision": precision,
             "layoutrt.target": TARGETS[target],
             "layoutrt.calibration": json.dumps(facts),
-            "layoutrt.damage": json.dumps(damage.to_json()),
+            "layoutrt.damage": json.dumps(drop.to_json()),
         },
     )
     save_model(made, out)
@@ -168,8 +169,8 @@ def calibrate(
         table_reused=measured.reused,
         operators=dict(counts),
         float_layers=in_float,
-        islands=islands,
-        damage=damage,
+        fp32_fallback=fp32_fallback,
+        accuracy_drop=drop,
         speed=speed,
         frames=source.frames,
     )
@@ -180,33 +181,33 @@ def _within(
     model: EqualizedModel,
     table: CalibrationTable,
     target: str,
-    judge: Judge,
+    evaluator: Evaluator,
     keep: Collection[str],
     track: Track,
 ) -> list[str]:
     """Further layers that have to stay in float."""
 
-    def damage_with(names: Sequence[str]) -> Damage:
-        # Placed as it will be: the two targets' levels differ.
-        made, _ = _place(model.copy(), table, target, "int8", [*keep, *names])
-        return judge.damage(_as_run_here(made, target))
+    def drop_with(names: Sequence[str]) -> AccuracyDrop:
+        # Quantized for the target itself: the two targets' levels differ.
+        made, _ = _quantized(model.copy(), table, target, "int8", [*keep, *names])
+        return evaluator.accuracy_drop(_as_run_here(made, target))
 
-    ranked = [layer.node for layer in rank_layers(model, judge, track=track) if layer.node not in keep]
-    return layers_to_keep(budget, ranked, damage_with)
+    ranked = [layer.node for layer in rank_layers(model, evaluator, track=track) if layer.node not in keep]
+    return layers_to_keep(budget, ranked, drop_with)
 
 
-def _place(
+def _quantized(
     model: EqualizedModel, table: CalibrationTable, target: str, precision: str, keep: Collection[str]
 ) -> tuple[onnx.ModelProto, dict[str, str]]:
     """The model of lower precision, and its nodes in float32 with the reason."""
     if precision == "int8" and target == "ort":
-        return placement.int8_for_onnxruntime(model, keep), {}
+        return lower_precision.int8_for_onnxruntime(model, keep), {}
     assert table.half is not None, "measured where FP16 is asked for"
     if precision == "int8":
-        return placement.int8_for_tensorrt(model, table.half, keep)
+        return lower_precision.int8_for_tensorrt(model, table.half, keep)
     if target == "tensorrt":
-        return placement.half_for_tensorrt(model, table.half)
-    return placement.half_for_onnxruntime(model, table.half)
+        return lower_precision.half_for_tensorrt(model, table.half)
+    return lower_precision.half_for_onnxruntime(model, table.half)
 
 
 def _as_run_here(model: onnx.ModelProto, target: str) -> onnx.ModelProto:

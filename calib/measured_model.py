@@ -11,19 +11,20 @@ from onnx import numpy_helper
 
 from layoutrt.artifacts.model_info import ModelInfo
 from layoutrt.calib.equalize.equalized_model import EqualizedModel, equalized_model
+from layoutrt.calib.lower_precision import quantizable_layers
 from layoutrt.calib.measurement import find_table, measure, measure_half, source_of
 from layoutrt.calib.observe.calibration_inputs import CalibrationInputs
 from layoutrt.calib.observe.float_model import load_float_model
 from layoutrt.calib.observe.patch_moments import collect_patch_moments
 from layoutrt.calib.observe.table import CalibrationTable
-from layoutrt.calib.placement import quantizable_layers
-from layoutrt.calib.quality.judge import Judge, default_segmenter
+from layoutrt.calib.quality.evaluator import Evaluator, default_segmenter
 from layoutrt.calib.weight_rounding import round_rows
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import check_not_inputs
 
 ROUNDING_FRAMES = 32
-"""That weights are rounded on: 512 patches of each, several times as many as a patch has values."""
+"""Number of inputs that weights are rounded on: 512 patches of each, several times as many as a
+patch has values."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class MeasuredModel:
     model: ModelInfo
     inputs: CalibrationInputs
     table: CalibrationTable
-    judge: Judge
+    evaluator: Evaluator
     path: Path
     """Path of the calibration table."""
     reused: bool
@@ -50,7 +51,7 @@ def measured_model(
     percentile: float,
     frames: int,
     recalibrate: bool,
-    judged: int,
+    eval_frames: int,
     segmenter: str | Path | None,
     half: bool = False,
     rounding: bool = False,
@@ -61,13 +62,13 @@ def measured_model(
 
     Args:
         model: ONNX file, or name of a shipped model.
-        data: as of `calibrate.calibrate`.
+        data: data as for `calibrate.calibrate`.
         table: its file; ``NAME.calibration.json`` in the folder of ``beside`` by default.
-        beside: what is being made.
+        beside: file to be made, whose name and folder the table takes by default.
         method, percentile, frames, recalibrate, segmenter, threads: as of `calibrate.calibrate`.
-        judged: frames that models made of this one are judged on, at most.
-        half: whether what FP16 has to hold is needed.
-        rounding: whether weights are to be rounded on the data, for ONNX Runtime.
+        eval_frames: frames that models made of this one are evaluated on, at most.
+        half: true if the magnitudes that FP16 has to hold are needed.
+        rounding: true if weights are to be rounded on the data, for ONNX Runtime.
         layers: names that the model must have.
 
     Raises:
@@ -82,7 +83,7 @@ def measured_model(
     found = None if recalibrate else find_table(path, source)
     if segmenter is None and float_model.kind == "generator":
         segmenter = default_segmenter(float_model.label_set)
-    judge = Judge(float_model, inputs, judged, segmenter=segmenter, threads=threads)
+    evaluator = Evaluator(float_model, inputs, eval_frames, segmenter=segmenter, threads=threads)
     reused = found is not None
     if found is None:
         found, equalized = measure(proto, inputs, source, threads=threads)
@@ -97,11 +98,11 @@ def measured_model(
         reused = False
     if not reused:
         found.save(path)
-    return MeasuredModel(float_model, inputs, found, judge, path, reused), equalized
+    return MeasuredModel(float_model, inputs, found, evaluator, path, reused), equalized
 
 
 def _rounded(model: EqualizedModel, inputs: CalibrationInputs, threads: int | None) -> EqualizedModel:
-    """With the weights of its convolutions as integers."""
+    """The model with the weights of its convolutions as integers."""
     moments = collect_patch_moments(model.proto, inputs.some(ROUNDING_FRAMES), threads=threads)
     weights = {tensor.name: tensor for tensor in model.proto.graph.initializer}
     rounded = {

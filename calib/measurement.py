@@ -10,7 +10,7 @@ import onnx
 from layoutrt.artifacts.model_info import ModelInfo
 from layoutrt.calib.equalize.equalized_model import EqualizedModel, equalized_model
 from layoutrt.calib.fp16.accumulations import collect_accumulations
-from layoutrt.calib.fp16.islands import float_tensors
+from layoutrt.calib.fp16.fp32_fallback import float_tensors
 from layoutrt.calib.observe.calibration_inputs import CalibrationInputs
 from layoutrt.calib.observe.channel_statistics import collect_channel_statistics
 from layoutrt.calib.observe.histograms import collect_clipped_ranges
@@ -49,10 +49,10 @@ def find_table(path: Path, source: Source) -> CalibrationTable | None:
     """The table of an earlier run.
 
     Returns:
-        None where there is no such file.
+        None if the file does not exist.
 
     Raises:
-        LayoutRTError: the file is no table, or one of something else.
+        LayoutRTError: the file is not a table, or is the table of something else.
     """
     if not path.exists():
         return None

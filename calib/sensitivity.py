@@ -13,9 +13,9 @@ from rich import box
 from rich.table import Table
 
 from layoutrt.calib.equalize.equalized_model import EqualizedModel
+from layoutrt.calib.lower_precision import int8_for_onnxruntime, quantizable_layers
 from layoutrt.calib.measured_model import measured_model
-from layoutrt.calib.placement import int8_for_onnxruntime, quantizable_layers
-from layoutrt.calib.quality.judge import Damage, Judge
+from layoutrt.calib.quality.evaluator import AccuracyDrop, Evaluator
 from layoutrt.files import replacing
 from layoutrt.report.bar_chart import Bar, bar_chart
 
@@ -32,43 +32,45 @@ class LayerSensitivity:
     """Name of its weight, which says where in the network it is."""
     share: float
     """Share of the sum of all layers' errors, 0..1."""
-    damage: Damage
+    accuracy_drop: AccuracyDrop
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """All layers of a model, the most damaging first."""
+    """All layers of a model, the most sensitive first."""
 
     model: str
     layers: list[LayerSensitivity]
-    together: Damage
-    """With all of them in 8 bits."""
+    together: AccuracyDrop
+    """Accuracy drop with all of them in 8 bits."""
     files: tuple[Path, ...]
     """The ranking and the files written."""
 
 
-def rank_layers(model: EqualizedModel, judge: Judge, *, track: Track = iter) -> list[LayerSensitivity]:
-    """Quantize each layer alone, as ONNX Runtime's placement does, and measure the damage.
+def rank_layers(
+    model: EqualizedModel, evaluator: Evaluator, *, track: Track = iter
+) -> list[LayerSensitivity]:
+    """Quantize each layer alone, as for ONNX Runtime, and measure the accuracy drop.
 
     Args:
         model: not changed.
-        judge: measures.
+        evaluator: measures the accuracy drop.
         track: wraps the names of the layers, for a progress bar.
 
     Returns:
-        All layers, the most damaging first.
+        All layers, the most sensitive first.
     """
     layers = quantizable_layers(model.proto)
     found = []
     for name in track(list(layers)):
         others = [other for other in layers if other != name]
-        found.append((name, judge.damage(int8_for_onnxruntime(model.copy(), others))))
-    total = sum(damage.error for _, damage in found) or 1.0
+        found.append((name, evaluator.accuracy_drop(int8_for_onnxruntime(model.copy(), others))))
+    total = sum(drop.error for _, drop in found) or 1.0
     ranked = [
-        LayerSensitivity(name, layers[name].op_type, _weight(layers[name]), damage.error / total, damage)
-        for name, damage in found
+        LayerSensitivity(name, layers[name].op_type, _weight(layers[name]), drop.error / total, drop)
+        for name, drop in found
     ]
-    return sorted(ranked, key=lambda layer: (-layer.damage.error, layer.node))
+    return sorted(ranked, key=lambda layer: (-layer.accuracy_drop.error, layer.node))
 
 
 def rank_model(
@@ -76,7 +78,7 @@ def rank_model(
     data: str,
     out: str | Path,
     *,
-    judged: int = 8,
+    eval_frames: int = 8,
     segmenter: str | Path | None = None,
     method: str = "minmax",
     percentile: float = 99.99,
@@ -90,7 +92,7 @@ def rank_model(
 
     Args:
         out: the folder to write them to.
-        judged: frames that each layer is judged on, evenly spread over the data.
+        eval_frames: frames that each layer is evaluated on, evenly spread over the data.
         model, data, segmenter, method, percentile, frames, table, recalibrate, threads, track: as of
             `calibrate.calibrate`.
 
@@ -107,14 +109,14 @@ def rank_model(
         percentile=percentile,
         frames=frames,
         recalibrate=recalibrate,
-        judged=judged,
+        eval_frames=eval_frames,
         rounding=True,
         segmenter=segmenter,
         threads=threads,
     )
-    judge = measured.judge
-    layers = rank_layers(equalized, judge, track=track)
-    together = judge.damage(int8_for_onnxruntime(equalized))
+    evaluator = measured.evaluator
+    layers = rank_layers(equalized, evaluator, track=track)
+    together = evaluator.accuracy_drop(int8_for_onnxruntime(equalized))
     files = (out / "sensitivity.json", out / "sensitivity.svg")
     ranking = Ranking(measured.model.path.stem, layers, together, files)
     for path, text in zip(files, (_json(ranking), _svg(ranking)), strict=True):
@@ -124,7 +126,7 @@ def rank_model(
 
 
 def as_table(ranking: Ranking, rows: int) -> Table:
-    """The most damaging layers, and what all of them do together."""
+    """The most sensitive layers, and the effect of all of them together."""
     generator = ranking.together.images is not None
     table = Table(
         box=box.SIMPLE_HEAD, title=f"{ranking.model}: each layer in 8 bits alone", title_justify="left"
@@ -134,7 +136,7 @@ def as_table(ranking: Ranking, rows: int) -> Table:
     for column in (*columns, "of the error"):
         table.add_column(column, justify="right")
     for layer in ranking.layers[:rows]:
-        table.add_row(layer.node, *_numbers(layer.damage), f"{100 * layer.share:.1f} %")
+        table.add_row(layer.node, *_numbers(layer.accuracy_drop), f"{100 * layer.share:.1f} %")
     if len(ranking.layers) > rows:
         table.add_row(f"… and {len(ranking.layers) - rows} more")
     table.add_section()
@@ -142,11 +144,11 @@ def as_table(ranking: Ranking, rows: int) -> Table:
     return table
 
 
-def _numbers(damage: Damage) -> list[str]:
-    drop = "-" if damage.miou_drop is None else f"{-damage.miou_drop:+.2f}"
-    if not damage.images:
-        return [f"{100 * (damage.agreement or 0):.2f} %", drop]
-    return [f"{damage.images.psnr:.1f}", f"{damage.images.largest_shift:+.2f}", drop]
+def _numbers(drop: AccuracyDrop) -> list[str]:
+    miou = "-" if drop.miou_drop is None else f"{-drop.miou_drop:+.2f}"
+    if not drop.images:
+        return [f"{100 * (drop.agreement or 0):.2f} %", miou]
+    return [f"{drop.images.psnr:.1f}", f"{drop.images.largest_shift:+.2f}", miou]
 
 
 def _weight(node: onnx.NodeProto) -> str:
@@ -163,7 +165,7 @@ def _json(ranking: Ranking) -> str:
                 "operator": layer.operator,
                 "weight": layer.weight,
                 "share": round(layer.share, 5),
-                **layer.damage.to_json(),
+                **layer.accuracy_drop.to_json(),
             }
             for layer in ranking.layers
         ],
@@ -181,9 +183,9 @@ def _svg(ranking: Ranking) -> str:
             layer.share,
             f"{100 * layer.share:.1f} %, alone "
             + (
-                f"{layer.damage.psnr:.1f} dB"
+                f"{layer.accuracy_drop.psnr:.1f} dB"
                 if generator
-                else f"{100 * (layer.damage.agreement or 0):.2f} % of labels the same"
+                else f"{100 * (layer.accuracy_drop.agreement or 0):.2f} % of labels the same"
             ),
         )
         for layer in ranking.layers

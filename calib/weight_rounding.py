@@ -34,8 +34,8 @@ def round_rows(
 
     Args:
         weight: float32 ``[O, I, …]``.
-        moments: of its inputs, as `patch_moments.collect_patch_moments` measures them; None rounds to the
-            nearest level.
+        moments: moments of its inputs, as `patch_moments.collect_patch_moments` measures them; None rounds to
+            the nearest level.
 
     Returns:
         int8 of the same shape, and the scales, float32 ``[O]``.

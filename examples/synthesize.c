@@ -65,7 +65,7 @@ static int to_labels(picture* layout, const lrt_label_set* set) {
       ++label;
     }
     if (label == set->count) {
-      fprintf(stderr, "error: pixel (x=%lu, y=%lu) is no class of label set '%s'\n",
+      fprintf(stderr, "error: pixel (x=%lu, y=%lu) is not a class of label set '%s'\n",
               (unsigned long)(i % layout->width), (unsigned long)(i / layout->width), set->name);
       return 0;
     }

@@ -20,7 +20,7 @@ def require(package: str, *, extra: str, purpose: str) -> ModuleType:
     Args:
         package: import name, such as ``"torch"``.
         extra: the extra of this project that brings it, such as ``"train"``.
-        purpose: what needs it, completing the sentence "… needs the package …".
+        purpose: feature that needs it, completing the sentence "… needs the package …".
 
     Raises:
         LayoutRTError: the package is not installed.

@@ -70,7 +70,7 @@ def check_not_inputs(
     Args:
         written: files to write.
         read: files that are read.
-        option: that says where to write.
+        option: option that names the output.
 
     Raises:
         LayoutRTError: a file is in both.

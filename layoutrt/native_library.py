@@ -19,7 +19,7 @@ def operator_library() -> Path:
     The environment variable ``LAYOUTRT_LIBRARY`` names another one.
 
     Raises:
-        LayoutRTError: there is no such file.
+        LayoutRTError: the file does not exist.
     """
     override = os.environ.get("LAYOUTRT_LIBRARY")
     if override:

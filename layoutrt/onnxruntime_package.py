@@ -22,7 +22,7 @@ def import_onnxruntime(name: str = "onnxruntime") -> ModuleType:
     the network. Who wants that sets ``ORT_DISABLE_TELEMETRY=0``; any value of the user's is kept.
 
     Args:
-        name: of the module.
+        name: name of the module.
 
     Raises:
         LayoutRTError: the package is not installed, or is too old.

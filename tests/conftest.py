@@ -1,4 +1,4 @@
-"""What tests of several folders share: tiny models with random weights, and the way to real data."""
+"""Fixtures of several folders: tiny models with random weights, and the way to real data."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
 def few_turns_on_the_clock() -> Iterator[None]:
     """Every calibration compares speeds; that two models run in turns shows in two turns as in twelve."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("layoutrt.calib.quality.speed._MOST_TURNS", 2)
+        patch.setattr("layoutrt.calib.quality.speed._MOST_ROUNDS", 2)
         yield
 
 
@@ -213,7 +213,7 @@ def tiny_paper_model(made_once: Callable[..., Path]) -> Path:
 
 
 class Outcome(NamedTuple):
-    """What a command did."""
+    """Exit code and output of a command."""
 
     code: int
     out: str

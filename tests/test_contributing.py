@@ -1,4 +1,4 @@
-"""What the pages for contributors name exists, and their commands are commands."""
+"""Everything that the pages for contributors name exists, and their commands are commands."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def code_lines(guide: str) -> list[str]:
 
 
 def layoutrt_commands(line: str) -> Iterator[list[str]]:
-    """What a line hands to layoutrt: at its start, in a unit's ExecStart, or after the name of our image."""
+    """Arguments that a line passes to layoutrt: at its start, in ExecStart or after the name of our image."""
     words = shlex.split(line)
     if words and words[0].startswith("ExecStart="):
         words[0] = words[0].removeprefix("ExecStart=")

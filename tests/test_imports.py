@@ -17,7 +17,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "layoutrt.calib": ("layoutrt.runtime",),
     "layoutrt.export": ("layoutrt.train", "layoutrt.calib", "layoutrt.runtime"),
 }
-"""Which of the other parts each part imports, beside ``layoutrt`` itself, which all of them may."""
+"""Other parts that each part may import, beside ``layoutrt`` itself, which all of them may."""
 
 LAZY = ("layoutrt.cli", "layoutrt")
 """Modules that import any part, but only inside what needs it: the command line and the public names."""
@@ -48,7 +48,7 @@ def part_of(module: str) -> str:
 
 
 def is_for_types(node: ast.AST) -> bool:
-    """Whether a statement is ``if TYPE_CHECKING:``, whose imports never run."""
+    """True if a statement is ``if TYPE_CHECKING:``, whose imports never run."""
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
@@ -71,7 +71,7 @@ def imports(tree: ast.AST, *, lazy: bool) -> Iterator[tuple[int, str]]:
 
 
 def forbidden(module: str, tree: ast.AST) -> list[str]:
-    """What a module imports from parts that it must not know."""
+    """Imports of a module from parts that it must not know."""
     part = part_of(module)
     is_lazy = module in LAZY or module.startswith("layoutrt.cli.")
     allowed = {part, "layoutrt", *FLOORS[part]}

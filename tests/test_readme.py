@@ -25,7 +25,7 @@ SMALLER = {
     "--data drive:40": "--data drive:2",
     "camvid-edge-int8 --layers": "camvid-edge-int8 --layers --iterations 10",
 }
-"""What is run less often here than a user would."""
+"""Options that are run less often here than a user would."""
 
 
 def blocks(language: str) -> list[str]:
@@ -39,7 +39,7 @@ QUICK = (
     "layoutrt info camvid-edge",
     "layoutrt doctor",
 )
-"""What needs no other command's files and takes a second."""
+"""Commands that need no other command's files and take a second."""
 
 
 def commands() -> list[str]:
@@ -52,7 +52,7 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the README's commands run: a small data set and a published checkpoint under its names."""
+    """Folder for the README's commands: a small data set and a published checkpoint under its names."""
     folder = tmp_path_factory.mktemp("readme")
     write_pairs(folder / "camvid" / "train", 4, (192, 256))
     write_pairs(folder / "camvid" / "val", 2, (384, 512))

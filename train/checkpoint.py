@@ -81,11 +81,11 @@ def save_generator(
     """Write a generator checkpoint.
 
     Args:
-        path: of the new file.
+        path: path of the new file.
         state: the generator's state dict.
-        config: what it was built from.
+        config: configuration that it was built from.
         labels: the label set it was trained on.
-        provenance: how it was made; kept as it is.
+        provenance: description of how it was made; kept as it is.
     """
     save_tensors(Path(path), state, "generator", _network_metadata(config, labels, provenance))
 
@@ -134,7 +134,7 @@ def load_segmenter(path: str | Path) -> tuple[Segmenter, LabelSet, dict[str, Any
     """A segmenter in evaluation mode, its label set and its provenance.
 
     Args:
-        path: of a checkpoint, or the name of a shipped one (``camvid-seg``).
+        path: path of a checkpoint, or the name of a shipped one (``camvid-seg``).
 
     Raises:
         LayoutRTError: the file is not a segmenter checkpoint that this version can load.

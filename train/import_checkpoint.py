@@ -38,8 +38,8 @@ def import_checkpoint(
         path: ``.pth`` file of tensors.
         out: safetensors file to write.
         num_classes: named classes, without "don't care"; by default what is left of the channels.
-        dont_care: whether one more channel stands for "don't care".
-        instances: whether one more channel holds instance edges.
+        dont_care: true if one more channel stands for "don't care".
+        instances: true if one more channel holds instance edges.
         size: height and width the network was trained at; 256x256 (256x512 for 7 levels) by default.
         label_set: name or file of the label set; by default the shipped one with that many classes.
 

@@ -1,4 +1,4 @@
-"""From a batch to synthesized images, with all that the generator's optimizer trains in one module."""
+"""Synthesis of images from a batch, with all that the generator's optimizer trains in one module."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Synthesis(nn.Module):
     """Encoder, generator and the adapters of distillation; one module, so that processes share one exchange.
 
     Args:
-        generator: to train.
-        encoder: of the posterior of ``z``, where the generator has a latent.
+        generator: generator to train.
+        encoder: encoder of the posterior of ``z``, where the generator has a latent.
         adapters: by stride; each maps that feature of the generator to the teacher's channels.
     """
 

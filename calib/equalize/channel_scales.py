@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import onnx
 
-from layoutrt.calib.observe.probes import applied_kernels
+from layoutrt.calib.observe.intermediate_outputs import applied_kernels
 from layoutrt.operators.conv_to_image import CONV_TO_IMAGE
 from layoutrt.operators.gated_predicted_conv import GATED_PREDICTED_CONV
 from layoutrt.operators.layout_conv import LAYOUT_CONV

@@ -18,7 +18,7 @@ from onnx import numpy_helper
 
 from layoutrt.calib.equalize.channel_scales import Group, Weight, channel_groups
 from layoutrt.calib.observe.channel_statistics import ChannelStatistics
-from layoutrt.calib.observe.probes import without_weights
+from layoutrt.calib.observe.intermediate_outputs import without_weights
 
 SMALLEST = 1 / 64
 """No channel is enlarged by more: what calibration did not excite, other inputs may."""
@@ -27,11 +27,11 @@ SMALLEST = 1 / 64
 def equalizing_scales(
     model: onnx.ModelProto, statistics: Mapping[str, ChannelStatistics]
 ) -> dict[str, NDArray[np.float32]]:
-    """By what the channels of tensors may be divided.
+    """Scales that the channels of tensors may be divided by.
 
     Args:
         model: a float model.
-        statistics: of the tensors that will have 8 bits; the others follow.
+        statistics: statistics of the tensors that will have 8 bits; the others follow.
 
     Returns:
         float32 ``[C]``, at most 1, for every tensor of the statistics that can be rescaled.

@@ -32,7 +32,7 @@ class EqualizedModel:
         return replace(self, ranges=ranges)
 
     def copy(self) -> EqualizedModel:
-        """One with weights of its own, which a placement may consume."""
+        """One with weights of its own, which quantization may consume."""
         proto = onnx.ModelProto()
         proto.CopyFrom(self.proto)
         return replace(self, proto=proto)
@@ -46,7 +46,7 @@ def equalized_model(
     Args:
         proto: the float model, with its weights in it; not changed.
         channels: statistics of the activations that will have 8 bits.
-        ranges: of these activations, once they are equalized, as an earlier measurement found them.
+        ranges: ranges of these activations, once they are equalized, as an earlier measurement found them.
     """
     scales = equalizing_scales(proto, channels)
     statistics = {name: of.divided(scales[name]) if name in scales else of for name, of in channels.items()}

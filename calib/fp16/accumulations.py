@@ -32,9 +32,9 @@ def collect_accumulations(
     kernels and with them.
 
     Args:
-        model: in float32, of `layoutrt.calib.trt.lowering.lower`; not changed.
+        model: float32 model of `layoutrt.calib.trt.lowering.lower`; not changed.
         inputs: arguments of `Session.run`, one after another.
-        threads: of one run; None for one per processor.
+        threads: number of threads of one run; None for one per processor.
 
     Returns:
         By name of the node.
@@ -42,14 +42,14 @@ def collect_accumulations(
     Raises:
         LayoutRTError: there are no inputs, or one does not fit the model, or a sum is not finite.
     """
-    probes = _Probes(model)
+    sums_model = _PartialSums(model)
     sums = {
-        node.name: _SUMS[node.op_type](probes, node) for node in model.graph.node if node.op_type in _SUMS
+        node.name: _SUMS[node.op_type](sums_model, node) for node in model.graph.node if node.op_type in _SUMS
     }
     if not sums:
         return {}
     ranges = collect_ranges(
-        for_onnxruntime(probes.model),
+        for_onnxruntime(sums_model.model),
         [name for names in sums.values() for name in names],
         inputs,
         threads=threads,
@@ -57,7 +57,7 @@ def collect_accumulations(
     return {node: max(ranges[name].high for name in names) for node, names in sums.items()}
 
 
-class _Probes:
+class _PartialSums:
     """The model with nodes that compute sums of magnitudes, and how to add them."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
@@ -85,16 +85,16 @@ class _Probes:
 
     def product(self, node: onnx.NodeProto) -> list[str]:
         """The same operator on magnitudes."""
-        twin = onnx.NodeProto()
-        twin.CopyFrom(node)
-        twin.name = twin.output[0] = f"{node.output[0]}_sum"
+        counterpart = onnx.NodeProto()
+        counterpart.CopyFrom(node)
+        counterpart.name = counterpart.output[0] = f"{node.output[0]}_sum"
         for place, name in enumerate(node.input):
-            twin.input[place] = self.magnitude(name) if name else ""
-        for attribute in twin.attribute:
+            counterpart.input[place] = self.magnitude(name) if name else ""
+        for attribute in counterpart.attribute:
             if attribute.name in ("alpha", "beta"):
                 attribute.f = abs(attribute.f)
-        self.model.graph.node.append(twin)
-        return [twin.output[0]]
+        self.model.graph.node.append(counterpart)
+        return [counterpart.output[0]]
 
     def reduction(self, node: onnx.NodeProto) -> list[str]:
         x, *axes = node.input
@@ -147,15 +147,15 @@ class _Probes:
         return self.add(SPATIALLY_VARYING_CONV.name, inputs, f"{node.output[0]}_sum", DOMAIN)
 
 
-_SUMS: dict[str, Callable[[_Probes, onnx.NodeProto], list[str]]] = {
-    "Conv": _Probes.product,
-    "ConvTranspose": _Probes.product,
-    "Gemm": _Probes.product,
-    "MatMul": _Probes.product,
-    "ReduceMean": _Probes.reduction,
-    "ReduceSum": _Probes.reduction,
-    "GlobalAveragePool": _Probes.global_average,
-    "InstanceNormalization": _Probes.instance_norm,
-    PREDICTED_CONV.name: _Probes.predicted_conv,
-    SPATIALLY_VARYING_CONV.name: _Probes.spatially_varying_conv,
+_SUMS: dict[str, Callable[[_PartialSums, onnx.NodeProto], list[str]]] = {
+    "Conv": _PartialSums.product,
+    "ConvTranspose": _PartialSums.product,
+    "Gemm": _PartialSums.product,
+    "MatMul": _PartialSums.product,
+    "ReduceMean": _PartialSums.reduction,
+    "ReduceSum": _PartialSums.reduction,
+    "GlobalAveragePool": _PartialSums.global_average,
+    "InstanceNormalization": _PartialSums.instance_norm,
+    PREDICTED_CONV.name: _PartialSums.predicted_conv,
+    SPATIALLY_VARYING_CONV.name: _PartialSums.spatially_varying_conv,
 }

@@ -1,6 +1,6 @@
-"""A graph in FP16, with float32 islands.
+"""A graph in FP16, with float32 fallback.
 
-Weights, activations and scales of Q/DQ nodes are FP16; `Cast` nodes stand where an island begins and ends.
+Weights, activations and scales of Q/DQ nodes are FP16; `Cast` nodes stand where float32 begins and ends.
 What makes float values of something else (`DequantizeLinear`, a `Cast` of integers) makes them in the type
 that is read, so no two casts follow each other and every convolution still reads its `DequantizeLinear`.
 
@@ -35,14 +35,14 @@ def makes_any_float(node: onnx.NodeProto, types: dict[str, int]) -> bool:
 
 
 def to_half(
-    model: onnx.ModelProto, islands: Collection[str], *, operators_in_float: bool = False
+    model: onnx.ModelProto, fp32_fallback: Collection[str], *, operators_in_float: bool = False
 ) -> onnx.ModelProto:
     """The graph in FP16.
 
     Args:
-        model: of `tensorrt_graph.lower` or `tensorrt_placement.place`, in float32, with its weights in it;
+        model: model of `lowering.lower` or `qdq_insertion.insert_qdq`, in float32, with its weights in it;
             not changed.
-        islands: names of nodes that compute in float32; `islands.islands` finds them.
+        fp32_fallback: names of nodes that compute in float32; `fp32_fallback.fp32_fallback` finds them.
         operators_in_float: our own operators read and write float32, because the CPU kernels take nothing
             else, their weights being FP16 with a cast. TensorRT's plugins take both.
 
@@ -50,18 +50,20 @@ def to_half(
         A model of the same inputs and outputs, types included.
 
     Raises:
-        LayoutRTError: a node that is no island has a constant that FP16 does not hold.
+        LayoutRTError: a node outside of the fallback has a constant that FP16 does not hold.
     """
     half = onnx.ModelProto()
     half.CopyFrom(model)
-    _Halving(half, islands, operators_in_float).run()
+    _Halving(half, fp32_fallback, operators_in_float).run()
     return half
 
 
 class _Halving:
-    def __init__(self, model: onnx.ModelProto, islands: Collection[str], operators_in_float: bool) -> None:
+    def __init__(
+        self, model: onnx.ModelProto, fp32_fallback: Collection[str], operators_in_float: bool
+    ) -> None:
         self.model = model
-        self.islands = islands
+        self.fp32_fallback = fp32_fallback
         self.operators_in_float = operators_in_float
         self.types = element_types(model)
         self.constants = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -97,7 +99,7 @@ class _Halving:
         del graph.value_info[:]
 
     def _precision(self, node: onnx.NodeProto) -> int:
-        if node.name in self.islands or (self.operators_in_float and node.domain == DOMAIN):
+        if node.name in self.fp32_fallback or (self.operators_in_float and node.domain == DOMAIN):
             return FLOAT
         if node.op_type == "Cast":
             # Reads what there is: a conversion to integers is none to another float type first.
@@ -145,7 +147,7 @@ class _Halving:
 
     def _has_half_weights(self, reader: onnx.NodeProto) -> bool:
         """True for a node that computes in float32 for its kernel's sake, on the numbers that FP16 has."""
-        return self.operators_in_float and reader.domain == DOMAIN and reader.name not in self.islands
+        return self.operators_in_float and reader.domain == DOMAIN and reader.name not in self.fp32_fallback
 
     def _make(self, maker: onnx.NodeProto, name: str, precision: int, reader: onnx.NodeProto) -> None:
         node = onnx.NodeProto()
@@ -167,7 +169,7 @@ class _Halving:
             if not np.isfinite(halved).all() or vanished:
                 raise LayoutRTError(
                     f"FP16 does not hold the constant {name} that node {reader.name} reads; "
-                    "make the node an island"
+                    "add the node to the float32 fallback"
                 )
             array = halved
         self.initializers.append(numpy_helper.from_array(array, form))

@@ -38,8 +38,8 @@ class CalibrationInputs:
     Args:
         data: for a generator layouts (a folder, a file or ``drive:N``), for a segmenter images (a folder or a
             file); or the folder of a data set's split, with ``labels/`` and ``images/`` in it.
-        frames: at most so many, evenly spread over the data.
-        model: what takes them.
+        frames: most inputs to use, evenly spread over the data.
+        model: model that takes them.
 
     Raises:
         LayoutRTError: the data are not there.
@@ -111,10 +111,10 @@ def generator_inputs(
 
     Args:
         data: a folder of layouts, one file, or ``drive:N``.
-        frames: at most so many.
+        frames: most inputs to use.
         labels: label set of the layouts.
         size: (height, width) to resize to.
-        instances: whether the model reads instance ids.
+        instances: true if the model reads instance ids.
         latent: length of its latent; 0 for none.
 
     Raises:
@@ -136,7 +136,7 @@ def segmenter_inputs(data: str, frames: int, size: tuple[int, int]) -> Iterator[
 
     Args:
         data: the folder, or one image.
-        frames: at most so many.
+        frames: most inputs to use.
         size: (height, width) to resize to.
 
     Raises:
@@ -145,7 +145,7 @@ def segmenter_inputs(data: str, frames: int, size: tuple[int, int]) -> Iterator[
     for file in evenly_spread(_images(data), frames):
         image = cv2.imread(utf8_name(file), cv2.IMREAD_COLOR)
         if image is None:
-            raise LayoutRTError(f"{file} is no image that can be read; remove it or replace it")
+            raise LayoutRTError(f"{file} cannot be read as an image; remove it or replace it")
         resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
         yield {"frame": np.ascontiguousarray(resized[None, ..., ::-1])}
 

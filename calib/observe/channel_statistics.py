@@ -14,7 +14,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from layoutrt.calib.observe.probes import applied_kernels_nodes, last_first, probing_session
+from layoutrt.calib.observe.intermediate_outputs import (
+    applied_kernels_nodes,
+    intermediate_session,
+    last_first,
+)
 from layoutrt.calib.observe.ranges import NO_INPUTS, Range, not_finite
 from layoutrt.errors import LayoutRTError
 
@@ -54,9 +58,10 @@ def collect_channel_statistics(
 
     Args:
         model: with its weights in it; not changed.
-        tensors: names of float tensors ``[N, C, H, W]`` of the graph, and of `probes.applied_kernels`.
+        tensors: names of float tensors ``[N, C, H, W]`` of the graph, and of
+            `intermediate_outputs.applied_kernels`.
         inputs: arguments of `Session.run`, one after another.
-        threads: of one run; None for one per processor.
+        threads: number of threads of one run; None for one per processor.
 
     Raises:
         LayoutRTError: there are no inputs, or one does not fit the model, or a tensor is not finite.
@@ -64,9 +69,9 @@ def collect_channel_statistics(
     wanted = list(dict.fromkeys(tensors))
     found: dict[str, ChannelStatistics] = {}
     nodes, outputs = _reductions(wanted)
-    axes = helper.make_tensor("probe_axes", TensorProto.INT64, [3], [0, 2, 3])
+    axes = helper.make_tensor("reduced_axes", TensorProto.INT64, [3], [0, 2, 3])
     nodes = applied_kernels_nodes(model, wanted) + nodes
-    with probing_session(model, nodes, outputs, [axes], threads=threads) as session:
+    with intermediate_session(model, nodes, outputs, [axes], threads=threads) as session:
         for arguments in inputs:
             measured = session.run(**arguments)
             for name in wanted:
@@ -86,6 +91,6 @@ def _reductions(tensors: list[str]) -> tuple[list[onnx.NodeProto], list[onnx.Val
     for name in last_first(tensors):
         for what, reduce in _REDUCTIONS.items():
             output = f"{name}_{what}"
-            nodes.append(helper.make_node(reduce, [name, "probe_axes"], [output], keepdims=0))
+            nodes.append(helper.make_node(reduce, [name, "reduced_axes"], [output], keepdims=0))
             outputs.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, [None]))
     return nodes, outputs

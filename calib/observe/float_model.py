@@ -25,7 +25,7 @@ def load_float_model(name_or_path: str | Path) -> tuple[ModelInfo, onnx.ModelPro
 
     Raises:
         LayoutRTError: it is none of ours, not in float32, half of a model, of a fixed batch, or holds an
-            operator that no placement knows.
+            operator that neither target's quantization knows.
     """
     path = resolve_model(name_or_path)
     proto = read_onnx(path, weights=True)

@@ -17,13 +17,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from layoutrt.calib.observe.probes import applied_kernels_nodes, probing_session
+from layoutrt.calib.observe.intermediate_outputs import applied_kernels_nodes, intermediate_session
 from layoutrt.calib.observe.ranges import Range
 from layoutrt.onnxruntime_package import import_onnxruntime
 
 BINS = {"entropy": 1024, "percentile": 8192}
-"""Number of bins of a histogram. Entropy compares every width of the middle with the whole, in time growing
-with the square of the number."""
+"""Number of bins of a histogram. Entropy compares every width of the middle with the whole, in time that
+grows as the square."""
 QUANTIZED_BINS = 256
 GROUP_BYTES = 256 << 20
 """Activations that exist at a time; larger models are run once for each group of tensors."""
@@ -53,8 +53,8 @@ def collect_clipped_ranges(
         ranges: smallest and largest value of each tensor on these inputs.
         inputs: arguments of `Session.run`; gone through once for each group of tensors.
         method: ``"entropy"`` or ``"percentile"``.
-        percentile: of the values between the bounds, 0 to 100, for that method.
-        threads: of one run; None for one per processor.
+        percentile: share of the values between the bounds, 0 to 100, for that method.
+        threads: number of threads of one run; None for one per processor.
     """
     calibrate = import_onnxruntime("onnxruntime.quantization.calibrate")
 
@@ -97,7 +97,7 @@ def _groups(
     nodes = applied_kernels_nodes(model, names)
     nodes += [helper.make_node("Size", [name], [f"{name}_elements"]) for name in names]
     outputs = [helper.make_tensor_value_info(f"{name}_elements", TensorProto.INT64, []) for name in names]
-    with probing_session(model, nodes, outputs, threads=threads) as session:
+    with intermediate_session(model, nodes, outputs, threads=threads) as session:
         found = session.run(**next(iter(inputs)))
     group: list[str] = []
     total = 0
@@ -118,6 +118,8 @@ def _activations(
     threads: int | None,
 ) -> Iterator[dict[str, NDArray]]:
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names]
-    with probing_session(model, applied_kernels_nodes(model, names), outputs, threads=threads) as session:
+    with intermediate_session(
+        model, applied_kernels_nodes(model, names), outputs, threads=threads
+    ) as session:
         for arguments in inputs:
             yield session.run(**arguments)

@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib.observe.probes import last_first, probing_session
+from layoutrt.calib.observe.intermediate_outputs import intermediate_session, last_first
 from layoutrt.calib.observe.ranges import NO_INPUTS, not_finite
 from layoutrt.errors import LayoutRTError
 
@@ -54,7 +54,7 @@ def collect_patch_moments(
     Args:
         model: with its weights in it; not changed.
         inputs: arguments of `Session.run`, one after another, of one size and batch 1.
-        threads: of one run; None for one per processor.
+        threads: number of threads of one run; None for one per processor.
 
     Returns:
         For the name of every convolution with constant weights, without groups and dilation, float32
@@ -74,7 +74,7 @@ def collect_patch_moments(
         raise LayoutRTError(NO_INPUTS)
     sizes = _sizes(model, layers, first, threads)
     nodes, constants, outputs = _gathering(layers, sizes)
-    with probing_session(model, nodes, outputs, constants, threads=threads) as session:
+    with intermediate_session(model, nodes, outputs, constants, threads=threads) as session:
         for one in _chain(first, arguments):
             measured = session.run(**one)
             count += POSITIONS
@@ -117,7 +117,7 @@ def _sizes(
     names = last_first(list(dict.fromkeys(layer.node.input[0] for layer in layers)))
     nodes = [helper.make_node("Shape", [name], [f"{name}_shape"]) for name in names]
     outputs = [helper.make_tensor_value_info(f"{name}_shape", TensorProto.INT64, [4]) for name in names]
-    with probing_session(model, nodes, outputs, threads=threads) as session:
+    with intermediate_session(model, nodes, outputs, threads=threads) as session:
         shapes = session.run(**first)
     return {name: (int(shapes[f"{name}_shape"][2]), int(shapes[f"{name}_shape"][3])) for name in names}
 

@@ -14,7 +14,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from layoutrt.calib.observe.probes import applied_kernels_nodes, last_first, probing_session
+from layoutrt.calib.observe.intermediate_outputs import (
+    applied_kernels_nodes,
+    intermediate_session,
+    last_first,
+)
 from layoutrt.errors import LayoutRTError
 
 NO_INPUTS = "calibration needs at least one input; give --data a folder that holds layouts"
@@ -43,9 +47,9 @@ def collect_ranges(
 
     Args:
         model: with its weights in it; not changed.
-        tensors: names of float tensors of the graph, and of `probes.applied_kernels`.
+        tensors: names of float tensors of the graph, and of `intermediate_outputs.applied_kernels`.
         inputs: arguments of `Session.run`, one after another.
-        threads: of one run; None for one per processor.
+        threads: number of threads of one run; None for one per processor.
 
     Raises:
         LayoutRTError: there are no inputs, or one does not fit the model, or a tensor is not finite.
@@ -58,7 +62,7 @@ def collect_ranges(
             output = f"{name}_{what}"
             nodes.append(helper.make_node(reduce, [name], [output], keepdims=0))
             outputs.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, []))
-    with probing_session(model, nodes, outputs, threads=threads) as session:
+    with intermediate_session(model, nodes, outputs, threads=threads) as session:
         for arguments in inputs:
             measured = session.run(**arguments)
             for name in wanted:

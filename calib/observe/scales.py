@@ -34,7 +34,7 @@ def quantize_rows(
     Args:
         weight: ``[R, …]``, R a multiple of ``rows``.
         rows: consecutive rows that share a scale.
-        largest_level: of the integers, in either direction.
+        largest_level: largest level of the integers, in either direction.
 
     Returns:
         int8 of the same shape, ``-largest_level`` to ``largest_level``, and the scales ``[R / rows]``.

@@ -1,7 +1,7 @@
 """The calibration table: what a model's activations were, for any target that needs to know.
 
 A JSON file. It belongs to one float model and one set of inputs, told by their hashes, and says nothing of
-where quantized tensors will stand: both placements read it.
+where quantized tensors will stand: quantization for either target reads it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Source:
     percentile: float | None
 
     def difference(self, other: Source) -> str | None:
-        """In words, what makes this another measurement; None if nothing does."""
+        """Description of the difference to another measurement; None if they are the same."""
         if self.model_sha256 != other.model_sha256:
             return "another model"
         if (self.data_sha256, self.frames) != (other.data_sha256, other.frames):
@@ -112,7 +112,7 @@ def read_table(path: Path) -> CalibrationTable:
     """Read a table.
 
     Raises:
-        LayoutRTError: the file is no calibration table, or was made by a newer version.
+        LayoutRTError: the file is not a calibration table, or was made by a newer version.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -124,7 +124,8 @@ def read_table(path: Path) -> CalibrationTable:
         return CalibrationTable(source, tensors, half, values["versions"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LayoutRTError(
-            f"{path} is no calibration table ({error}); name another --table, or measure with --recalibrate"
+            f"{path} is not a calibration table ({error}); name another --table, or measure "
+            "with --recalibrate"
         ) from None
 
 

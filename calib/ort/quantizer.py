@@ -1,10 +1,10 @@
-"""A float model with 8-bit convolutions, placed for ONNX Runtime's CPU provider.
+"""A float model with 8-bit convolutions for ONNX Runtime's CPU provider.
 
 Standard convolutions stand between `DequantizeLinear` and `QuantizeLinear` nodes, activations in uint8 and
 weights in int8 within -64 to 64 (`weight_rounding.LARGEST_LEVEL` says why), which ONNX Runtime fuses into
 integer convolutions (with a float output it would keep the float one). Element-wise operators between two
 such tensors are enclosed too, so that a chain stays in integers. Our predicted convolutions become their
-quantized twins, which quantize what they read themselves.
+quantized counterparts, which quantize what they read themselves.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from layoutrt.calib.observe.probes import applied_kernels
+from layoutrt.calib.observe.intermediate_outputs import applied_kernels
 from layoutrt.calib.observe.ranges import Range
 from layoutrt.calib.observe.scales import Levels, activation_levels, quantize_rows
 from layoutrt.calib.weight_rounding import round_rows
@@ -34,7 +34,7 @@ _ELEMENTWISE = ("LeakyRelu", "Relu", "Add", "Mul", "Sigmoid", "Resize")
 
 
 def tensors_to_measure(model: onnx.ModelProto, keep: Collection[str] = ()) -> list[str]:
-    """Tensors whose ranges a placement needs.
+    """Tensors whose ranges quantization needs.
 
     Args:
         model: the float model.
@@ -64,15 +64,15 @@ def quantize(
 
     Args:
         model: the float model, with its weights in it.
-        ranges: of at least `tensors_to_measure`.
+        ranges: ranges of at least `tensors_to_measure`.
         keep: names of nodes that stay in float.
         rounded: weights of convolutions that are integers already; others are rounded to the nearest level.
     """
-    _Placement(model, ranges, keep, rounded or {}).run()
+    _Quantizer(model, ranges, keep, rounded or {}).run()
 
 
 @dataclass
-class _Placement:
+class _Quantizer:
     model: onnx.ModelProto
     ranges: dict[str, Range]
     keep: Collection[str]
@@ -164,8 +164,8 @@ class _Placement:
     def _predicted_conv(self, node: onnx.NodeProto) -> None:
         weight, scales = quantize_rows(numpy_helper.to_array(self.weights[node.input[2]]), _TAPS)
         h = activation_levels(self.ranges[node.input[1]])
-        twin = self._twin(node, PREDICTED_CONV.quantized, {2: weight})
-        _attributes(twin, h_scale=h.scale, h_zero_point=h.zero_point, weight_scale=scales.tolist())
+        counterpart = self._quantized_counterpart(node, PREDICTED_CONV.quantized, {2: weight})
+        _attributes(counterpart, h_scale=h.scale, h_zero_point=h.zero_point, weight_scale=scales.tolist())
 
     def _gated_predicted_conv(self, node: onnx.NodeProto) -> None:
         arrays = {place: numpy_helper.to_array(self.weights[node.input[place]]) for place in (2, 6, 9)}
@@ -174,9 +174,11 @@ class _Placement:
         gate, gate_scale = quantize_rows(arrays[9], 1)
         h, gate_h = (activation_levels(self.ranges[node.input[place]]) for place in (1, 8))
         applied = activation_levels(self.ranges[applied_kernels(node)])
-        twin = self._twin(node, GATED_PREDICTED_CONV.quantized, {2: weight, 6: mix, 9: gate})
+        counterpart = self._quantized_counterpart(
+            node, GATED_PREDICTED_CONV.quantized, {2: weight, 6: mix, 9: gate}
+        )
         _attributes(
-            twin,
+            counterpart,
             h_scale=h.scale,
             h_zero_point=h.zero_point,
             weight_scale=weight_scale.tolist(),
@@ -188,15 +190,17 @@ class _Placement:
             gate_h_zero_point=gate_h.zero_point,
         )
 
-    def _twin(self, node: onnx.NodeProto, name: str, weights: dict[int, NDArray[np.int8]]) -> onnx.NodeProto:
+    def _quantized_counterpart(
+        self, node: onnx.NodeProto, name: str, weights: dict[int, NDArray[np.int8]]
+    ) -> onnx.NodeProto:
         """Add the quantized operator in the place of ``node``, with its integer weights."""
-        twin = self._reading(node)
-        twin.op_type = name
+        counterpart = self._reading(node)
+        counterpart.op_type = name
         for place, array in weights.items():
-            twin.input[place] = f"{node.input[place]}_int8"
-            self._constant(twin.input[place], array)
-        self.nodes.append(twin)
-        return twin
+            counterpart.input[place] = f"{node.input[place]}_int8"
+            self._constant(counterpart.input[place], array)
+        self.nodes.append(counterpart)
+        return counterpart
 
     def _dequantized_constant(self, name: str, array: NDArray, scales: NDArray[np.float32]) -> str:
         self._constant(name, array)

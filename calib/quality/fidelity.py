@@ -146,7 +146,7 @@ def compare_images(reference: NDArray[np.uint8], candidate: NDArray[np.uint8]) -
 
     Args:
         reference: uint8 [H,W,3], RGB.
-        candidate: of the same shape.
+        candidate: images of the same shape.
 
     Raises:
         LayoutRTError: they are no such images, or smaller than the window of SSIM, 11x11.
@@ -172,7 +172,7 @@ def compare_images(reference: NDArray[np.uint8], candidate: NDArray[np.uint8]) -
 
 
 def peak_signal_to_noise(mean_squared_error: float) -> float:
-    """PSNR of bytes in dB, ``10 log10(255² / mean_squared_error)``; infinite where there is no error."""
+    """PSNR of bytes in dB, ``10 log10(255² / mean_squared_error)``; infinite if all bytes are equal."""
     return 10 * math.log10(255**2 / mean_squared_error) if mean_squared_error else math.inf
 
 
@@ -185,7 +185,7 @@ def structural_similarity(reference: NDArray[np.uint8], candidate: NDArray[np.ui
 
     Args:
         reference: uint8 [H,W,3], RGB; H and W at least 11.
-        candidate: of the same shape.
+        candidate: images of the same shape.
 
     Raises:
         LayoutRTError: the images are smaller than the window.

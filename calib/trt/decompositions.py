@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib.observe.probes import applied_kernels
+from layoutrt.calib.observe.intermediate_outputs import applied_kernels
 from layoutrt.operators import DOMAIN, plugins
 from layoutrt.operators.gated_predicted_conv import ALPHA
 from layoutrt.operators.predicted_conv import PREDICTED_CONV
@@ -31,8 +31,8 @@ def gated_predicted_conv(node: onnx.NodeProto, *, adds: bool) -> list[onnx.NodeP
     What goes from the conditional to the mixing convolution is called `applied_kernels`, as its range is.
 
     Args:
-        node: of the exported graph.
-        adds: whether there is something to add in the end; otherwise the residual is 0.
+        node: node of the exported graph.
+        adds: true if a residual is added in the end; otherwise the residual is 0.
     """
     (y,) = node.output
     *predictor, mix, mix_bias, gate_h, gate, gate_bias, residual = node.input

@@ -25,7 +25,7 @@ from layoutrt.operators.conv_to_image import CONV_TO_IMAGE
 from layoutrt.operators.gated_predicted_conv import GATED_PREDICTED_CONV
 
 FIRST_OPSET = 19
-"""From here on Q/DQ nodes have FP16 scales."""
+"""First opset in which Q/DQ nodes have FP16 scales."""
 
 _DATA_MOVEMENT = ("Concat", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
 _SUFFIXES: dict[int, str] = {TensorProto.FLOAT: "float", TensorProto.INT32: "int32"}
@@ -37,7 +37,7 @@ def lower(model: onnx.ModelProto) -> onnx.ModelProto:
     Parts of an operator are named as `decompositions` says; all other nodes keep their names.
 
     Args:
-        model: of ``layoutrt export`` in float32, with its weights in it; not changed.
+        model: model of ``layoutrt export`` in float32, with its weights in it; not changed.
 
     Returns:
         A model of the same inputs, outputs and metadata, without function bodies.
@@ -69,7 +69,7 @@ def _check(model: onnx.ModelProto) -> None:
             raise LayoutRTError(f"node {node.name} is a {node.op_type}, which holds a graph; unroll it first")
         if node.domain not in ("", "ai.onnx", DOMAIN):
             raise LayoutRTError(
-                f"node {node.name} is a {node.op_type} of {node.domain}, for which there is no plugin; "
+                f"node {node.name} is a {node.op_type} of {node.domain}, which has no plugin; "
                 "give a file of layoutrt export"
             )
 
@@ -192,9 +192,7 @@ class _Lowering:
     def _plugin(self, node: onnx.NodeProto) -> None:
         plugin = plugins.plugin_of(node)
         if plugin is None:
-            raise LayoutRTError(
-                f"node {node.name} is a {node.op_type}, for which there is no plugin; export again"
-            )
+            raise LayoutRTError(f"node {node.name} is a {node.op_type}, which has no plugin; export again")
         if plugin.takes_indices(0) and node.input[0] in self.wide:
             node.input[0] = self._wide(node.input[0], TensorProto.INT32)
         plugins.mark(node)

@@ -1,6 +1,6 @@
 """A graph for TensorRT in a form that ONNX Runtime runs with our CPU operators.
 
-For verification: what was placed for TensorRT is measured and compared on machines that do not have it.
+For verification: a model for TensorRT is measured and compared on machines that do not have it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def for_onnxruntime(model: onnx.ModelProto) -> onnx.ModelProto:
     included.
 
     Args:
-        model: of `layoutrt.calib.trt.lowering.lower` and what follows it; not changed.
+        model: model of `layoutrt.calib.trt.lowering.lower` and what follows it; not changed.
     """
     converted = from_ohwi(model)
     _Conversion(converted).run()

@@ -1,6 +1,6 @@
 """Rules of a finished ONNX file that TensorRT 10.3 and later parse, fuse and quantize.
 
-Checked on the graph alone, with nothing of the code that placed it. Sources:
+Checked on the graph alone, with nothing of the code that inserted Q/DQ nodes. Sources:
 
 - operators, types and restrictions: `docs/operators.md` of onnx-tensorrt 10, of which the tables here are the
   part that our graphs use;
@@ -49,11 +49,11 @@ _OPSETS = range(19, 21)
 def violations(model: onnx.ModelProto) -> list[str]:
     """One sentence for every place where the file breaks a rule; none for a file that is fine.
 
-    A file is judged as quantized if it has Q/DQ nodes or the metadata ``layoutrt.float_nodes``, a JSON list
+    A file counts as quantized if it has Q/DQ nodes or the metadata ``layoutrt.float_nodes``, a JSON list
     of the convolutions and `PredictedConv` nodes that stay in float.
 
     Args:
-        model: in float32, FP16, or both, with its weights in it.
+        model: model in float32, FP16, or both, with its weights in it.
     """
     graph = GraphView(model)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
@@ -129,7 +129,7 @@ def _predictor(node: onnx.NodeProto, graph: GraphView) -> Iterator[str]:
         yield f"node {node.name} lacks weight_layout OHWI"
     weight = graph.constants.get(node.input[2])
     if weight is None or len(weight.dims) != 4 or weight.dims[1] != weight.dims[2]:
-        yield f"node {node.name} has a weight that is no constant of the shape [C*9, p, p, J]"
+        yield f"node {node.name} has a weight that is not a constant of the shape [C*9, p, p, J]"
 
 
 def _type_name(kind: int) -> str:

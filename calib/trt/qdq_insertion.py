@@ -36,7 +36,7 @@ from layoutrt.operators.plugins import plugin_of
 from layoutrt.operators.predicted_conv import PREDICTED_CONV
 
 FLOAT_NODES = "layoutrt.float_nodes"
-"""Metadata of a placed file: a JSON list of the `Conv` and `PredictedConv` nodes that stay in float."""
+"""Metadata key: a JSON list of the `Conv` and `PredictedConv` nodes that stay in float."""
 
 _TAPS = 9
 _ZERO_POINT = 128
@@ -50,20 +50,22 @@ def tensors_to_measure(lowered: onnx.ModelProto, keep: Collection[str] = ()) -> 
     `GatedPredictedConv` adds to a residual that comes straight from a convolution.
 
     Args:
-        lowered: of `tensorrt_graph.lower`.
-        keep: as for `place`.
+        lowered: model of `lowering.lower`.
+        keep: as for `insert_qdq`.
     """
-    sites = _Sites(lowered, keep)
-    names = [name for node in lowered.graph.node for name in sites.quantized_tensors(node)]
+    points = _QuantizationPoints(lowered, keep)
+    names = [name for node in lowered.graph.node for name in points.quantized_tensors(node)]
     return list(dict.fromkeys(names))
 
 
-def place(lowered: onnx.ModelProto, ranges: dict[str, Range], keep: Collection[str] = ()) -> onnx.ModelProto:
+def insert_qdq(
+    lowered: onnx.ModelProto, ranges: dict[str, Range], keep: Collection[str] = ()
+) -> onnx.ModelProto:
     """The graph with Q/DQ nodes.
 
     Args:
-        lowered: of `tensorrt_graph.lower`, in float32, with its weights in it; not changed.
-        ranges: of at least `tensors_to_measure`.
+        lowered: model of `lowering.lower`, in float32, with its weights in it; not changed.
+        ranges: ranges of at least `tensors_to_measure`.
         keep: names of nodes of the exported graph that stay in float, with all their parts.
 
     Returns:
@@ -72,13 +74,13 @@ def place(lowered: onnx.ModelProto, ranges: dict[str, Range], keep: Collection[s
     Raises:
         LayoutRTError: the graph is quantized already or was not lowered, or a range is missing.
     """
-    placed = onnx.ModelProto()
-    placed.CopyFrom(lowered)
-    _Placement(placed, ranges, _Sites(lowered, keep)).run()
-    return placed
+    inserted = onnx.ModelProto()
+    inserted.CopyFrom(lowered)
+    _QdqInsertion(inserted, ranges, _QuantizationPoints(lowered, keep)).run()
+    return inserted
 
 
-class _Sites:
+class _QuantizationPoints:
     """Quantization points of a lowered graph."""
 
     def __init__(self, lowered: onnx.ModelProto, keep: Collection[str]) -> None:
@@ -130,11 +132,11 @@ class _Sites:
             yield node.input[0 if node.op_type == "Conv" else 1]
 
 
-class _Placement:
-    def __init__(self, model: onnx.ModelProto, ranges: dict[str, Range], sites: _Sites) -> None:
+class _QdqInsertion:
+    def __init__(self, model: onnx.ModelProto, ranges: dict[str, Range], points: _QuantizationPoints) -> None:
         self.model = model
         self.ranges = ranges
-        self.sites = sites
+        self.points = points
         self.nodes: list[onnx.NodeProto] = []
         self.quantized: dict[str, list[str]] = {}
         """Scale and zero point of tensors that are quantized."""
@@ -144,17 +146,17 @@ class _Placement:
     def run(self) -> None:
         graph = self.model.graph
         # First, because an addition asks whether the convolution before it is quantized.
-        self.sites.too_large = {
-            node.name for node in graph.node if self.sites.is_quantized(node) and self._is_too_large(node)
+        self.points.too_large = {
+            node.name for node in graph.node if self.points.is_quantized(node) and self._is_too_large(node)
         }
         floats = []
         for exported in list(graph.node):
             node = onnx.NodeProto()
             node.CopyFrom(exported)
-            residual = self.sites.residual(node)
+            residual = self.points.residual(node)
             if residual:
                 node.input[list(node.input).index(residual)] = self._pair(residual)
-            if not self.sites.is_quantized(node):
+            if not self.points.is_quantized(node):
                 floats += [node.name] if node.op_type in ("Conv", PREDICTED_CONV.name) else []
             elif node.op_type == "Conv":
                 node.input[0], node.input[1] = self._pair(node.input[0]), self._weight(node.input[1])
@@ -170,7 +172,7 @@ class _Placement:
     def _is_too_large(self, node: onnx.NodeProto) -> bool:
         """True where weights are not finite, or a bias exceeds the 32 bits that products are added up in."""
         at = 0 if node.op_type == "Conv" else 1
-        arrays = [self._array(name) for name in node.input[at + 1 : at + 3] if name in self.sites.weights]
+        arrays = [self._array(name) for name in node.input[at + 1 : at + 3] if name in self.points.weights]
         if not all(np.isfinite(array).all() for array in arrays):
             return True
         if node.op_type != "Conv" or len(arrays) < 2:
@@ -222,7 +224,7 @@ class _Placement:
         # Half the traffic of FP16; and what makes h writes one tensor, which convolutions read too.
         node.input[1] = self._quantized(node.input[1])
         (y,) = node.output
-        if self.sites.is_read_in_8_bits_only(y):
+        if self.points.is_read_in_8_bits_only(y):
             scale = self._scale(y)
             attributes["y_scale"] = float(scale)
             node.output[0] = f"{y}_quantized"
@@ -249,7 +251,7 @@ class _Placement:
         self.model.graph.initializer.append(numpy_helper.from_array(array, name))
 
     def _array(self, name: str) -> NDArray:
-        return numpy_helper.to_array(self.sites.weights[name])
+        return numpy_helper.to_array(self.points.weights[name])
 
 
 def _check(lowered: onnx.ModelProto) -> None:

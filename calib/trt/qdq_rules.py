@@ -79,7 +79,7 @@ def convolutions(graph: GraphView, float_nodes: Collection[str]) -> Iterator[str
 
 
 def _step(graph: GraphView, name: str) -> np.float32 | None:
-    """The scale of the levels that a `QuantizeLinear` or a plugin writes; None where a tensor is no such."""
+    """The scale of the levels that a `QuantizeLinear` or a plugin writes; None for any other tensor."""
     maker = graph.makers.get(name)
     if maker is None:
         return None

@@ -32,10 +32,10 @@ def to_ohwi(model: onnx.ModelProto) -> onnx.ModelProto:
     """Put the weights of all nodes whose plugin wants it (`Plugin.ohwi_weight`) into the plugins' order.
 
     Args:
-        model: of `tensorrt_graph.lower` and what follows it; not changed.
+        model: model of `lowering.lower` and what follows it; not changed.
 
     Raises:
-        LayoutRTError: a weight is no constant.
+        LayoutRTError: a weight is not a constant.
     """
     reordered = _reordered(model, is_ohwi, _TO_OHWI, "ohwi")
     for node in _predictors(reordered):
@@ -70,7 +70,9 @@ def _reordered(
             continue
         name = node.input[_WEIGHT]
         if name not in constants:
-            raise LayoutRTError(f"node {node.name} has a weight that is no constant; export the model again")
+            raise LayoutRTError(
+                f"node {node.name} has a weight that is not a constant; export the model again"
+            )
         new = f"{name}_{suffix}"
         if new not in constants:
             turned = np.ascontiguousarray(numpy_helper.to_array(constants[name]).transpose(order))

@@ -1,4 +1,4 @@
-"""How good a generator is: what a segmenter finds in its images, and how far they are from real ones."""
+"""Quality of a generator: a segmenter's labels of its images, and their distance from real ones."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class _Judge:
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> NDArray[np.uint8]:
-        """Class indices [N,H,W] of images [N,3,H,W]; "don't care" is no class that a pixel can have."""
+        """Class indices [N,H,W] of images [N,3,H,W]; no pixel gets "don't care"."""
         scores = self.segmenter(images)
         if self.dont_care is not None:
             scores[:, self.dont_care] = -torch.inf
@@ -160,7 +160,7 @@ class _Judge:
 
 
 class _Totals:
-    """What is kept of the images."""
+    """Statistics of the images seen so far."""
 
     def __init__(self, label_set: LabelSet) -> None:
         self.confusion = ConfusionMatrix(label_set.num_classes, label_set.dont_care)

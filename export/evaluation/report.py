@@ -1,4 +1,4 @@
-"""What an evaluation found, as JSON and as a table."""
+"""Results of an evaluation, as JSON and as a table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What it was evaluated on."""
+    """Data of the evaluation."""
 
     folder: str
     split: str
@@ -48,7 +48,7 @@ class NetworkFacts:
 
 @dataclass(frozen=True)
 class SegmentationScore:
-    """How well the segmenter finds the layout again: shares from 0 to 1, None where nothing was counted."""
+    """Agreement of the segmenter's labels with the layout: shares from 0 to 1, None without any."""
 
     mean_iou: float | None
     pixel_accuracy: float | None
@@ -84,9 +84,9 @@ class Evaluation:
     features: NetworkFacts
     synthesized: SegmentationScore
     real: SegmentationScore
-    """Of the real images: the ceiling."""
+    """Scores of the real images: the most that a generator can reach."""
     frechet_name: str
-    """What the distance is called: it is "FID" only with the reference's features."""
+    """Name of the distance: "FID" only with the reference's features."""
     frechet: float
     frechet_vectors: int
     """Feature vectors on each side."""

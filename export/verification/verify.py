@@ -1,4 +1,4 @@
-"""Whether a model does what its reference does: two generators or segmenters on the same inputs."""
+"""Verification of a model against its reference: two generators or segmenters on the same inputs."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def verify(
 
 
 class _Comparison:
-    """What is kept of the frames."""
+    """Statistics of the frames seen so far."""
 
     def __init__(
         self, a: OpenModel, b: OpenModel, judge: OpenModel | None, frames: int, *, pictures: bool
@@ -177,7 +177,7 @@ def _judge(
     threads: int | None,
     opened: list[OpenModel],
 ) -> tuple[OpenModel | None, str | None]:
-    """What looks at the images, or why nothing does."""
+    """The segmenter that labels the images, or the reason why none does."""
     if generator.kind != GENERATOR:
         if segmenter is not None:
             raise LayoutRTError("--segmenter looks at generators' images; leave it out for two segmenters")

@@ -41,7 +41,7 @@ def describe(name_or_path: str | Path) -> Description:
         name_or_path: the file or folder, or the name of a shipped model.
 
     Raises:
-        LayoutRTError: there is no such file, it is damaged, made by a newer version, or not ours.
+        LayoutRTError: the file does not exist, is damaged, made by a newer version, or not ours.
     """
     path = Path(name_or_path)
     if str(name_or_path) in shipped_models():
@@ -51,8 +51,8 @@ def describe(name_or_path: str | Path) -> Description:
     if not path.is_file():
         names = ", ".join(shipped_models()) or "none installed"
         raise LayoutRTError(
-            f"there is no file or folder {path}; give an ONNX model, an engine, a checkpoint, a label set "
-            f"(.toml) or a run folder, or the name of a shipped model ({names})"
+            f"the file or folder {path} does not exist; give an ONNX model, an engine, a checkpoint, "
+            f"a label set (.toml) or a run folder, or the name of a shipped model ({names})"
         )
     if path.suffix == ".toml":
         return {"what": "label set", "file": str(path)} | _label_set(label_set(path))
@@ -115,7 +115,7 @@ def _run(path: Path) -> Description:
     state = path / TRAINING_STATE
     if not state.is_file():
         raise LayoutRTError(
-            f"the folder {path} is no training run: it has no {TRAINING_STATE}; give a run or a file"
+            f"the folder {path} is not a training run: it has no {TRAINING_STATE}; give a run or a file"
         )
     files = sorted(
         entry.name for entry in path.iterdir() if entry.is_file() and not entry.name.startswith(".")

@@ -39,9 +39,11 @@ TableFile = Annotated[
 Recalibrate = Annotated[
     bool, typer.Option("--recalibrate", help="Measure again and replace the table.", rich_help_panel=_TABLE)
 ]
-Judge = Annotated[
+Segmenter = Annotated[
     str | None,
-    typer.Option(help="Segmenter that judges images; camvid-seg by default, if it knows the labels."),
+    typer.Option(
+        help="Segmenter that labels a generator's images; camvid-seg by default, if it knows the labels."
+    ),
 ]
 Data = Annotated[
     str,
@@ -61,7 +63,7 @@ def calibrate(
     target: Annotated[
         str, typer.Option(help="What will run it: ort (ONNX Runtime) or tensorrt; both share one table.")
     ] = "ort",
-    segmenter: Judge = None,
+    segmenter: Segmenter = None,
     method: Method = "minmax",
     percentile: Percentile = 99.99,
     frames: Frames = 64,
@@ -75,7 +77,7 @@ def calibrate(
         str | None,
         typer.Option(
             metavar="psnr:DB|miou:POINTS",
-            help="Keep the worst layers in float until the damage is within this.",
+            help="Keep the worst layers in float until the accuracy drop is within this.",
             rich_help_panel=_LAYERS,
         ),
     ] = None,
@@ -85,7 +87,7 @@ def calibrate(
 
     Ranges of activations are measured on representative data and kept in a calibration table, which serves
     both targets and later runs; a table of another model or of other data is refused. Channels are equalized
-    first. The damage is measured on frames of the data and written into the file
+    first. The accuracy drop is measured on frames of the data and written into the file
     (`layoutrt info` shows it).
 
     Examples:
@@ -137,9 +139,9 @@ def _print(done: Calibration) -> None:
         console.print(f"8 bits   {operators}")
     if done.float_layers:
         console.print(f"float    {', '.join(done.float_layers)}")
-    for node, reason in done.islands.items():
+    for node, reason in done.fp32_fallback.items():
         console.print(f"float32  {node}: {reason}")
-    console.print(f"damage   {done.damage}")
+    console.print(f"accuracy {done.accuracy_drop}")
     if done.speed:
         console.print(f"speed    {done.speed}")
     console.print(f"table    {done.table} ({'reused' if done.table_reused else 'measured'})")

@@ -10,11 +10,11 @@ import typer
 from layoutrt.cli.calibrate import (
     Data,
     Frames,
-    Judge,
     Method,
     Model,
     Percentile,
     Recalibrate,
+    Segmenter,
     TableFile,
 )
 from layoutrt.cli.options import Threads
@@ -24,9 +24,9 @@ def sensitivity(
     model: Model,
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder to write sensitivity.json and sensitivity.svg to.")],
-    judged: Annotated[int, typer.Option(min=1, help="Frames that each layer is judged on.")] = 8,
+    eval_frames: Annotated[int, typer.Option(min=1, help="Frames that each layer is evaluated on.")] = 8,
     rows: Annotated[int, typer.Option(min=1, help="Layers to print.")] = 12,
-    segmenter: Judge = None,
+    segmenter: Segmenter = None,
     method: Method = "minmax",
     percentile: Percentile = 99.99,
     frames: Frames = 64,
@@ -42,7 +42,7 @@ def sensitivity(
 
     `layoutrt sensitivity camvid-edge --data camvid/train --out out/sensitivity`
 
-    `layoutrt sensitivity camvid-seg --data camvid/train --out out/sensitivity --judged 16`
+    `layoutrt sensitivity camvid-seg --data camvid/train --out out/sensitivity --eval-frames 16`
     """
     from rich.console import Console
     from rich.progress import track
@@ -53,7 +53,7 @@ def sensitivity(
         model,
         data,
         out,
-        judged=judged,
+        eval_frames=eval_frames,
         segmenter=segmenter,
         method=method,
         percentile=percentile,

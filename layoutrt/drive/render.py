@@ -34,11 +34,11 @@ class Camera:
     """A camera that looks along the road.
 
     Attributes:
-        height: of the image in pixels.
-        width: of the image in pixels.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
         focal: focal length in pixels; pixels are square, so a wider image sees more to the sides.
         horizon: image row of the horizon in pixels.
-        above_ground: in meters.
+        above_ground: height above the ground, in meters.
     """
 
     height: int

@@ -14,7 +14,7 @@ def with_float_image(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model up to the image in floating point.
 
     Args:
-        model: of a generator, with the bodies of its operators; not changed.
+        model: model of a generator, with the bodies of its operators; not changed.
 
     Returns:
         A model of the same inputs whose only output, ``image``, is float32 ``[N, 3, H, W]`` in [-1, 1].

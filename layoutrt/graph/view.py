@@ -15,7 +15,7 @@ class GraphView:
     """Look-ups in a graph that does not change.
 
     Attributes:
-        nodes: in their order.
+        nodes: nodes in their order.
         constants: initializers by name.
         makers: the node that makes a tensor; inputs and constants have none.
         readers: the nodes that read a tensor.

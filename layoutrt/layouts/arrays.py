@@ -17,7 +17,7 @@ def colorize(labels: NDArray[np.uint8], label_set: LabelSet) -> NDArray[np.uint8
     """Paint a layout in its palette: uint8 [H,W] class indices to uint8 [H,W,3] RGB.
 
     Raises:
-        LayoutRTError: ``labels`` is no layout of this label set.
+        LayoutRTError: ``labels`` is not a layout of this label set.
     """
     check_layout(labels, label_set)
     return np.take(label_set.palette, labels, axis=0)

@@ -51,7 +51,7 @@ def write_layout(
         color: False for a single channel.
 
     Raises:
-        LayoutRTError: ``labels`` is no layout of this label set, or the file cannot be written.
+        LayoutRTError: ``labels`` is not a layout of this label set, or the file cannot be written.
     """
     import cv2  # a third of the time that importing this package would take
 

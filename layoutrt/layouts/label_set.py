@@ -156,7 +156,7 @@ class LabelSet:
         if labels.max(initial=0) == OUTSIDE:
             y, x = (int(i[0]) for i in np.nonzero(labels == OUTSIDE))
             raise LayoutRTError(
-                f"{source} has the value {values[y, x]} at pixel (x={x}, y={y}), which is no class of "
+                f"{source} has the value {values[y, x]} at pixel (x={x}, y={y}), which is not a class of "
                 f"label set '{self.name}'; use the label set that the layout was made with"
             )
         return labels
@@ -195,7 +195,7 @@ def label_set(name_or_path: str | Path) -> LabelSet:
             the package is a short one to start from.
 
     Raises:
-        LayoutRTError: there is no such label set or file, or the file is not a label set.
+        LayoutRTError: no label set or file has this name, or the file is not a label set.
     """
     name = str(name_or_path).lower().replace("_", "-")
     if name in LABEL_SETS:
@@ -203,7 +203,7 @@ def label_set(name_or_path: str | Path) -> LabelSet:
     path = Path(name_or_path)
     if path.suffix.lower() != ".toml":
         raise LayoutRTError(
-            f"there is no label set '{name_or_path}'; "
+            f"no label set '{name_or_path}' exists; "
             f"use one of {', '.join(LABEL_SETS)}, or the path of a .toml file"
         )
     try:
@@ -217,7 +217,7 @@ def numbered_label_set(count: int, dont_care: bool) -> LabelSet:
 
     Args:
         count: number of classes, without "don't care".
-        dont_care: whether one more index, byte 255 in files, means "don't care".
+        dont_care: true if one more index, byte 255 in files, means "don't care".
     """
     labels = tuple(Label(f"class {index}", _spread_color(index + 1), thing=False) for index in range(count))
     if not dont_care:
@@ -281,7 +281,7 @@ def _checked(table: Any, types: Mapping[str, type], required: Sequence[str], sou
     for key, value in table.items():
         if key not in types:
             raise LayoutRTError(f"{source} has the unknown key '{key}'; use only {', '.join(types)}")
-        if type(value) is not types[key]:  # not isinstance: true is no integer here
+        if type(value) is not types[key]:  # not isinstance: true is not an integer here
             raise LayoutRTError(
                 f"{source} has {key} = {value!r}; write a value of type {types[key].__name__}"
             )

@@ -22,7 +22,7 @@ class Png(NamedTuple):
     Attributes:
         pixels: uint8 or uint16 [H,W], [H,W,3] BGR or [H,W,4] BGRA, as OpenCV decodes it.
         depth: bits per channel in the file; OpenCV stretches grays of fewer than 8 over 0..255.
-        gray: whether the file has one channel that is no palette index.
+        gray: true if the file has one channel, which is not a palette index.
     """
 
     pixels: NDArray[np.integer]

@@ -31,7 +31,7 @@ def resolve_model(name_or_path: str | Path) -> Path:
     if not path.is_file():
         names = ", ".join(shipped_models()) or "none in this installation; reinstall layoutrt"
         raise LayoutRTError(
-            f"there is no model '{name_or_path}'; give an .onnx file or the name of a shipped model ({names})"
+            f"no model '{name_or_path}' exists; give an .onnx file or the name of a shipped model ({names})"
         )
     if path.suffix == ".safetensors":
         raise LayoutRTError(

@@ -44,7 +44,7 @@ def _body(with_y: bool = True) -> onnx.FunctionProto:
     """The operator as an ONNX function of standard operators.
 
     Args:
-        with_y: whether the nodes of the file give ``y``.
+        with_y: true if the nodes of the file give ``y``.
     """
     features = "features = Concat <axis = 1> (x, y)" if with_y else "features = Identity(x)"
     return parse_function(

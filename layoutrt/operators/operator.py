@@ -27,7 +27,7 @@ class Plugin:
 
     Attributes:
         inputs: element types that the first inputs may have, as sets; further ones are float.
-        ohwi_weight: whether its weight comes as ``[C*9, p, p, J]``: see `layoutrt.calib.trt.weight_layout`.
+        ohwi_weight: true if its weight comes as ``[C*9, p, p, J]``: see `layoutrt.calib.trt.weight_layout`.
     """
 
     inputs: tuple[frozenset[int], ...]
@@ -80,8 +80,8 @@ class Operator:
         weights: places of the inputs that are multiplied, and quantized in an 8-bit model.
         calls: names of the operators that its body is made of.
         quantized: name of the operator that computes it in 8 bits; "" for none.
-        plugin: what its TensorRT plugin takes; None where there is none.
-        custom_op: whether ``torch.ops.layoutrt`` has it; the 8-bit operators are for inference in ONNX alone.
+        plugin: inputs of its TensorRT plugin; None without a plugin.
+        custom_op: true if ``torch.ops.layoutrt`` has it; the 8-bit operators are for inference in ONNX alone.
     """
 
     schema: OpSchema

@@ -13,7 +13,7 @@ from layoutrt.errors import LayoutRTError
 
 
 class Spinning(enum.Enum):
-    """When the threads of a session that wait for work spin instead of sleep."""
+    """Choice of when a session's waiting threads spin instead of sleep."""
 
     DURING_RUNS = 0
     """Within a run only: as fast as ``ALWAYS``, and between runs the processors belong to others."""

@@ -77,7 +77,7 @@ def parse_paint(data: bytes, most_pixels: int) -> PaintMessage:
         most_pixels: largest height x width.
 
     Raises:
-        LayoutRTError: it is no such message, or too large.
+        LayoutRTError: it is not such a message, or too large.
     """
     if len(data) > paint_bytes(most_pixels):
         raise LayoutRTError(f"the message has {len(data)} bytes; at most {most_pixels} pixels are taken")
@@ -96,7 +96,7 @@ def parse_clip(data: bytes, most_pixels: int) -> ClipMessage:
     """Read a clip message.
 
     Raises:
-        LayoutRTError: it is no such message, or too large.
+        LayoutRTError: it is not such a message, or too large.
     """
     if len(data) < _CLIP.size or data[:4] != CLIP_MAGIC:
         raise LayoutRTError("the message is not a clip; send LRTc, seed, height, width, count and labels")

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import contestants
+from benchmarks import candidates
 from benchmarks.__main__ import SECTIONS
-from benchmarks.contestants import compare
+from benchmarks.candidates import compare
 from benchmarks.document import stamp, write_sections
 from benchmarks.edge_generator import Growth
 from benchmarks.growth_plot import draw
@@ -25,7 +25,7 @@ from layoutrt.train.checkpoint import save_generator
 
 @pytest.mark.parametrize("index", range(8))
 def test_both_sides_of_an_operator_compute_the_same(index, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(contestants, "WARM_UP", 0)
+    monkeypatch.setattr(candidates, "WARM_UP", 0)
     pair = operator_pairs(tmp_path, side=32)[index]
     costs = compare(pair.specs, threads=2, rounds=1)
     np.testing.assert_allclose(costs["ours"].result, costs["theirs"].result, rtol=1e-3, atol=2e-3)
@@ -35,7 +35,7 @@ def test_both_sides_of_an_operator_compute_the_same(index, tmp_path, monkeypatch
 def test_the_published_formulation_gives_the_image_of_the_exported_file(
     tiny_generator, tiny_model, tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(contestants, "WARM_UP", 0)
+    monkeypatch.setattr(candidates, "WARM_UP", 0)
     checkpoint, inputs = tmp_path / "g.safetensors", tmp_path / "inputs.npz"
     camvid = label_set("camvid")
     save_generator(checkpoint, tiny_generator.state_dict(), tiny_generator.config, camvid, {})
@@ -59,7 +59,7 @@ def test_both_sides_of_the_live_benchmark_render_what_they_segment(side) -> None
 
 
 def test_a_video_comes_to_the_same_in_a_pipeline_and_in_turn(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(contestants, "WARM_UP", 0)
+    monkeypatch.setattr(candidates, "WARM_UP", 0)
     camvid = label_set("camvid")
     frames = np.stack([colorize(Drive(camvid, 64, 64).frame(index), camvid) for index in range(3)])
     np.savez(tmp_path / "frames.npz", frames=frames)
@@ -67,12 +67,12 @@ def test_a_video_comes_to_the_same_in_a_pipeline_and_in_turn(tmp_path, monkeypat
     models = {role: str(resolve_model(name)) for role, name in names.items()}
     spec = {"kind": "video", "frames": str(tmp_path / "frames.npz"), **models}
     specs = {name: {**spec, "overlap": name == "pipeline"} for name in ("pipeline", "in turn")}
-    costs = compare(specs, threads=2, rounds=1, lead=0)
+    costs = compare(specs, threads=2, rounds=1, warm_up_runs=0)
     assert costs["pipeline"].result.shape == (64, 64, 3)
     assert (costs["pipeline"].result == costs["in turn"].result).all()
 
 
-def test_a_contestant_that_fails_ends_the_benchmark() -> None:
+def test_a_candidate_that_fails_ends_the_benchmark() -> None:
     with pytest.raises(LayoutRTError, match=r"missing\.onnx"):
         compare({"ours": {"kind": "native", "model": "missing.onnx", "inputs": ""}}, threads=1, rounds=1)
 

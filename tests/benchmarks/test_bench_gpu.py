@@ -115,7 +115,7 @@ class CountingClock(WallClock):
         times.append(float(len(self.order)))
 
 
-def test_contestants_take_turns_and_warm_up_is_not_counted() -> None:
+def test_candidates_take_turns_and_warm_up_is_not_counted() -> None:
     clock: Clock = CountingClock(3)
     medians = clock.medians({"a": lambda: "a", "b": lambda: "b"})
     assert clock.order == ["a", "b", "b", "a", "a", "b"]

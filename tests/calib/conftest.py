@@ -1,4 +1,4 @@
-"""What calibration's tests share: layouts as files, and a look at what ONNX Runtime executes."""
+"""Fixtures of calibration's tests: layouts as files, and a look at what ONNX Runtime executes."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Calibration as a whole: the same files every time, its measured damage, and what it refuses."""
+"""Calibration as a whole: the same files every time, its measured accuracy drop, and what it refuses."""
 
 import json
 from pathlib import Path
@@ -59,20 +59,20 @@ def test_constant_layouts_and_classes_that_never_occur_give_finite_scales(
         assert session.run(labels=layout)["image"].std() > 1
 
 
-def test_the_damage_is_measured_told_and_kept_in_the_file(tiny_model, layouts, tmp_path) -> None:
+def test_the_accuracy_drop_is_measured_told_and_kept_in_the_file(tiny_model, layouts, tmp_path) -> None:
     done = calibrate(tiny_model, str(layouts), tmp_path / "int8.onnx", threads=1)
-    assert done.damage.frames == 3
-    assert 30 < done.damage.psnr < 90
-    assert done.damage.miou_drop is not None
+    assert done.accuracy_drop.frames == 3
+    assert 30 < done.accuracy_drop.psnr < 90
+    assert done.accuracy_drop.miou_drop is not None
     told = describe(done.path)["damage"]
-    assert told == json.loads(json.dumps(done.damage.to_json()))
+    assert told == json.loads(json.dumps(done.accuracy_drop.to_json()))
     assert set(told) == {"frames", "psnr", "ssim", "shift", "agreement", "miou_drop"}
     assert describe(done.path)["calibration"]["frames"] == 3
     assert done.speed is not None
     assert done.speed.ratio > 0
 
 
-def test_damage_is_that_of_the_images(tiny_model, layouts, tmp_path) -> None:
+def test_the_accuracy_drop_is_that_of_the_images(tiny_model, layouts, tmp_path) -> None:
     from layoutrt.layouts import label_set, read_layout
 
     done = calibrate(tiny_model, str(layouts), tmp_path / "int8.onnx", threads=1)
@@ -82,14 +82,14 @@ def test_damage_is_that_of_the_images(tiny_model, layouts, tmp_path) -> None:
             labels = read_layout(file, label_set("camvid"))[None]
             a, b = (session.run(labels=labels)["image"].astype(float) for session in (fp32, int8))
             errors.append(((a - b) ** 2).mean())
-    assert done.damage.psnr == pytest.approx(10 * np.log10(255**2 / np.mean(errors)), abs=0.01)
+    assert done.accuracy_drop.psnr == pytest.approx(10 * np.log10(255**2 / np.mean(errors)), abs=0.01)
 
 
 @pytest.mark.parametrize("target", ["ort", "tensorrt"])
 def test_fp16_keeps_the_picture_nearly_as_it_is(tiny_model, layouts, tmp_path, target) -> None:
     out = tmp_path / "fp16.onnx"
     done = calibrate(tiny_model, str(layouts), out, precision="fp16", target=target, threads=1)
-    assert done.damage.psnr > 50
+    assert done.accuracy_drop.psnr > 50
     assert done.operators == {}
     halves = [
         tensor for tensor in onnx.load(out).graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16
@@ -99,7 +99,7 @@ def test_fp16_keeps_the_picture_nearly_as_it_is(tiny_model, layouts, tmp_path, t
     assert describe(out)["precision"] == "fp16"
 
 
-def test_both_placements_of_one_table_give_the_same_picture(layouts, tmp_path) -> None:
+def test_both_targets_of_one_table_give_the_same_picture(layouts, tmp_path) -> None:
     from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
     from layoutrt.drive import Drive
     from layoutrt.graph.onnx_file import save_model
@@ -128,9 +128,9 @@ def test_a_model_with_latent_and_instances_is_calibrated_for_both_targets(
     write_layout(folder / "layout.png", labels.astype(np.uint8), extra_dont_care)
     for target in ("ort", "tensorrt"):
         done = calibrate(tiny_full_model, str(folder), tmp_path / "out.onnx", target=target, threads=1)
-        assert done.damage.psnr > 30
+        assert done.accuracy_drop.psnr > 30
         # No shipped segmenter knows these labels.
-        assert done.damage.miou_drop is None
+        assert done.accuracy_drop.miou_drop is None
 
 
 def test_a_file_for_tensorrt_is_not_run_here_but_says_why(tiny_model, layouts, tmp_path, refuses) -> None:
@@ -167,7 +167,7 @@ def test_the_command_says_what_it_did_and_warns_of_few_frames(tiny_model, layout
     assert outcome.code == 0
     assert outcome.err.count("\n") == 1
     assert "warning: 3 frames say little" in outcome.err
-    for words in ("8 bits ", "damage ", "PSNR", "speed ", "(measured)", f"{out} ("):
+    for words in ("8 bits ", "accuracy ", "PSNR", "speed ", "(measured)", f"{out} ("):
         assert words in outcome.out
     assert "(reused)" in cli(*arguments).out
     assert "float    " not in outcome.out
@@ -182,15 +182,15 @@ def test_bad_options_are_refused_before_anything_is_measured(tiny_model, layouts
         (("--precision", "int4"), "choose from int8, fp16"),
         (("--percentile", "20"), "--percentile 20"),
         (("--keep", "nothing"), "no layer 'nothing'"),
-        (("--budget", "33"), "'33' is no budget"),
+        (("--budget", "33"), "'33' is not a budget"),
         (("--precision", "fp16", "--budget", "psnr:30"), "leave them out with --precision fp16"),
-        (("--segmenter", "nobody"), "there is no model 'nobody'"),
+        (("--segmenter", "nobody"), "no model 'nobody' exists"),
     ):
         refuses((*command, *options), words)
         assert not out.parent.exists()
 
 
-def test_a_segmenter_that_cannot_judge_the_images_is_refused(
+def test_a_segmenter_that_cannot_label_the_images_is_refused(
     tiny_model, layouts, tmp_path, extra_dont_care
 ) -> None:
     from layoutrt.export.onnx_export.to_onnx import export_onnx

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 from layoutrt.calib.equalize.channel_scales import channel_groups
 from layoutrt.calib.equalize.equalization import SMALLEST, equalize, equalizing_scales
 from layoutrt.calib.observe.channel_statistics import ChannelStatistics, collect_channel_statistics
-from layoutrt.calib.observe.probes import probing_session
+from layoutrt.calib.observe.intermediate_outputs import intermediate_session
 from layoutrt.calib.observe.ranges import collect_ranges
 from layoutrt.calib.ort.quantizer import tensors_to_measure
 from layoutrt.drive import Drive
@@ -51,7 +51,7 @@ def two_convolutions() -> onnx.ModelProto:
 
 def run(model: onnx.ModelProto, tensors: list[str], **inputs: np.ndarray) -> dict[str, np.ndarray]:
     outputs = [helper.make_tensor_value_info(name, FLOAT, None) for name in tensors]
-    with probing_session(model, [], outputs, threads=1) as session:
+    with intermediate_session(model, [], outputs, threads=1) as session:
         return session.run(**inputs)
 
 
@@ -107,7 +107,7 @@ def test_equalized_generators_make_the_same_image(request, fixture, drive_inputs
 
 
 def run_image(model: onnx.ModelProto, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    with probing_session(model, [], list(model.graph.output), threads=1) as session:
+    with intermediate_session(model, [], list(model.graph.output), threads=1) as session:
         return session.run(**inputs)["image"].astype(int)
 
 

@@ -13,7 +13,7 @@ from layoutrt.models import resolve_model
 
 NAMES = ("camvid-edge", "camvid-seg")
 CONVOLUTIONS_IN_FLOAT = 1
-"""Of either; the edge generator has a gated predicted convolution in float as well."""
+"""Number in each model; the edge generator has a gated predicted convolution in float as well."""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -29,7 +29,7 @@ def test_only_the_layers_that_the_file_names_are_executed_in_float(name, execute
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_card_has_the_files_size_hash_and_damage(name) -> None:
+def test_the_card_has_the_files_size_hash_and_accuracy_drop(name) -> None:
     path = resolve_model(f"{name}-int8")
     card = path.with_suffix(".md").read_text()
     assert f"{path.stat().st_size:,} bytes" in card

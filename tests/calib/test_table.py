@@ -96,7 +96,7 @@ def test_a_table_decides_even_where_measuring_would_say_otherwise(tiny_model, la
         tensor["range"] = [0.0, 1e-3]
     first.table.write_text(json.dumps(values))
     spoiled = calibrate(tiny_model, str(layouts), tmp_path / "spoiled.onnx", threads=1)
-    assert spoiled.damage.psnr < first.damage.psnr - 3
+    assert spoiled.accuracy_drop.psnr < first.accuracy_drop.psnr - 3
     mended = calibrate(tiny_model, str(layouts), tmp_path / "mended.onnx", recalibrate=True, threads=1)
     assert mended.path.read_bytes() == first.path.read_bytes()
 

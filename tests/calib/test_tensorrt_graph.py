@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from layoutrt.calib.observe.probes import applied_kernels, probing_session
+from layoutrt.calib.observe.intermediate_outputs import applied_kernels, intermediate_session
 from layoutrt.calib.trt.lowering import lower
 from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
 from layoutrt.drive import Drive
@@ -21,7 +21,7 @@ LABELS_AND_DONT_CARE = RANDOM.choice(np.array([0, 1, 2, 3, 200, 255], np.uint8),
 
 def run(model: onnx.ModelProto, arguments: dict[str, np.ndarray]) -> np.ndarray:
     (output,) = model.graph.output
-    with probing_session(model, (), [output], threads=1) as session:
+    with intermediate_session(model, (), [output], threads=1) as session:
         return session.run(**arguments)[output.name]
 
 

@@ -1,4 +1,4 @@
-"""Rules for TensorRT's files: a placed file keeps them, and each is found where it is broken."""
+"""Rules for TensorRT's files: a file with Q/DQ nodes keeps them, and each is found where it is broken."""
 
 import json
 
@@ -12,7 +12,7 @@ from layoutrt.calib.observe.ranges import collect_ranges
 from layoutrt.calib.trt.lowering import lower
 from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
 from layoutrt.calib.trt.parser_rules import violations
-from layoutrt.calib.trt.qdq_insertion import place, tensors_to_measure
+from layoutrt.calib.trt.qdq_insertion import insert_qdq, tensors_to_measure
 from layoutrt.calib.trt.weight_layout import to_ohwi
 from layoutrt.drive import Drive
 from layoutrt.layouts import label_set
@@ -26,7 +26,7 @@ def sound() -> onnx.ModelProto:
     lowered = lower(onnx.load(resolve_model("camvid-edge")))
     inputs = [{"labels": Drive(label_set("camvid"), 64, 64).frame(0)[None]}]
     ranges = collect_ranges(for_onnxruntime(lowered), tensors_to_measure(lowered), inputs, threads=1)
-    return to_ohwi(to_half(place(lowered, ranges), ()))
+    return to_ohwi(to_half(insert_qdq(lowered, ranges), ()))
 
 
 def copy(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -235,7 +235,7 @@ def plugin_scale_negative(model):
         (result_of_another_scale, "has another scale than predictor, whose levels it reads"),
         (levels_for_a_float_node, "reads the levels of predictor and is no DequantizeLinear"),
         (no_weight_layout, "node predictor lacks weight_layout OHWI"),
-        (weight_of_an_input, "node predictor has a weight that is no constant"),
+        (weight_of_an_input, "node predictor has a weight that is not a constant"),
         (zero_point_128, "leaky_relu_quantize has a zero point other than 0"),
         (zero_point_1, "leaky_relu_quantize has a zero point other than 0"),
         (no_zero_point, "leaky_relu_quantize has no constant scale and zero point"),

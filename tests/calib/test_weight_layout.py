@@ -58,5 +58,5 @@ def test_the_operators_get_their_order_back(back) -> None:
 
 
 def test_a_weight_that_is_computed_is_refused() -> None:
-    with pytest.raises(LayoutRTError, match="node a has a weight that is no constant"):
+    with pytest.raises(LayoutRTError, match="node a has a weight that is not a constant"):
         to_ohwi(two_predictors("x"))

@@ -1,4 +1,4 @@
-"""What ``layoutrt build-engine`` takes, and the shapes it builds for; nothing of it needs TensorRT."""
+"""Models that ``layoutrt build-engine`` accepts, and the shapes it builds for, without TensorRT."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_files_that_are_no_models_of_ours_are_refused(tmp_path) -> None:
         "b.engine": "is an engine already",
         "c.safetensors": "is a checkpoint",
         "d.onnx": "was not made by layoutrt",
-        "e.onnx": "there is no model",
+        "e.onnx": "no model 'absent",
     }.items():
         with pytest.raises(LayoutRTError, match=words):
             read_engine_model(tmp_path / name)

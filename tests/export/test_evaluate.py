@@ -66,7 +66,7 @@ def segmenter(tmp_path_factory) -> Path:
 
 
 def measured(evaluation) -> dict:
-    """What must be the same for the same files."""
+    """The part of a report that must be the same for the same files."""
     return {key: value for key, value in evaluation.to_json().items() if key != "seconds"}
 
 

@@ -1,4 +1,4 @@
-"""What an exported file holds, what it costs, and what export refuses."""
+"""Exported files: their contents, their cost, and the models that export refuses."""
 
 import json
 import re

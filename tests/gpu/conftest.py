@@ -1,4 +1,4 @@
-"""What the tests on a GPU share: the CUDA library, built from the sources for the GPU at hand."""
+"""Fixtures of the tests on a GPU: the CUDA library, built from the sources for the GPU at hand."""
 
 from __future__ import annotations
 

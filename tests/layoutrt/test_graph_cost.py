@@ -1,4 +1,4 @@
-"""What a graph costs, node by node."""
+"""Cost of a graph, node by node."""
 
 import numpy as np
 import onnx

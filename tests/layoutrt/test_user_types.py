@@ -74,7 +74,7 @@ def find_pyright() -> list[str]:
 
 
 def pyright(*arguments: object, cwd: Path) -> list[str]:
-    """What pyright says, a line each: file name, line from 1, and sentence."""
+    """Messages of pyright, a line each: file name, line from 1, and sentence."""
     command = [*find_pyright(), "--outputjson", *(str(argument) for argument in arguments)]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
     assert done.stdout, done.stderr
@@ -110,7 +110,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def mypy(user: Path, file: str) -> list[str]:
-    """What mypy says in strict mode: file name, line from 1, and sentence."""
+    """Messages of mypy in strict mode: file name, line from 1, and sentence."""
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir=cache"]
     command += ["--hide-error-context", "--no-pretty", f"--python-executable={user}/venv/bin/python", file]
     done = subprocess.run(command, cwd=user, capture_output=True, text=True, timeout=600)
@@ -119,7 +119,7 @@ def mypy(user: Path, file: str) -> list[str]:
 
 
 def strict_pyright(user: Path, file: str) -> list[str]:
-    """What pyright says in strict mode."""
+    """Messages of pyright in strict mode."""
     (user / "pyrightconfig.json").write_text(json.dumps({"include": [file], "typeCheckingMode": "strict"}))
     return pyright("--pythonpath", user / "venv" / "bin" / "python", cwd=user)
 
@@ -143,7 +143,7 @@ def test_a_mistake_in_a_use_of_the_public_names_is_found(user: Path, check: Chec
 
 @pytest.mark.slow
 def test_an_editor_finds_every_module_of_the_sources() -> None:
-    """Of the settings in pyproject.toml; files of each part that import the others."""
+    """Checks the settings in pyproject.toml; files of each part that import the others."""
     files = [
         "runtime/synthesizer.py",
         "export/verification/verify.py",

@@ -25,7 +25,7 @@ CORE_ONLY = textwrap.dedent(
 
     sys.meta_path.insert(0, Missing())
     import layoutrt.calib.quality.speed
-    layoutrt.calib.quality.speed._MOST_TURNS = 1
+    layoutrt.calib.quality.speed._MOST_ROUNDS = 1
     from layoutrt.cli import main
     main(sys.argv[1:])
     """
@@ -79,7 +79,7 @@ def test_sensitivity_needs_no_torch(without_torch, calibrated, tmp_path):
         "camvid-edge",
         "--data",
         "drive:2",
-        "--judged",
+        "--eval-frames",
         "1",
         "--table",
         table,

@@ -1,4 +1,4 @@
-"""What CMake does before anything is compiled: compilers, processors, installed folders, a parent project."""
+"""CMake before anything is compiled: compilers, processors, installed folders, a parent project."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_pkg_config_is_told_the_folder_of_the_library(
 
 
 def test_the_cpp_header_asks_for_cpp_17(tmp_path: Path) -> None:
-    compiler = shutil.which("c++") or pytest.skip("there is no c++")
+    compiler = shutil.which("c++") or pytest.skip("c++ is not installed")
     program = tmp_path / "program.cpp"
     program.write_text("#include <layoutrt/layoutrt.hpp>\n")
     include = f"-I{ROOT / 'runtime/native/include'}"

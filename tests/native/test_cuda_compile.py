@@ -37,7 +37,7 @@ TILE = re.compile(r"PixelTile<(\d+), (\d+), (\d+), \d+, \d+>")
 
 @dataclass(frozen=True)
 class Kernel:
-    """What the compiler says of a kernel."""
+    """Resources of a kernel, as the compiler reports them."""
 
     name: str
     registers: int
@@ -46,7 +46,7 @@ class Kernel:
 
     @property
     def threads(self) -> int:
-        """Of a block."""
+        """Number of threads of a block."""
         if tile := TILE.search(self.name):
             return 32 * int(tile[3])
         return 128 if "predict_and_apply_float" in self.name else 256

@@ -1,4 +1,4 @@
-"""How kernels are launched: the header that the emulation replaces, on CUDA's own headers."""
+"""Launches of kernels: the header that the emulation replaces, on CUDA's own headers."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ inline const char* cudaGetErrorString(cudaError_t error) {
   return error == cudaErrorInvalidValue ? "invalid argument" : "another error";
 }
 """
-"""What the emulation does not have of CUDA's runtime."""
+"""Parts of CUDA's runtime that the emulation lacks."""
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Commands of the documents that build the library run as they stand, with the tools of Ubuntu 22.04.
 
-JetPack 6 has the same. The programs on the path are GCC 11, CMake 3.22 and what every such system has; there
-is no nvcc. The sources are a copy, which is kept in ``build`` with what was compiled.
+JetPack 6 has the same. The programs on the path are GCC 11, CMake 3.22 and what every such system has,
+but not nvcc. The sources are a copy, which is kept in ``build`` with what was compiled.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def test_commands_that_build_the_library_do_what_they_say(
     if "LAYOUTRT_CUDA=ON" in block.script:
         # All that is lacking is what the board or the GPU's machine has.
         assert status != 0
-        assert "LAYOUTRT_CUDA is ON and there is no nvcc" in " ".join(output.split()), output[-4000:]
+        assert "LAYOUTRT_CUDA is ON but nvcc was not found" in " ".join(output.split()), output[-4000:]
     else:
         assert status == 0, output[-8000:]
     if "sudo cmake --install" in block.script:

@@ -1,4 +1,4 @@
-"""What CMake makes of a machine that has TensorRT's headers and CUDA, or only one of them."""
+"""CMake on a machine that has TensorRT's headers and CUDA, or only one of them."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def configure(folder: Path, *options: str, **environment: str) -> tuple[int, str
 def test_headers_without_nvcc_are_said_and_the_cpu_is_left(tmp_path: Path) -> None:
     status, output = configure(tmp_path, **NO_NVCC)
     assert status == 0
-    assert f"TensorRT's headers are in {tmp_path}/include and there is no nvcc; install CUDA" in output
+    assert f"TensorRT's headers are in {tmp_path}/include but nvcc was not found; install CUDA" in output
     assert "layoutrt runs on the CPU only" in output
 
 
 def test_a_missing_nvcc_ends_a_build_that_must_have_one(tmp_path: Path) -> None:
     status, output = configure(tmp_path, "-DLAYOUTRT_CUDA=ON", **NO_NVCC)
     assert status != 0
-    assert "LAYOUTRT_CUDA is ON and there is no nvcc; install CUDA" in output
+    assert "LAYOUTRT_CUDA is ON but nvcc was not found; install CUDA" in output
 
 
 @pytest.mark.slow
 def test_nvcc_is_found_off_the_path_and_must_be_new_enough(tmp_path: Path) -> None:
     if not Path(NVCC).is_file():
-        pytest.skip(f"there is no {NVCC}")
+        pytest.skip(f"{NVCC} does not exist")
     status, output = configure(tmp_path, "-DLAYOUTRT_OLDEST_CUDA=99.1")
     assert status == 0
     assert "nvcc is of CUDA " in output

@@ -88,7 +88,7 @@ def compiler_of_the_module() -> str:
 
 
 class Quality(NamedTuple):
-    """How close two pictures are."""
+    """PSNR of two pictures."""
 
     psnr: float
     largest: int
@@ -227,7 +227,7 @@ def _outputs(
     onnxruntime: Path | None,
     **environment: str,
 ) -> dict[str, NDArray[np.uint8]]:
-    """What models give in an emulator."""
+    """Outputs of models in an emulator."""
     files: list[str | Path] = []
     for index, (model, given) in enumerate(models.items()):
         (folder / f"{index}.in").write_bytes(given.tobytes())

@@ -1,4 +1,4 @@
-"""What tests of the demo and the studio share."""
+"""Fixtures of the tests of the demo and the studio."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ print(first, counter.stop_counting())
 def counter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiler = shutil.which("g++")
     if compiler is None:
-        pytest.skip("there is no g++")
+        pytest.skip("g++ is not installed")
     library = tmp_path_factory.mktemp("counter") / "counter.so"
     subprocess.run([compiler, "-O1", "-fPIC", "-shared", COUNTER, "-o", library, "-ldl"], check=True)
     return library

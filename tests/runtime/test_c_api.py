@@ -196,7 +196,7 @@ def test_a_c_program_runs_a_model_and_is_told_its_mistakes(compiler: str, tmp_pa
 
 def test_only_the_public_functions_and_those_of_training_are_exported() -> None:
     if shutil.which("nm") is None:
-        pytest.skip("there is no nm")
+        pytest.skip("nm is not installed")
     listing = subprocess.run(
         ["nm", "-D", "--defined-only", str(native_bindings.operator_library())],
         check=True,

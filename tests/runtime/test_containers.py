@@ -38,7 +38,7 @@ class Group:
         parent, values = (old, v1) if old.is_dir() else (new, v2)
         controllers = new / "cgroup.controllers"
         if not old.is_dir() and not (controllers.is_file() and controller in controllers.read_text().split()):
-            pytest.skip(f"there is no controller {controller} of control groups")
+            pytest.skip(f"control groups have no controller {controller}")
         folder = parent / self._name
         try:
             folder.mkdir(exist_ok=True)

@@ -33,7 +33,7 @@ def tool(name: str) -> str:
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
-        pytest.skip(f"there is no {name}")
+        pytest.skip(f"{name} is not installed")
     return found
 
 
@@ -56,7 +56,7 @@ def succeed(*command: object, **variables: str) -> str:
 
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the library is installed. It is built in build/cmake, which is kept: compiling takes a minute."""
+    """Folder in which the library is installed; the build in build/cmake is kept: it takes a minute."""
     cmake, build = tool("cmake"), ROOT / "build" / "cmake"
     installed = tmp_path_factory.mktemp("prefix") / "layoutrt"
     succeed(cmake, "-S", ROOT, "-B", build, f"-DCMAKE_INSTALL_PREFIX={installed}")
@@ -143,7 +143,7 @@ def test_synthesize_says_what_is_wrong(synthesize: Path, tmp_path: Path) -> None
     cv2.imwrite(str(layout), np.full((64, 64), 77, np.uint8))
     foreign.write_text("no image")
     for arguments, words in {
-        (model, layout, "out.png"): "pixel (x=0, y=0) is no class of label set 'camvid'",
+        (model, layout, "out.png"): "pixel (x=0, y=0) is not a class of label set 'camvid'",
         (model, foreign, "out.png"): "foreign.png: Not a PNG file",
         (model, tmp_path / "absent.png", "out.png"): "cannot read",
         (foreign, layout, "out.png"): "is not an ONNX model",

@@ -112,7 +112,7 @@ def test_a_checkpoint_that_is_damaged_foreign_or_newer_is_one_sentence(refuses, 
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("missing.onnx", None, ("no file or folder",)),
+        ("missing.onnx", None, ("does not exist",)),
         ("photo.jpg", b"\xff\xd8", ("nothing that layoutrt makes",)),
         ("bad.toml", b"name = ", ("not valid TOML",)),
         ("other.toml", b"[tool]\n", ("has no 'name'",)),

@@ -72,7 +72,7 @@ print(json.dumps(said))
 
 @pytest.fixture(scope="module")
 def entries() -> Callable[[str], dict[str, Any]]:
-    """What every entry says with a value of ``LAYOUTRT_ISA``."""
+    """Answer of every entry point to a value of ``LAYOUTRT_ISA``."""
 
     def ask(isa: str) -> dict[str, Any]:
         done = subprocess.run(

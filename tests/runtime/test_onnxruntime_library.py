@@ -1,4 +1,4 @@
-"""Where ONNX Runtime is looked for, and which versions are taken, of the library and the Python package."""
+"""Search for ONNX Runtime and the versions that are accepted, of the library and the Python package."""
 
 from __future__ import annotations
 

@@ -199,9 +199,7 @@ def test_a_shipped_model_is_opened_by_its_name_and_an_unknown_name_is_answered_w
     with Session("camvid-edge", threads=1) as session:
         assert session.path == resolve_model("camvid-edge")
         assert session.label_set == label_set("camvid")
-    with pytest.raises(
-        LayoutRTError, match=r"there is no model 'camvid-egde'.*camvid-edge, camvid-edge-int8"
-    ):
+    with pytest.raises(LayoutRTError, match=r"no model 'camvid-egde' exists.*camvid-edge, camvid-edge-int8"):
         Session("camvid-egde")
 
 

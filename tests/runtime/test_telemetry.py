@@ -63,7 +63,7 @@ QUIET = (
 
 
 class Observed:
-    """What a program did: its exit status, its calls on the network, the files it left in HOME."""
+    """Effects of a program: its exit status, its calls on the network, the files it left in HOME."""
 
     def __init__(self, code: int, output: str, calls: list[str], files: list[Path]) -> None:
         self.code, self.output, self.calls, self.files = code, output, calls, files

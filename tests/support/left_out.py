@@ -1,4 +1,4 @@
-"""What was left out and why: each reason once, with the number of its tests.
+"""Tests that were left out and why: each reason once, with the number of its tests.
 
 Tests of a GPU are not collected where torch sees none; all others that cannot run here skip themselves.
 """

@@ -14,7 +14,7 @@ NAMES = {
     "dotprod": "NEON dot product",
     "baseline": {"x86_64": "SSE2", "aarch64": "NEON"}.get(platform.machine(), "generic"),
 }
-"""What ``lrt_simd()`` says of each value of ``LAYOUTRT_ISA``."""
+"""Answer of ``lrt_simd()`` to each value of ``LAYOUTRT_ISA``."""
 
 _ARM = ("baseline", "dotprod")
 TESTED = _ARM if platform.machine() == "aarch64" else ("baseline", "avx2", "avx512", "avx512vnni")

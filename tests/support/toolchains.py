@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CMAKE_VERSION = "3.22.1"
-"""Of Ubuntu 22.04 and JetPack 6; CMakeLists.txt asks for no newer one."""
+"""Version of CMake in Ubuntu 22.04 and JetPack 6; CMakeLists.txt asks for no newer one."""
 
 X86_64, AARCH64 = 62, 183  # in e_machine of an ELF file
 

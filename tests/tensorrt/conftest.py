@@ -126,7 +126,7 @@ def tensorrt(request: pytest.FixtureRequest, tmp_path: Path, workers: Callable[[
 
 @pytest.fixture
 def world() -> None:
-    """Of the test, made in the worker: `tests.support.tensorrt_doubles.world.World`."""
+    """State of the test, made in the worker: `tests.support.tensorrt_doubles.world.World`."""
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 Both forwards were compared once with torchvision's own (InceptionV3 with the three changes of the FID
 reference put in) on random weights and images, and gave the same values. The tests build random weights under
-the published names; torchvision is no dependency, so what is kept here are the names, the shapes, and
+the published names; torchvision is not a dependency, so what is kept here are the names, the shapes, and
 properties that a wrong wiring breaks.
 """
 

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.train.datasets.damage import Damage
+from layoutrt.train.datasets.damaged_pairs import DamagedPair
 from layoutrt.train.datasets.pair_dataset import PairDataset
 from layoutrt.train.datasets.sample import Sample
 
@@ -31,11 +31,11 @@ def batch_keys(
     many processes share it.
 
     Args:
-        length: of the data set.
-        batch_size: of one process.
-        seed: of the order.
+        length: number of samples in the data set.
+        batch_size: batch size of one process.
+        seed: seed of the order.
         first_step: number of batches to skip.
-        rank, world_size: of the process, and how many there are.
+        rank, world_size: rank of the process, and number of processes.
 
     Raises:
         LayoutRTError: the data set is smaller than a global batch.
@@ -67,10 +67,10 @@ def load_batches(
     """Batches of the samples that ``keys`` name.
 
     Args:
-        dataset: to load from; its tally counts and names damaged pairs.
+        dataset: data set to load from; its tally counts and names damaged pairs.
         keys: from `batch_keys`.
         workers: processes that load; 0 loads in this one.
-        pin_memory: whether batches lie in page-locked memory, for copies to a GPU.
+        pin_memory: true if batches lie in page-locked memory, for copies to a GPU.
 
     Yields:
         `Sample` with image float32 ``[N, 3, H, W]``, labels uint8 and instances int32 ``[N, H, W]``.
@@ -149,7 +149,7 @@ class _Attempts(Dataset[Any]):
     def __init__(self, dataset: PairDataset) -> None:
         self.dataset = dataset
 
-    def __getitem__(self, key: Key) -> tuple[Sample, list[Damage]] | LayoutRTError:
+    def __getitem__(self, key: Key) -> tuple[Sample, list[DamagedPair]] | LayoutRTError:
         try:
             return self.dataset.load(key)
         except LayoutRTError as error:
@@ -157,8 +157,8 @@ class _Attempts(Dataset[Any]):
 
 
 def _collate(
-    items: list[tuple[Sample, list[Damage]] | LayoutRTError],
-) -> tuple[Sample, list[Damage]] | LayoutRTError:
+    items: list[tuple[Sample, list[DamagedPair]] | LayoutRTError],
+) -> tuple[Sample, list[DamagedPair]] | LayoutRTError:
     samples, damaged = [], []
     for item in items:
         if isinstance(item, LayoutRTError):

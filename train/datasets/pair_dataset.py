@@ -15,7 +15,7 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet, read_instances, read_layout
 from layoutrt.layouts.png import read_png
 from layoutrt.train.datasets.augmentation import draw_geometry
-from layoutrt.train.datasets.damage import Damage, DamageTally, refuse_above_one_percent
+from layoutrt.train.datasets.damaged_pairs import DamagedPair, DamagedPairTally, refuse_above_one_percent
 from layoutrt.train.datasets.entry import Entry
 from layoutrt.train.datasets.read_image import read_image
 from layoutrt.train.datasets.sample import Sample
@@ -30,12 +30,12 @@ class PairDataset(Dataset[Sample]):
 
     Args:
         entries: from `open_dataset`.
-        label_set: what the label maps mean.
+        label_set: label set of the label maps.
         size: height and width of the samples.
         load_size: height and width that pairs are resized to first; the size of the samples by default.
         enlarge: range of the random factor on ``load_size``, before the crop.
-        flip: whether half of the samples are mirrored.
-        seed: of the augmentation.
+        flip: true if half of the samples are mirrored.
+        seed: seed of the augmentation.
 
     Raises:
         LayoutRTError: no entries, or a smallest scaled pair smaller than the samples.
@@ -59,11 +59,11 @@ class PairDataset(Dataset[Sample]):
         self.enlarge = enlarge
         self.flip = flip
         self.seed = seed
-        self.tally = DamageTally(len(entries))
+        self.tally = DamagedPairTally(len(entries))
         if not entries:
             raise LayoutRTError("the data set has no entries; give at least one image with its label map")
         if not 0 < enlarge[0] <= enlarge[1]:
-            raise LayoutRTError(f"enlarge = {enlarge} is no range; give a positive minimum, then a maximum")
+            raise LayoutRTError(f"enlarge must be a positive minimum, then a maximum, got {enlarge}")
         smallest = [round(side * enlarge[0]) for side in self.load_size]
         if smallest[0] < size[0] or smallest[1] < size[1]:
             raise LayoutRTError(
@@ -80,7 +80,7 @@ class PairDataset(Dataset[Sample]):
         self.tally.add(damaged)
         return sample
 
-    def load(self, key: tuple[int, int]) -> tuple[Sample, list[Damage]]:
+    def load(self, key: tuple[int, int]) -> tuple[Sample, list[DamagedPair]]:
         """The sample of ``(epoch, index)``, and the damaged pairs in whose place it stands, if any.
 
         Raises:
@@ -88,14 +88,14 @@ class PairDataset(Dataset[Sample]):
                 or more than 1 % of the data set was damaged on the way to a readable pair.
         """
         epoch, index = key
-        damaged: list[Damage] = []
+        damaged: list[DamagedPair] = []
         while True:
             place = (index + len(damaged)) % len(self)
             try:
                 arrays = self._read(self.entries[place])
                 break
             except _DamagedFile as error:
-                damaged.append(Damage(place, str(error)))
+                damaged.append(DamagedPair(place, str(error)))
                 refuse_above_one_percent(len(damaged), len(self), str(error))
         random = np.random.default_rng([self.seed, epoch, index])
         geometry = draw_geometry(random, self.size, self.load_size, self.enlarge, self.flip)

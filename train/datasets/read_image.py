@@ -37,7 +37,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 
 def _rgb(pixels: NDArray[np.integer]) -> NDArray[np.uint8]:
-    """From gray, BGR or BGRA of 8 or 16 bits, as `read_png` gives them."""
+    """Convert gray, BGR or BGRA of 8 or 16 bits, as `read_png` gives them."""
     if pixels.dtype == np.uint16:
         pixels = pixels >> 8
     if pixels.ndim == 2:

@@ -42,7 +42,7 @@ def refresh_statistics(network: Network, batches: Iterable[Batch], call: Callabl
 
     Args:
         network: left in evaluation mode; only its batch norms change.
-        batches: what to run it on.
+        batches: batches to run it on.
         call: runs the network on one of them.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]

@@ -23,7 +23,7 @@ def sample_images(trainer: Trainer, batch: Sample) -> list[Tensor]:
     """Images of the averaged generator, float32 ``[N, 3, H, W]`` in [-1, 1], on the CPU.
 
     Args:
-        trainer: that has them.
+        trainer: trainer of the generator.
         batch: layouts, and the pictures whose styles are encoded.
 
     Returns:

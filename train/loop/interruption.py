@@ -12,7 +12,7 @@ class Interruption:
     """Inside, the first signal is noted; a second one does what it always did.
 
     Attributes:
-        name: of the signal that came, or "".
+        name: name of the signal that came, or "".
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)

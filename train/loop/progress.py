@@ -15,7 +15,7 @@ class RunProgress:
     """Progress of a run's steps.
 
     Args:
-        steps: of the whole run.
+        steps: number of steps of the whole run.
         step: number of steps done before.
         batch: samples of a step, for the pictures per second.
         shown: False prints nothing.

@@ -67,14 +67,14 @@ def train(
     restarted after a failure continue from the run's last checkpoint by themselves.
 
     Args:
-        config: of the run; ``config.data`` is a folder that `open_dataset` reads.
+        config: configuration of the run; ``config.data`` is a folder that `open_dataset` reads.
         run: folder of the checkpoints, losses and TensorBoard files.
         resume: continue what ``run`` holds.
         init: another run whose networks to start from.
         workers: data-loading processes.
-        checkpoint_every, sample_every: in steps.
+        checkpoint_every, sample_every: intervals in steps.
         checkpoint_minutes: write one also after so much time, should the steps take longer.
-        keep: how many of the checkpoints of every ``checkpoint_every`` steps are kept beside the last.
+        keep: number of the checkpoints of every ``checkpoint_every`` steps that are kept beside the last.
         device: ``"cpu"`` or ``"cuda"``.
         stop_after: leave early, with a checkpoint, once this many steps are done.
         compile: compile the networks.

@@ -68,12 +68,12 @@ class Trainer:
     """Everything a run consists of, and one step of it; `training_state` writes and reads it.
 
     Args:
-        config: of the run.
+        config: configuration of the run.
         labels: its label set.
-        device: where to train.
+        device: device to train on.
         processes: this process among those that train together.
-        compile: whether to compile generator and discriminator.
-        recompute: whether backward computes the generator's blocks again instead of keeping them in memory.
+        compile: true to compile generator and discriminator.
+        recompute: true if backward computes the generator's blocks again instead of keeping them in memory.
 
     Raises:
         LayoutRTError: the networks cannot be built, or the files of the perceptual loss or of the teacher
@@ -180,7 +180,7 @@ class Trainer:
         those of the generator's step (``fakes = "shared"``), whose judgment then serves both updates.
 
         Args:
-            batch: of this process.
+            batch: batch of this process.
 
         Returns:
             The weighted losses by name, means over the processes.

@@ -117,7 +117,7 @@ def start_from(trainer: Trainer, run: Path) -> None:
     """
     tensors, metadata = load_tensors(run / STATE_FILE, "training")
     config = metadata["config"]
-    # Without a latent there is no encoder, whatever its width would be.
+    # A run without a latent has no encoder, whatever its width would be.
     encoders = ("encoder_width", "encoder_colors")
     names = tuple(name for name in ARCHITECTURE_FIELDS if name not in encoders or trainer.config.latent)
     differences = trainer.config.differences(config, names)

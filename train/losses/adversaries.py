@@ -49,7 +49,7 @@ class ClassAdversary:
     """OASIS' (arXiv 2012.04781, equations 1 and 2): cross-entropy over the layout's classes and "fake".
 
     Args:
-        num_classes: of the layout.
+        num_classes: number of classes of the layout.
         ignored: class whose pixels do not count, if any.
     """
 
@@ -98,7 +98,7 @@ def label_mask(semantics: Tensor, classes: int, random: Tensor) -> Tensor:
 
     Args:
         semantics: ``[N, S, H, W]``.
-        classes: how many of its channels are classes.
+        classes: number of its channels that are classes.
         random: uniform ``[N, classes]``; below a half is real.
     """
     real = (random < 0.5).to(semantics.dtype)[:, :, None, None]

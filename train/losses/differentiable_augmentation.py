@@ -39,7 +39,7 @@ class Augmentation:
         return Augmentation(kinds, *color, *random.random((2, count, 2), np.float32))
 
     def part(self, start: int, count: int) -> Augmentation:
-        """That of pictures ``start`` to ``start + count`` of a common batch."""
+        """The part for pictures ``start`` to ``start + count`` of a common batch."""
         window = slice(start, start + count)
         return Augmentation(
             self.kinds,

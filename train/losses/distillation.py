@@ -42,11 +42,11 @@ class Teacher:
         path: run folder, or a generator checkpoint alone.
 
     Attributes:
-        generator: in evaluation mode, without gradients.
+        generator: generator in evaluation mode, without gradients.
         encoder: likewise, of a run with a latent; or None.
         discriminator: likewise, or None.
         labels: the label set.
-        sha256, discriminator_sha256: of the two files; the second may be empty.
+        sha256, discriminator_sha256: SHA-256 of the two files; the second may be empty.
 
     Raises:
         LayoutRTError: nothing there, or nothing that this version can load.
@@ -126,7 +126,7 @@ class Distillation:
     """The terms that a teacher adds to the generator's loss.
 
     Args:
-        teacher: that fits the student; see `Teacher.check`.
+        teacher: teacher that fits the student; see `Teacher.check`.
         student: the generator that learns.
         config: holds the weights of the terms; one of 0 is left out.
     """
@@ -156,7 +156,7 @@ class Distillation:
         """Weighted losses by name.
 
         Args:
-            student: what the student made of the batch.
+            student: the student's output for the batch.
             batch: layouts and pictures.
         """
         config, teacher = self.config, self.teacher

@@ -25,11 +25,11 @@ class PerceptualLoss:
     """Weighted sum of mean absolute differences between the features of two images.
 
     Args:
-        network: in evaluation mode; its parameters get no gradients.
+        network: network in evaluation mode; its parameters get no gradients.
         features: image to features, shallow to deep.
         weights: one for each feature.
-        sha256: of the network's file.
-        relative: whether differences are divided by the mean absolute value of the real image's features.
+        sha256: SHA-256 of the network's file.
+        relative: true if differences are divided by the mean absolute value of the real image's features.
     """
 
     def __init__(

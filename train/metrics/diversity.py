@@ -17,7 +17,7 @@ def pairwise_distance(features: Sequence[Tensor]) -> float:
     LPIPS weighs channels by what it learned from people's judgments; here all weights are one.
 
     Args:
-        features: of several layers, each float ``[K, C, H, W]`` for the same K >= 2 samples.
+        features: features of several layers, each float ``[K, C, H, W]`` for the same K >= 2 samples.
     """
     count = len(features[0])
     total = 0.0

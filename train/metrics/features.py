@@ -28,9 +28,9 @@ class Features(Protocol):
     """Source of the vectors of a Fréchet distance.
 
     Attributes:
-        name: in reports.
-        metric: what the distance of these vectors is called.
-        sha256: of the file with the weights.
+        name: name in reports.
+        metric: name of the distance of these vectors.
+        sha256: SHA-256 of the file with the weights.
     """
 
     name: str

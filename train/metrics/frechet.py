@@ -19,7 +19,7 @@ def frechet_distance(first: NDArray[np.floating], second: NDArray[np.floating]) 
         first, second: float [count,features], two vectors or more each.
 
     Raises:
-        LayoutRTError: fewer than two vectors, of which there is no covariance.
+        LayoutRTError: fewer than two vectors, which have no covariance.
     """
     for vectors in (first, second):
         if len(vectors) < 2:

@@ -67,7 +67,7 @@ class ConditionalBlock(nn.Module):
     """Two conditional convolutions with gated 1x1 convolutions, and a shortcut.
 
     Args:
-        in_channels, out_channels: of the block; the middle is the smaller of the two.
+        in_channels, out_channels: numbers of channels of the block; the middle is the smaller of the two.
         condition: channels of the condition (semantics and pyramid feature).
         hidden: hidden channels of the predictors; 128 in the paper.
         predictor_kernel: kernel of the predictors' second convolution; 3 in the paper.

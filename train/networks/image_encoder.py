@@ -20,7 +20,7 @@ class ImageEncoder(nn.Module):
     picture. With ``colors`` the last layers also read the picture's colors on a coarse grid.
 
     Args:
-        config: what it is built from.
+        config: configuration that it is built from.
     """
 
     def __init__(self, config: EncoderConfig) -> None:

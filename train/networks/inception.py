@@ -127,7 +127,7 @@ class InceptionE(nn.Module):
 
     Args:
         before: input channels.
-        max_pooled: whether its pooling branch takes the maximum, as the last block of the reference does.
+        max_pooled: true if its pooling branch takes the maximum, as the last block of the reference does.
     """
 
     def __init__(self, before: int, max_pooled: bool) -> None:

@@ -24,7 +24,7 @@ class Residual(nn.Module):
     """Two 3x3 convolutions and a shortcut.
 
     Args:
-        first: whether it reads the image, which has not been through an activation.
+        first: true if it reads the image, which has not been through an activation.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, first: bool = False) -> None:
@@ -65,7 +65,7 @@ class SegmentationDiscriminator(nn.Module):
         """Class scores ``[N, num_classes + 1, H, W]`` of ``image [N, 3, H, W]``.
 
         Args:
-            image: to judge.
+            image: images to score.
             semantics: not read; here as other discriminators have it.
 
         Returns:

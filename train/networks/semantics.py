@@ -1,4 +1,4 @@
-"""From label and instance maps to the semantic tensor that the published networks read."""
+"""Semantic tensor of label and instance maps that the published networks read."""
 
 from __future__ import annotations
 

@@ -14,8 +14,9 @@ class SpectralNormConv2d(nn.Module):
     published checkpoints load. One power iteration runs per forward call in training mode.
 
     Args:
-        in_channels, out_channels, kernel_size, stride: of the convolution; padding is ``kernel_size // 2``.
-        bias: whether it has a bias.
+        in_channels, out_channels, kernel_size, stride: parameters of the convolution; padding is
+            ``kernel_size // 2``.
+        bias: true if it has a bias.
     """
 
     def __init__(

@@ -48,16 +48,16 @@ def train_segmenter(
     """Train until ``config.steps``; the segmenter is then ``segmenter.safetensors`` in ``run``.
 
     Args:
-        config: of the run; ``config.data`` is a folder that `open_dataset` reads.
+        config: configuration of the run; ``config.data`` is a folder that `open_dataset` reads.
         run: folder of the checkpoints, losses and TensorBoard files.
         resume: continue what ``run`` holds.
         workers: data-loading processes.
-        checkpoint_every: in steps.
+        checkpoint_every: interval in steps.
         device: ``"cpu"`` or ``"cuda"``.
         stop_after: leave early, with a checkpoint, once this many steps are done.
 
     Returns:
-        What the finished segmenter makes of the validation split; None where there is no such split, or
+        Metrics of the finished segmenter on the validation split; None without such a split, or
         the run stopped early.
 
     Raises:

@@ -139,10 +139,10 @@ class SegmenterTrainer:
     """Everything a run consists of, and one step of it.
 
     Args:
-        config: of the run.
+        config: configuration of the run.
         labels: its label set.
-        weights: of the classes, ``[L]``; see `class_weights`.
-        device: where to train.
+        weights: weights of the classes, ``[L]``; see `class_weights`.
+        device: device to train on.
     """
 
     def __init__(

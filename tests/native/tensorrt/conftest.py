@@ -15,7 +15,7 @@ CUDA_HEADERS = [Path(os.environ.get("CUDA_PATH", "/usr/local/cuda"), "include", 
 
 @dataclass(frozen=True)
 class Version:
-    """What was built against the headers of one version of TensorRT.
+    """Programs built against the headers of one version of TensorRT.
 
     Attributes:
         folder: of the programs and libraries.
@@ -43,7 +43,7 @@ def versions(build: Callable[..., Path]) -> list[Version]:
         pytest.skip("TENSORRT_ROOT does not name TensorRT's headers (folders that hold include/NvInfer.h)")
     for root in roots:
         if not Path(root, "include", "NvInfer.h").is_file():
-            pytest.fail(f"there is no {root}/include/NvInfer.h, which TENSORRT_ROOT promises")
+            pytest.fail(f"TENSORRT_ROOT is set, but {root}/include/NvInfer.h does not exist")
     if not any(header.is_file() for header in CUDA_HEADERS):
         pytest.skip("CUDA's headers (cuda_runtime_api.h) are not installed")
     programs = build("tensorrt", ["tensorrt_tests"], LAYOUTRT_TEST_TENSORRT=";".join(roots))

@@ -43,7 +43,7 @@ def without_comments(text: str) -> str:
 
 
 def class_body(text: str, name: str) -> str:
-    """What stands between the braces of a class."""
+    """The text between the braces of a class."""
     found = re.search(rf"class (?:TRT_\w+ )?{name}\b[^;{{]*\{{", text)
     if found is None:
         raise ValueError(f"the headers have no class {name}")

@@ -1,4 +1,4 @@
-"""What is written of a profile: JSON, a trace, a page; and what is refused."""
+"""Reports of a profile: JSON, a trace, a page; and profiles that are refused."""
 
 import dataclasses
 import json

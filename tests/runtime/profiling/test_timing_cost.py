@@ -1,4 +1,4 @@
-"""What timing a node costs is measured, and taken off its time."""
+"""The cost of timing a node is measured, and taken off its time."""
 
 from layoutrt.runtime.profiling.executed_node import ExecutedNode
 from layoutrt.runtime.profiling.timing_cost import timing_cost_ms

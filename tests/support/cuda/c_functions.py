@@ -20,7 +20,7 @@ FUNCTIONS = {
 
 
 def runner(device: torch.device) -> Callable[[str, dict[str, Any]], np.ndarray]:
-    """What runs an operator on copies of its arrays in the memory of a device."""
+    """Runner of an operator on copies of its arrays in the memory of a device."""
 
     def run(op: str, arrays: dict[str, Any]) -> np.ndarray:
         known = launchers.sizes(op, arrays) | arrays

@@ -37,7 +37,7 @@ def type_of(number: int) -> torch.dtype:
 
 
 class CpuLibrary:
-    """What the header promises of every function, computed by the operators' references."""
+    """The header's promises for every function, computed by the operators' references."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []

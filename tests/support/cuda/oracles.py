@@ -1,4 +1,4 @@
-"""What each operator should give, in float64, and how far a kernel may be from it.
+"""Expected results of each operator, in float64, and how far a kernel may be from it.
 
 A kernel is anything that can be called as ``run(op, arrays) -> y``, such as `launchers.Launchers.run`.
 """
@@ -29,7 +29,7 @@ class Case:
     op: str
     arrays: dict[str, Any]
     multiprocessors: int = 4
-    """Of the device to divide the work for, where it is not a real one."""
+    """Number of multiprocessors to divide the work for, where it is not a real one."""
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:

@@ -71,7 +71,7 @@ class Constructor:
 
 
 def answers_of(double: Double) -> Any:
-    """What answers for a double."""
+    """The object that answers for a double."""
     return double._answers
 
 

@@ -31,7 +31,7 @@ class _Buffer(ctypes.Structure):
 
 
 _kept: list[object] = []
-"""What views point to: they own nothing."""
+"""Memory that views point to: they own nothing."""
 
 
 def host_memory(content: bytes) -> memoryview:

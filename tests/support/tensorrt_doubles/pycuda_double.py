@@ -17,7 +17,7 @@ COPY_MS = 0.25
 
 
 class Device:
-    """What the doubles of TensorRT and PyCUDA share: memory by address, and a clock in ms."""
+    """State that the doubles of TensorRT and PyCUDA share: memory by address, and a clock in ms."""
 
     def __init__(self) -> None:
         self.memory: dict[int, np.ndarray] = {}

@@ -17,7 +17,7 @@ ENGINE_MS = 2.0
 
 
 def computed(name: str, first: np.ndarray, dtype: str) -> np.ndarray:
-    """What an engine makes of its first input: ``image`` of labels, ``labels`` of a frame."""
+    """Output of an engine for its first input: ``image`` of labels, ``labels`` of a frame."""
     if name == "image":
         return np.stack([first * factor for factor in (1, 2, 3)], axis=-1).astype(dtype)
     return first.sum(axis=-1).astype(dtype)

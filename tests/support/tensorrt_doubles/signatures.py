@@ -1,4 +1,4 @@
-"""What pybind11's docstrings say of a function: its arguments, their types, and what it returns."""
+"""Signatures read from pybind11's docstrings: a function's arguments, their types, and what it returns."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def check_call(
 
 
 def accepts(trt: Any, kind: str, value: Any) -> bool:
-    """Whether pybind11 passes ``value`` where a docstring says ``kind``; stricter with numbers and enums."""
+    """True if pybind11 passes ``value`` where a docstring says ``kind``; stricter with numbers and enums."""
     kind = kind.split(" | ")[0].strip()
     listed = re.fullmatch(r"(?:typing\.|collections\.abc\.)?(?:List|list|Sequence)\[(.+)\]", kind)
     if listed:

@@ -203,7 +203,7 @@ def quantized_predicted_conv(
 
     Args:
         x: float ``[N, C, H, W]``.
-        h: of the type of ``x``, or int8 ``[N, J, H, W]``, levels already.
+        h: tensor of the type of ``x``, or int8 ``[N, J, H, W]``, levels already.
         weight: int8 ``[C*9, J, p, p]``.
         bias: ``[C*9]``, of the type of ``x``; ``scale`` and ``shift`` ``[C]`` too.
         scale, shift: both or neither.
@@ -287,7 +287,7 @@ _REMEDIES = {
     222: f"the library was built by a newer CUDA than this driver knows: update the driver, or {_REINSTALL}",
     716: "the result does not start at a multiple of its element pairs; give a tensor of its own memory",
 }
-"""By ``cudaError_t``."""
+"""Messages by ``cudaError_t``."""
 _OTHER_REMEDY = "CUDA_LAUNCH_BLOCKING=1 shows whether an earlier launch failed"
 
 

@@ -11,7 +11,7 @@ from layoutrt.errors import LayoutRTError
 _LOG = logging.getLogger(__name__)
 
 
-class Damage(NamedTuple):
+class DamagedPair(NamedTuple):
     """A pair that cannot be read: its place in the data set and the sentence that says why."""
 
     pair: int
@@ -26,7 +26,7 @@ def refuse_above_one_percent(count: int, length: int, problem: str) -> None:
         )
 
 
-class DamageTally:
+class DamagedPairTally:
     """Names each damaged pair once in a warning, counts them, and stops above 1 % of a data set.
 
     Workers only send what they found along with their batches, and the process that trains counts here. So
@@ -38,7 +38,7 @@ class DamageTally:
         self.length = length
         self.pairs: set[int] = set()
 
-    def add(self, found: Iterable[Damage]) -> None:
+    def add(self, found: Iterable[DamagedPair]) -> None:
         """Take note of pairs that were skipped.
 
         Raises:

@@ -1,4 +1,4 @@
-"""From an equalized float model to one of lower precision, for either target."""
+"""Models of lower precision, made of an equalized float model for either target."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Collection
 import onnx
 
 from layoutrt.calib.equalize.equalized_model import EqualizedModel
+from layoutrt.calib.fp16.fp32_fallback import fp32_fallback
 from layoutrt.calib.fp16.half import to_half
-from layoutrt.calib.fp16.islands import islands
-from layoutrt.calib.observe.probes import without_weights
+from layoutrt.calib.observe.intermediate_outputs import without_weights
 from layoutrt.calib.observe.ranges import Range
 from layoutrt.calib.observe.table import Half
 from layoutrt.calib.ort.quantizer import quantize
 from layoutrt.calib.trt.lowering import lower
 from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
 from layoutrt.calib.trt.parser_rules import violations
-from layoutrt.calib.trt.qdq_insertion import place
+from layoutrt.calib.trt.qdq_insertion import insert_qdq
 from layoutrt.calib.trt.weight_layout import to_ohwi
 from layoutrt.operators import operator_of
 
-WithIslands = tuple[onnx.ModelProto, dict[str, str]]
+WithFallback = tuple[onnx.ModelProto, dict[str, str]]
 """A model in FP16, and its nodes that compute in float32, with the reason."""
 
 
@@ -46,59 +46,59 @@ def int8_for_onnxruntime(model: EqualizedModel, keep: Collection[str] = ()) -> o
     """8-bit convolutions as ONNX Runtime's CPU provider runs them fastest.
 
     Args:
-        model: is consumed.
+        model: equalized model; it is used up.
         keep: names of nodes that stay in float.
     """
     quantize(model.proto, model.ranges, keep, model.rounded)
-    placed = without_weights(model.proto)
-    placed.graph.initializer.extend(model.proto.graph.initializer)
-    return placed
+    quantized = without_weights(model.proto)
+    quantized.graph.initializer.extend(model.proto.graph.initializer)
+    return quantized
 
 
-def int8_for_tensorrt(model: EqualizedModel, half: Half, keep: Collection[str] = ()) -> WithIslands:
+def int8_for_tensorrt(model: EqualizedModel, half: Half, keep: Collection[str] = ()) -> WithFallback:
     """Q/DQ nodes in an FP16 graph, as TensorRT fuses them.
 
     Args:
-        model: is consumed.
-        half: what FP16 has to hold.
+        model: equalized model; it is used up.
+        half: largest magnitudes that FP16 has to hold.
         keep: names of nodes that stay in floating point.
     """
     # Tensors inside of fused operators have magnitudes only, which suffice where 8 bits are symmetric.
     ranges = _ranges(half) | model.ranges
-    placed = place(lower(model.proto), ranges, keep)
-    found = _islands(placed, half)
-    return _checked(to_ohwi(to_half(placed, found))), found
+    quantized = insert_qdq(lower(model.proto), ranges, keep)
+    found = _fallback(quantized, half)
+    return _checked(to_ohwi(to_half(quantized, found))), found
 
 
-def half_for_tensorrt(model: EqualizedModel, half: Half) -> WithIslands:
-    """The graph in FP16, with float32 islands where FP16 would overflow.
+def half_for_tensorrt(model: EqualizedModel, half: Half) -> WithFallback:
+    """The graph in FP16, with float32 fallback where FP16 would overflow.
 
     Args:
-        model: is consumed.
-        half: what FP16 has to hold.
+        model: equalized model; it is used up.
+        half: largest magnitudes that FP16 has to hold.
     """
     lowered = lower(model.proto)
-    found = _islands(lowered, half)
+    found = _fallback(lowered, half)
     return _checked(to_ohwi(to_half(lowered, found))), found
 
 
-def half_for_onnxruntime(model: EqualizedModel, half: Half) -> WithIslands:
+def half_for_onnxruntime(model: EqualizedModel, half: Half) -> WithFallback:
     """The same numbers as `half_for_tensorrt`, but for our operators, whose CPU kernels take float32.
 
     Args:
-        model: is consumed.
-        half: what FP16 has to hold.
+        model: equalized model; it is used up.
+        half: largest magnitudes that FP16 has to hold.
     """
     lowered = lower(model.proto)
-    found = _islands(lowered, half)
-    placed = for_onnxruntime(to_half(lowered, found, operators_in_float=True))
-    used = {node.op_type for node in placed.graph.node}
-    placed.functions.extend(body for body in model.proto.functions if body.name in used)
-    return placed, found
+    found = _fallback(lowered, half)
+    quantized = for_onnxruntime(to_half(lowered, found, operators_in_float=True))
+    used = {node.op_type for node in quantized.graph.node}
+    quantized.functions.extend(body for body in model.proto.functions if body.name in used)
+    return quantized, found
 
 
-def _islands(model: onnx.ModelProto, half: Half) -> dict[str, str]:
-    return islands(model, _ranges(half), half.accumulations)
+def _fallback(model: onnx.ModelProto, half: Half) -> dict[str, str]:
+    return fp32_fallback(model, _ranges(half), half.accumulations)
 
 
 def _ranges(half: Half) -> dict[str, Range]:

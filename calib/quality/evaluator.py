@@ -24,7 +24,7 @@ from layoutrt.runtime.session import Session
 
 
 @dataclass(frozen=True)
-class Damage:
+class AccuracyDrop:
     """The accuracy drop over all frames."""
 
     frames: int
@@ -75,19 +75,19 @@ class Damage:
         return ", ".join(parts) + f" ({self.frames} frame{'s' * (self.frames != 1)})"
 
 
-class Judge:
+class Evaluator:
     """Runs models on frames that the float model was run on once.
 
     Args:
         model: the float model; its file is run.
         inputs: examples to run it on.
-        frames: at most so many, evenly spread.
+        frames: most inputs to use, evenly spread.
         segmenter: name or file of what labels a generator's images; None to do without.
-        threads: of one run; None for one per processor.
+        threads: number of threads of one run; None for one per processor.
 
     Raises:
-        LayoutRTError: the segmenter is none, has another label set than the model, or the model makes no
-                images.
+        LayoutRTError: ``segmenter`` is not a segmenter or has another label set than the model, or the model
+            makes no images.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Judge:
             self._expected = list(self._run(session))
         self._expected_labels = list(self._segment(self._expected))
 
-    def damage(self, candidate: onnx.ModelProto | Path) -> Damage:
+    def accuracy_drop(self, candidate: onnx.ModelProto | Path) -> AccuracyDrop:
         """Run a model on the frames.
 
         Args:
@@ -132,9 +132,9 @@ class Judge:
             images = meter.result()
         labels = list(self._segment(found))
         if not labels:
-            return Damage(len(found), images, None, None)
+            return AccuracyDrop(len(found), images, None, None)
         same = [float((a == b).mean()) for a, b in zip(self._expected_labels, labels, strict=True)]
-        return Damage(len(found), images, float(np.mean(same)), self._miou_drop(labels))
+        return AccuracyDrop(len(found), images, float(np.mean(same)), self._miou_drop(labels))
 
     def _run(self, session: Session) -> Iterator[NDArray[np.uint8]]:
         for example in self._examples:

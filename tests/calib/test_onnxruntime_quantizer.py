@@ -135,7 +135,7 @@ def test_ranges_are_those_of_all_inputs(tiny_model) -> None:
         assert limits.high == max(one[name].high for one in each)
 
 
-def test_a_placement_depends_on_nothing_but_model_and_ranges(tiny_model) -> None:
+def test_quantization_depends_on_nothing_but_model_and_ranges(tiny_model) -> None:
     made = []
     for _ in range(2):
         model = onnx.load(tiny_model)

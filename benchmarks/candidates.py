@@ -1,5 +1,5 @@
-"""Two or more ways to compute the same, each in a process of its own, timed in turns as ``layoutrt profile``
-does."""
+"""Two or more ways to compute the same, each in a process of its own, timed in
+alternating rounds as in ``layoutrt profile``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from layoutrt.runtime.profiling.worker_process import WorkerProcess
 RUNNER = "benchmarks.worker:KindRunner"
 
 WARM_UP = 2
-"""Turns of each that are not counted."""
+"""Rounds of each candidate that are not counted."""
 
 
 @dataclass(frozen=True)
@@ -40,45 +40,45 @@ def compare(
     threads: int,
     rounds: int,
     *,
-    lead: int = 1,
-    streak: int = 1,
+    warm_up_runs: int = 1,
+    iterations_per_round: int = 1,
 ) -> dict[str, Cost]:
-    """Time every contestant ``rounds`` times, in turns.
+    """Time every candidate ``rounds`` times, in alternating rounds.
 
     Args:
-        specs: what each does, by its name; see `benchmarks.worker`.
-        threads: of each.
-        rounds: runs of each that are counted, at least.
-        lead: runs that are not counted at the start of each turn, after which caches and threads are as in a
-            stream of frames.
-        streak: runs of a turn that are counted.
+        specs: work of each candidate, by its name; see `benchmarks.worker`.
+        threads: number of threads of each candidate.
+        rounds: least number of counted runs of each candidate.
+        warm_up_runs: runs that are not counted at the start of each round, after which caches and
+            threads are as in a stream of frames.
+        iterations_per_round: runs of a round that are counted.
 
     Returns:
         Times, memory and results, by name.
 
     Raises:
-        LayoutRTError: a contestant fails.
+        LayoutRTError: a candidate fails.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(temporary_folder()))
         results = {name: folder / f"{index}.npy" for index, name in enumerate(specs)}
-        contestants = {
+        candidates = {
             name: stack.enter_context(
                 WorkerProcess({"runner": RUNNER, **spec, "threads": threads, "result": str(results[name])})
             )
             for name, spec in specs.items()
         }
-        turns = -(-rounds // streak)
+        count = -(-rounds // iterations_per_round)
         series = run_rounds(
-            contestants,
-            go_on=lambda number: number < turns,
-            warm_up_runs=lead,
-            iterations_per_round=streak,
+            candidates,
+            go_on=lambda number: number < count,
+            warm_up_runs=warm_up_runs,
+            iterations_per_round=iterations_per_round,
             warm_up_rounds=WARM_UP,
         )
         costs = {}
-        for name, contestant in contestants.items():
-            peak_mb = contestant.end().peak_mb
+        for name, candidate in candidates.items():
+            peak_mb = candidate.end().peak_mb
             median = statistics.median(run.total_ms for run in series[name].runs)
             costs[name] = Cost(median, peak_mb, np.load(results[name]))
         return costs

@@ -1,4 +1,4 @@
-"""Models with more outputs than they have: what their tensors were is measured on these."""
+"""Models whose intermediate tensors are outputs, for measuring them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ _SMALL_TENSOR_BYTES = 1024
 
 
 def applied_kernels(node: onnx.NodeProto) -> str:
-    """Name for what a `GatedPredictedConv` node hands to its mixing convolution, which is no tensor of the
-    graph."""
+    """Name of the input of a `GatedPredictedConv` node's mixing convolution, a tensor inside of the node."""
     return f"{node.output[0]}_applied_kernels"
 
 
@@ -46,7 +45,7 @@ def last_first(tensors: Sequence[str]) -> Sequence[str]:
 
 
 @contextmanager
-def probing_session(
+def intermediate_session(
     model: onnx.ModelProto,
     nodes: Iterable[onnx.NodeProto],
     outputs: Sequence[onnx.ValueInfoProto],
@@ -63,23 +62,23 @@ def probing_session(
         model: with its weights in it; not changed.
         nodes: added after the model's own.
         outputs: all that is computed.
-        constants: that the nodes read.
-        threads: of one run; None for one per processor.
+        constants: constants that the nodes read.
+        threads: number of threads of one run; None for one per processor.
     """
     with temporary_folder() as folder:
-        path = Path(folder) / "probe.onnx"
-        probe = without_weights(model)
-        del probe.graph.output[:]
-        probe.graph.node.extend(nodes)
-        probe.graph.output.extend(outputs)
-        probe.graph.initializer.extend(constants)
+        path = Path(folder) / "intermediate.onnx"
+        extended = without_weights(model)
+        del extended.graph.output[:]
+        extended.graph.node.extend(nodes)
+        extended.graph.output.extend(outputs)
+        extended.graph.initializer.extend(constants)
         weights = path.with_suffix(".data")
         with weights.open("wb") as data:
             for tensor in model.graph.initializer:
-                probe.graph.initializer.append(_reference(tensor, data.tell(), weights.name))
+                extended.graph.initializer.append(_reference(tensor, data.tell(), weights.name))
                 if len(tensor.raw_data) >= _SMALL_TENSOR_BYTES:
                     data.write(tensor.raw_data)
-        onnx.save(probe, path)
+        onnx.save(extended, path)
         with Session(path, threads=threads) as session:
             yield session
 

@@ -1,7 +1,7 @@
 """Nodes that stay in float32 because FP16 does not hold their values, found by measuring.
 
-FP16 ends at 65504, and below 2**-14 it loses digits. A node is an island if something that it reads, writes
-or adds up on the way leaves that range on the calibration data. No operator is an island by its name.
+FP16 ends at 65504, and below 2**-14 it loses digits. A node falls back to float32 if something that it reads,
+writes or adds up on the way leaves that range on the calibration data. No operator falls back by its name.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from layoutrt.graph.element_types import element_types
 SAFETY = 4
 """Factor by which values may get larger than on the calibration data. With 8 frames of CamVid measured,
 tensors of the shipped models were up to 1.4 times as large on its other frames and up to 2.1 times on the
-procedural drive; this is twice that. Between 16384 and 65504 numbers of FP16 are 16 to 32 apart, so little is
-lost."""
+procedural drive; this is twice that. Between 16384 and 65504 numbers of FP16 are 16 to 32 apart, so little
+is lost."""
 LARGEST = float(np.finfo(np.float16).max) / SAFETY
 
 
 def float_tensors(model: onnx.ModelProto) -> list[str]:
-    """Activations in float, whose ranges `islands` needs.
+    """Activations in float, whose ranges `fp32_fallback` needs.
 
     Args:
-        model: of `tensorrt_graph.lower`.
+        model: model of `lowering.lower`.
     """
     types = element_types(model)
     constants = {tensor.name for tensor in model.graph.initializer}
     return [name for name, kind in types.items() if kind == TensorProto.FLOAT and name not in constants]
 
 
-def islands(
+def fp32_fallback(
     model: onnx.ModelProto, ranges: dict[str, Range], accumulations: dict[str, float]
 ) -> dict[str, str]:
-    """Nodes that must compute in float32, and why.
+    """Nodes that must compute in float32, with the reasons.
 
     Args:
-        model: of `tensorrt_graph.lower` or `tensorrt_placement.place`, in float32.
-        ranges: of the `float_tensors` of the lowered graph.
+        model: model of `lowering.lower` or `qdq_insertion.insert_qdq`, in float32.
+        ranges: ranges of the `float_tensors` of the lowered graph.
         accumulations: by node, of `accumulations.collect_accumulations`.
 
     Returns:
@@ -70,7 +70,7 @@ class _Search:
         }
 
     def reason(self, node: onnx.NodeProto) -> str | None:
-        """Why a node is an island; None if it is not."""
+        """Reason why a node falls back; None if it does not."""
         if node.op_type == "Cast" or makes_any_float(node, self.types):
             # In the type of what they read, or of what reads them.
             return None
