@@ -1,4 +1,4 @@
-"""What an evaluation found, as JSON and as a table."""
+"""The result of an evaluation, as JSON and as a table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What it was evaluated on."""
+    """The data that it was evaluated on."""
 
     folder: str
     split: str
@@ -40,7 +40,7 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """A network that judged it."""
+    """A network that evaluated it."""
 
     name: str
     sha256: str
@@ -48,7 +48,7 @@ class NetworkFacts:
 
 @dataclass(frozen=True)
 class SegmentationScore:
-    """How well the segmenter finds the layout again: shares from 0 to 1, None where nothing was counted."""
+    """Agreement of the segmenter with the layout: shares from 0 to 1, None where nothing was counted."""
 
     mean_iou: float | None
     pixel_accuracy: float | None
@@ -84,9 +84,9 @@ class Evaluation:
     features: NetworkFacts
     synthesized: SegmentationScore
     real: SegmentationScore
-    """Of the real images: the ceiling."""
+    """Scores of the real images: the ceiling."""
     frechet_name: str
-    """What the distance is called: it is "FID" only with the reference's features."""
+    """Name of the distance: "FID" only with the reference's features."""
     frechet: float
     frechet_vectors: int
     """Feature vectors on each side."""

@@ -11,19 +11,19 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.export.verification.segmentation_agreement import SegmentationAgreement
 
 MIN_AGREEMENT = 0.97
-"""Of segmenters, by default."""
+"""Default share of equal labels that segmenters must keep."""
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What a candidate must keep of its reference.
+    """Limits of how far a candidate may be from its reference.
 
     Raises:
         LayoutRTError: a limit is not finite.
     """
 
     min_psnr: float = 30.0
-    """Of generators' images over all frames, in dB."""
+    """PSNR of generators' images over all frames, in dB."""
     max_shift: float = 1.0
     """Color shift of a channel of generators' images over all frames, in gray levels, either way."""
     max_miou_drop: float = 1.0
@@ -35,7 +35,7 @@ class Thresholds:
     def __post_init__(self) -> None:
         for name, limit in asdict(self).items():
             if limit is not None and not math.isfinite(limit):
-                raise LayoutRTError(f"--{name.replace('_', '-')} {limit} is no limit; give a finite number")
+                raise LayoutRTError(f"--{name.replace('_', '-')} {limit} is not finite; give a finite number")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Check:
     option: str
     """The command's option that sets the limit."""
     at_least: bool
-    """Whether the value must be at least the limit, rather than at most."""
+    """True for a lower limit, False for an upper one."""
     limit: float | None
     """None where there is no limit."""
     unit: str

@@ -1,4 +1,4 @@
-"""What a verification found, as JSON and as tables."""
+"""The result of a verification, as JSON and as tables."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class ModelFacts:
 
     name: str
     sha256: str
-    """Of the file."""
+    """SHA-256 of the file."""
     weights_sha256: str | None
-    """Of the file beside it that holds the weights of a large model."""
+    """SHA-256 of the file beside it that holds the weights of a large model; None without one."""
     version: str
-    """Of the layoutrt that made it."""
+    """Version of the layoutrt that made it."""
     precision: str
     backend: str
 
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What they were compared on."""
+    """The inputs that they were compared on."""
 
     source: str
     frames: int
@@ -60,9 +60,9 @@ class Verification:
     candidate: ModelFacts
     data: DataFacts
     fidelity: Fidelity | None
-    """Of a generator's images."""
+    """Distances of a generator's images; None for segmenters."""
     segmenter: ModelFacts | None
-    """What looked at a generator's images."""
+    """The segmenter that looked at a generator's images; None where none did."""
     segmentation: SegmentationAgreement | None
     segmentation_reason: str | None
     """Why there is none."""
@@ -85,7 +85,7 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether no check failed."""
+        """True if no check failed."""
         return all(check.passed is not False for check in self.checks)
 
     @property
@@ -177,7 +177,7 @@ class Verification:
 
 
 def metric_rows(found: Verification) -> list[tuple[str, str, str]]:
-    """What was measured: name, over all frames, of the worst frame."""
+    """Rows of the measurements: name, over all frames, of the worst frame."""
     rows: list[tuple[str, str, str]] = []
     if images := found.fidelity:
         red, green, blue = images.shift
@@ -223,7 +223,7 @@ def frames_text(count: int) -> str:
 
 
 def layer_sentences(layers: LayerComparison) -> list[str]:
-    """Where the graphs part."""
+    """The layers at which the graphs part."""
     first, drop = layers.first_below, layers.largest_drop
     return [
         f"first below {BELOW_DB:.0f} dB: {_named(first, f'{first.sqnr_db:.1f} dB') if first else 'none'}",

@@ -33,19 +33,19 @@ class Picture:
 
 @dataclass(frozen=True)
 class FrameResult:
-    """What was measured of one frame."""
+    """Measurements of one frame."""
 
     index: int
     name: str
     fidelity: FrameFidelity | None
-    """Of a generator's images."""
+    """Distances of a generator's images; None for segmenters."""
     agreement: float | None
     """Share of pixels whose labels are equal: those of segmenters, or those of the images under one."""
     pictures: tuple[Picture, ...] = ()
 
     @property
     def badness(self) -> float:
-        """What frames are sorted by, the worst being highest: squared error, or share of unequal pixels."""
+        """Sorting key, highest for the worst frame: squared error, or share of unequal pixels."""
         if self.fidelity:
             return self.fidelity.mean_squared_error
         return 1 - (self.agreement or 0.0)

@@ -23,7 +23,7 @@ NONE, AMPERE_PLUS, SAME_COMPUTE_CAPABILITY = "none", "ampere_plus", "same_comput
 
 _AMPERE = (8, 0)
 _DTYPES = ("bool", "float16", "float32", "int8", "int32", "int64", "uint8")
-"""Of what an engine takes and gives."""
+"""Types of an engine's inputs and outputs."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class EngineOutput:
 
 @dataclass(frozen=True)
 class EngineManifest:
-    """What is written beside an engine; `as_json` gives the file's keys.
+    """The file beside an engine; `as_json` gives its keys.
 
     Attributes:
         layoutrt: version that built it.
@@ -127,7 +127,7 @@ def layers_path(engine: Path) -> Path:
 
 
 def is_engine(path: str | Path) -> bool:
-    """Whether a file's name says that it is an engine."""
+    """True if a file's name says that it is an engine."""
     return Path(path).suffix == ".engine"
 
 

@@ -115,7 +115,7 @@ def _run(path: Path) -> Description:
     state = path / TRAINING_STATE
     if not state.is_file():
         raise LayoutRTError(
-            f"the folder {path} is no training run: it has no {TRAINING_STATE}; give a run or a file"
+            f"the folder {path} is not a training run: it has no {TRAINING_STATE}; give a run or a file"
         )
     files = sorted(
         entry.name for entry in path.iterdir() if entry.is_file() and not entry.name.startswith(".")

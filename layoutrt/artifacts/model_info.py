@@ -108,7 +108,7 @@ class ModelInfo:
 
     @property
     def runs_alone(self) -> bool:
-        """Whether it is a whole generator or segmenter, which can be opened and run."""
+        """True for a whole generator or segmenter, which can be opened and run."""
         return self.kind in (GENERATOR, SEGMENTER) and self.layout_file is None
 
     def check_size(self, size: Size) -> None:

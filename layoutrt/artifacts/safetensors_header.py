@@ -14,7 +14,7 @@ _LARGEST = 100_000_000  # bytes; the format's own limit on its header
 
 @dataclass(frozen=True)
 class SafetensorsHeader:
-    """What a file says of itself.
+    """Metadata and shapes of a file.
 
     Attributes:
         metadata: free text by key.
