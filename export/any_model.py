@@ -18,11 +18,10 @@ from layoutrt.artifacts.model_info import (
     ModelInfo,
     Size,
     read_model_info,
-    read_onnx,
 )
 from layoutrt.errors import LayoutRTError, require
 from layoutrt.files import temporary_folder
-from layoutrt.graph.onnx_file import save_model
+from layoutrt.graph.onnx_file import read_onnx, save_model
 from layoutrt.runtime.session import Session
 
 

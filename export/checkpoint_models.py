@@ -61,4 +61,4 @@ class CheckpointModel:
         return computed.argmax(1).to(torch.uint8).numpy()
 
     def close(self) -> None:
-        """Nothing is held that the garbage collector does not free."""
+        """See `OpenModel`; the garbage collector frees everything."""

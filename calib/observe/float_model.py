@@ -6,8 +6,9 @@ from pathlib import Path
 
 import onnx
 
-from layoutrt.artifacts.model_info import GENERATOR, SEGMENTER, ModelInfo, onnx_model_info, read_onnx
+from layoutrt.artifacts.model_info import GENERATOR, SEGMENTER, ModelInfo, onnx_model_info
 from layoutrt.errors import LayoutRTError
+from layoutrt.graph.onnx_file import read_onnx
 from layoutrt.models import resolve_model
 from layoutrt.operators import operator_of
 

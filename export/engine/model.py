@@ -6,9 +6,10 @@ from pathlib import Path
 
 import onnx
 
-from layoutrt.artifacts.model_info import TENSORRT, ModelInfo, onnx_model_info, read_onnx
+from layoutrt.artifacts.model_info import TENSORRT, ModelInfo, onnx_model_info
 from layoutrt.calib.trt.parser_rules import violations
 from layoutrt.errors import LayoutRTError
+from layoutrt.graph.onnx_file import read_onnx
 from layoutrt.models import resolve_model
 
 _TOLD = 5

@@ -1,4 +1,4 @@
-"""Quality of a generator: a segmenter's labels of its images, and their distance from real ones."""
+"""Quality of a generator: what a segmenter finds in its images, and how far they are from real ones."""
 
 from __future__ import annotations
 
@@ -89,10 +89,10 @@ def evaluate(
     try:
         if json_file:
             check_not_inputs([json_file], [info.path, resolve_checkpoint(segmenter)], "--json")
-        judge = _open_judge(segmenter, features, info)
+        evaluator = _open_evaluator(segmenter, features, info)
         size = size or info.run_size
         info.check_size(size)
-        judge.segmenter.config.check_size(*size)
+        evaluator.segmenter.config.check_size(*size)
         samples = EvaluationData(data, info.label_set, size, dataset=dataset, limit=limit)
         if len(samples) < 2:
             raise LayoutRTError(
@@ -110,7 +110,7 @@ def evaluate(
             samples.batches(batch), "evaluating", total=batches, transient=True, disable=not progress
         ):
             images = [_render(renderer, found, k) for k in range(count)]
-            totals.add(judge, found, images)
+            totals.add(evaluator, found, images)
             totals.rows += [
                 [colorize(found.labels[i], samples.label_set), found.images[i], images[0][i]]
                 for i in range(len(found.labels))
@@ -122,11 +122,11 @@ def evaluate(
         evaluation = Evaluation(
             model=ModelFacts(info.name, file_digest(info.path), info.precision, renderer.backend),
             data=DataFacts(data.resolve().name, SPLIT, len(samples), f"{size[0]}x{size[1]}"),
-            segmenter=NetworkFacts(judge.name, judge.sha256),
-            features=NetworkFacts(judge.features.name, judge.features.sha256),
+            segmenter=NetworkFacts(evaluator.name, evaluator.sha256),
+            features=NetworkFacts(evaluator.features.name, evaluator.features.sha256),
             synthesized=SegmentationScore.of(totals.confusion, info.label_set.names),
             real=SegmentationScore.of(totals.real_confusion, info.label_set.names),
-            frechet_name=judge.features.metric,
+            frechet_name=evaluator.features.metric,
             frechet=frechet_distance(real, synthesized),
             frechet_vectors=len(real),
             diversity=_diversity(totals.distances, info, count),
@@ -141,7 +141,7 @@ def evaluate(
 
 
 @dataclass(frozen=True)
-class _Judge:
+class _Evaluator:
     """The networks that look at images."""
 
     name: str
@@ -152,7 +152,7 @@ class _Judge:
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> NDArray[np.uint8]:
-        """Class indices [N,H,W] of images [N,3,H,W]; no pixel gets "don't care"."""
+        """Class indices [N,H,W] of images [N,3,H,W]; "don't care" is never predicted."""
         scores = self.segmenter(images)
         if self.dont_care is not None:
             scores[:, self.dont_care] = -torch.inf
@@ -160,7 +160,7 @@ class _Judge:
 
 
 class _Totals:
-    """Statistics of the images seen so far."""
+    """Running results over the images."""
 
     def __init__(self, label_set: LabelSet) -> None:
         self.confusion = ConfusionMatrix(label_set.num_classes, label_set.dont_care)
@@ -170,16 +170,16 @@ class _Totals:
         self.distances: list[float] = []
         self.rows: list[list[NDArray[np.uint8]]] = []
 
-    def add(self, judge: _Judge, batch: Batch, images: list[NDArray[np.uint8]]) -> None:
-        """Judge a batch; ``images`` holds each sample of all its layouts, uint8 [N,H,W,3]."""
+    def add(self, evaluator: _Evaluator, batch: Batch, images: list[NDArray[np.uint8]]) -> None:
+        """Evaluate a batch; ``images`` holds each sample of all its layouts, uint8 [N,H,W,3]."""
         real, samples = _to_tensor(batch.images), [_to_tensor(sample) for sample in images]
-        self.real_confusion.add(batch.labels, judge.predict(real))
-        self.confusion.add(batch.labels, judge.predict(samples[0]))
-        self.real_vectors.append(judge.features.vectors(real))
-        self.vectors.append(judge.features.vectors(samples[0]))
+        self.real_confusion.add(batch.labels, evaluator.predict(real))
+        self.confusion.add(batch.labels, evaluator.predict(samples[0]))
+        self.real_vectors.append(evaluator.features.vectors(real))
+        self.vectors.append(evaluator.features.vectors(samples[0]))
         if len(samples) > 1:
             with torch.no_grad():
-                layers = [judge.segmenter.features(sample) for sample in samples]
+                layers = [evaluator.segmenter.features(sample) for sample in samples]
             for i in range(len(batch.labels)):
                 self.distances.append(
                     pairwise_distance(
@@ -188,7 +188,7 @@ class _Totals:
                 )
 
 
-def _open_judge(segmenter: str | Path, features: str, info: ModelInfo) -> _Judge:
+def _open_evaluator(segmenter: str | Path, features: str, info: ModelInfo) -> _Evaluator:
     network, label_set, _ = load_segmenter(segmenter)
     path = resolve_checkpoint(segmenter)
     if label_set != info.label_set:
@@ -199,7 +199,7 @@ def _open_judge(segmenter: str | Path, features: str, info: ModelInfo) -> _Judge
         )
     sha256 = file_digest(path)
     own = SegmenterFeatures(network, path.stem, sha256)
-    return _Judge(path.stem, sha256, network, open_features(features, own), label_set.dont_care)
+    return _Evaluator(path.stem, sha256, network, open_features(features, own), label_set.dont_care)
 
 
 def _render(model: OpenModel, batch: Batch, sample: int) -> NDArray[np.uint8]:

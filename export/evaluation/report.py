@@ -1,4 +1,4 @@
-"""Results of an evaluation, as JSON and as a table."""
+"""The result of an evaluation, as JSON and as a table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """Data of the evaluation."""
+    """The data that it was evaluated on."""
 
     folder: str
     split: str
@@ -40,7 +40,7 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """A network that judged it."""
+    """A network that evaluated it."""
 
     name: str
     sha256: str
@@ -48,7 +48,7 @@ class NetworkFacts:
 
 @dataclass(frozen=True)
 class SegmentationScore:
-    """Agreement of the segmenter's labels with the layout: shares from 0 to 1, None without any."""
+    """Agreement of the segmenter with the layout: shares from 0 to 1, None where nothing was counted."""
 
     mean_iou: float | None
     pixel_accuracy: float | None
@@ -84,7 +84,7 @@ class Evaluation:
     features: NetworkFacts
     synthesized: SegmentationScore
     real: SegmentationScore
-    """Scores of the real images: the most that a generator can reach."""
+    """Scores of the real images: the ceiling."""
     frechet_name: str
     """Name of the distance: "FID" only with the reference's features."""
     frechet: float

@@ -11,12 +11,12 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.export.verification.segmentation_agreement import SegmentationAgreement
 
 MIN_AGREEMENT = 0.97
-"""Default limit for segmenters."""
+"""Default share of equal labels that segmenters must keep."""
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Limits within which a candidate must stay of its reference.
+    """Limits of how far a candidate may be from its reference.
 
     Raises:
         LayoutRTError: a limit is not finite.
@@ -35,7 +35,7 @@ class Thresholds:
     def __post_init__(self) -> None:
         for name, limit in asdict(self).items():
             if limit is not None and not math.isfinite(limit):
-                raise LayoutRTError(f"--{name.replace('_', '-')} must be a finite number, got {limit}")
+                raise LayoutRTError(f"--{name.replace('_', '-')} {limit} is not finite; give a finite number")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Check:
     option: str
     """The command's option that sets the limit."""
     at_least: bool
-    """True if the value must be at least the limit, False if at most."""
+    """True for a lower limit, False for an upper one."""
     limit: float | None
     """The limit; None for none."""
     unit: str

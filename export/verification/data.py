@@ -30,8 +30,8 @@ class Frame:
     arguments: dict[str, NDArray]
     """Arguments of `layoutrt.export.any_model.OpenModel.run`."""
     labels: NDArray[np.uint8] | None
-    """Labels that the image should show, uint8 [H,W]: a generator's layout, or a segmenter's labels if there
-    are any."""
+    """Labels that the image should show, uint8 [H,W]: a generator's layout, or a segmenter's labels where
+    there are any."""
     picture: NDArray[np.uint8]
     """The input to look at, uint8 [H,W,3], RGB: the layout in its colors, or the camera frame."""
 

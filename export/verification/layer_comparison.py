@@ -1,4 +1,4 @@
-"""Comparison of two graphs: the same tensors of both, layer by layer.
+"""Comparison of two graphs layer by layer: where the same tensors of both part.
 
 A tensor is known by its name. A model with 8-bit convolutions has ``NAME_dequantized`` in the place of
 ``NAME`` (`layoutrt.calib.ort.quantizer`), which is what the layers after it read. It may scale
@@ -51,7 +51,7 @@ class Layer:
     """Signal-to-quantization-noise ratio, ``10 log10(Σ a² / Σ (a - g b)²)`` with the best gain g of each
     channel; 0 to `CAP_DB`."""
     drop_db: float
-    """Difference to the lower PSNR of the worst tensor it was made of, both at most `STEP_CAP_DB`."""
+    """Loss against the worst tensor it was made of, both at most `STEP_CAP_DB`."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class _Graph:
                 yield {name: found[self._names[name]] for name in names}
 
     def layers(self, shapes: dict[str, tuple[int, ...]], sums: dict[str, _Sums]) -> tuple[Layer, ...]:
-        """Differences of the tensors of ``shapes``, in the order of the nodes."""
+        """Results of the tensors of ``shapes``, in the order of the nodes."""
         producers: dict[str, onnx.NodeProto] = {}
         for node in self._model.graph.node:
             producers |= dict.fromkeys(node.output, node)
@@ -229,7 +229,7 @@ class _Graph:
 
 
 def _named_tensors(model: onnx.ModelProto) -> dict[str, str]:
-    """Outputs of the nodes, by the name that both kinds of models have for each."""
+    """Tensors that the nodes compute from the inputs, by the name that both kinds of models have for them."""
     constants = {tensor.name for tensor in model.graph.initializer} | {""}
     computed: list[str] = []
     for node in model.graph.node:

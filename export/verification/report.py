@@ -1,4 +1,4 @@
-"""Results of a verification, as JSON and as tables."""
+"""The result of a verification, as JSON and as tables."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ModelFacts:
     sha256: str
     """SHA-256 of the file."""
     weights_sha256: str | None
-    """SHA-256 of the file beside it that holds the weights of a large model."""
+    """SHA-256 of the file beside it that holds the weights of a large model; None without one."""
     version: str
     """Version of the layoutrt that made it."""
     precision: str
@@ -42,7 +42,7 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """Data of the comparison."""
+    """The inputs that they were compared on."""
 
     source: str
     frames: int
@@ -60,9 +60,9 @@ class Verification:
     candidate: ModelFacts
     data: DataFacts
     fidelity: Fidelity | None
-    """Fidelity of a generator's images."""
+    """Distances of a generator's images; None for segmenters."""
     segmenter: ModelFacts | None
-    """Segmenter that labeled a generator's images."""
+    """The segmenter that looked at a generator's images; None where none did."""
     segmentation: SegmentationAgreement | None
     segmentation_reason: str | None
     """Why there is none."""
@@ -177,7 +177,7 @@ class Verification:
 
 
 def metric_rows(found: Verification) -> list[tuple[str, str, str]]:
-    """Measurements: name, value over all frames, value of the worst frame."""
+    """Rows of the measurements: name, over all frames, of the worst frame."""
     rows: list[tuple[str, str, str]] = []
     if images := found.fidelity:
         red, green, blue = images.shift
@@ -223,7 +223,7 @@ def frames_text(count: int) -> str:
 
 
 def layer_sentences(layers: LayerComparison) -> list[str]:
-    """First layers at which the graphs differ."""
+    """The layers at which the graphs part."""
     first, drop = layers.first_below, layers.largest_drop
     return [
         f"first below {BELOW_DB:.0f} dB: {_named(first, f'{first.sqnr_db:.1f} dB') if first else 'none'}",

@@ -1,4 +1,4 @@
-"""Agreement of two models' label maps, and of each with the true labels."""
+"""Agreement of two label maps of the same thing, and which is nearer to what it shows."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class SegmentationAgreement:
     agreement: float
     """Share of equal pixels."""
     worst_agreement: float
-    """Agreement of the worst frame."""
+    """Share of equal pixels in the worst frame."""
     mean_iou: float | None
-    """Mean IoU of the candidate's labels against the reference's; None where nothing was counted."""
+    """Mean IoU of the candidate's labels with the reference's; None where nothing was counted."""
     reference_mean_iou: float | None
-    """Mean IoU of the reference against the true labels; None without true labels."""
+    """Mean IoU of the reference with the true labels; None where there are none."""
     candidate_mean_iou: float | None
 
     @property
     def drop_points(self) -> float | None:
-        """Drop of the candidate's mean IoU, in points of 0.01."""
+        """Mean IoU that the candidate loses, in points of 0.01."""
         if self.reference_mean_iou is None or self.candidate_mean_iou is None:
             return None
         return 100 * (self.reference_mean_iou - self.candidate_mean_iou)
@@ -69,7 +69,7 @@ class AgreementMeter:
         return equal / reference.size
 
     def result(self) -> SegmentationAgreement:
-        """Agreement over the frames so far, of at least one frame."""
+        """The result so far, of at least one frame."""
         return SegmentationAgreement(
             agreement=self._equal / self._pixels,
             worst_agreement=self._worst,

@@ -1,4 +1,4 @@
-"""Verification of a model against its reference: two generators or segmenters on the same inputs."""
+"""Comparison of a model with its reference: two generators or segmenters on the same inputs."""
 
 from __future__ import annotations
 
@@ -87,21 +87,21 @@ def verify(
         if layers:
             _check_graphs(a, b)
         size = common_size(a, b, size)
-        judge, reason = _judge(segmenter, a, size, threads, opened)
+        evaluator, reason = _evaluator(segmenter, a, size, threads, opened)
         inputs = VerificationData(data, a, size, frames)
-        comparison = _Comparison(run_a, run_b, judge, len(inputs), pictures=html is not None)
+        comparison = _Comparison(run_a, run_b, evaluator, len(inputs), pictures=html is not None)
         for frame in track(inputs, "verifying", total=len(inputs), transient=True, disable=not progress):
             comparison.add(frame)
         compared = _layers(a, b, inputs, threads) if layers else None
         fidelity = comparison.images.result() if a.kind == GENERATOR else None
-        segmentation = comparison.labels.result() if judge or a.kind == SEGMENTER else None
+        segmentation = comparison.labels.result() if evaluator or a.kind == SEGMENTER else None
         found = Verification(
             kind=a.kind,
             reference=_facts(run_a),
             candidate=_facts(run_b),
             data=DataFacts(data, len(inputs), f"{size[0]}x{size[1]}"),
             fidelity=fidelity,
-            segmenter=_facts(judge) if judge else None,
+            segmenter=_facts(evaluator) if evaluator else None,
             segmentation=segmentation,
             segmentation_reason=reason,
             checks=check_all(fidelity, segmentation, reason, thresholds or Thresholds()),
@@ -123,12 +123,12 @@ def verify(
 
 
 class _Comparison:
-    """Statistics of the frames seen so far."""
+    """Running results over the frames."""
 
     def __init__(
-        self, a: OpenModel, b: OpenModel, judge: OpenModel | None, frames: int, *, pictures: bool
+        self, a: OpenModel, b: OpenModel, evaluator: OpenModel | None, frames: int, *, pictures: bool
     ) -> None:
-        self._a, self._b, self._judge, self._frames = a, b, judge, frames
+        self._a, self._b, self._evaluator, self._frames = a, b, evaluator, frames
         self.images, self.labels = FidelityMeter(), AgreementMeter(a.info.label_set)
         self.worst = WorstFrames(_WORST, pictures)
         self.course = [0.0] * min(frames, _COURSE)
@@ -139,8 +139,10 @@ class _Comparison:
         if self._a.info.kind == GENERATOR:
             fidelity = self.images.add(found, other)
             agreement = None
-            if self._judge:
-                seen, seen_other = (self._judge.run({"frame": image[None]})[0] for image in (found, other))
+            if self._evaluator:
+                seen, seen_other = (
+                    self._evaluator.run({"frame": image[None]})[0] for image in (found, other)
+                )
                 agreement = self.labels.add(seen, seen_other, frame.labels)
             result = FrameResult(frame.index, frame.name, fidelity, agreement)
         else:
@@ -170,29 +172,29 @@ class _Comparison:
         ]
 
 
-def _judge(
+def _evaluator(
     segmenter: str | Path | None,
     generator: ModelInfo,
     size: tuple[int, int],
     threads: int | None,
     opened: list[OpenModel],
 ) -> tuple[OpenModel | None, str | None]:
-    """The segmenter that labels the images, or the reason why none does."""
+    """The segmenter that looks at the images, or the reason why none does."""
     if generator.kind != GENERATOR:
         if segmenter is not None:
             raise LayoutRTError("--segmenter looks at generators' images; leave it out for two segmenters")
         return None, None
     opened.append(open_model(segmenter or DEFAULT_SEGMENTER, threads))
-    judge, reason = opened[-1].info, None
-    if judge.kind != SEGMENTER:
-        reason = f"{judge.path} is a {judge.kind} and not a segmenter"
-    elif judge.label_set != generator.label_set:
+    evaluator, reason = opened[-1].info, None
+    if evaluator.kind != SEGMENTER:
+        reason = f"{evaluator.path} is a {evaluator.kind} and not a segmenter"
+    elif evaluator.label_set != generator.label_set:
         reason = (
-            f"segmenter {judge.name} has the label set '{judge.label_set.name}' and the models "
+            f"segmenter {evaluator.name} has the label set '{evaluator.label_set.name}' and the models "
             f"'{generator.label_set.name}'"
         )
-    elif (judge.size or size) != size or any(length % judge.size_multiple for length in size):
-        reason = f"segmenter {judge.name} cannot take {size[0]}x{size[1]}"
+    elif (evaluator.size or size) != size or any(length % evaluator.size_multiple for length in size):
+        reason = f"segmenter {evaluator.name} cannot take {size[0]}x{size[1]}"
     if reason and segmenter is not None:
         raise LayoutRTError(f"{reason}; give a --segmenter that fits, or leave it out")
     return (None, reason) if reason else (opened[-1], None)

@@ -38,14 +38,14 @@ class FrameResult:
     index: int
     name: str
     fidelity: FrameFidelity | None
-    """Fidelity of a generator's image."""
+    """Distances of a generator's images; None for segmenters."""
     agreement: float | None
     """Share of pixels whose labels are equal: those of segmenters, or those of the images under one."""
     pictures: tuple[Picture, ...] = ()
 
     @property
     def badness(self) -> float:
-        """Sort key of the frames, highest for the worst: squared error, or share of unequal pixels."""
+        """Sorting key, highest for the worst frame: squared error, or share of unequal pixels."""
         if self.fidelity:
             return self.fidelity.mean_squared_error
         return 1 - (self.agreement or 0.0)

@@ -62,7 +62,7 @@ class EngineOutput:
 
 @dataclass(frozen=True)
 class EngineManifest:
-    """Manifest of an engine, written beside it; `as_json` gives the file's keys.
+    """The file beside an engine; `as_json` gives its keys.
 
     Attributes:
         layoutrt: version that built it.
@@ -127,7 +127,7 @@ def layers_path(engine: Path) -> Path:
 
 
 def is_engine(path: str | Path) -> bool:
-    """True if a file has the name of an engine."""
+    """True if a file's name says that it is an engine."""
     return Path(path).suffix == ".engine"
 
 

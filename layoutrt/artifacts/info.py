@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from layoutrt.artifacts.model_info import (
     ONNX,
     PREFIX,
     TRAINING_STATES,
+    checkpoint_details,
     our_metadata,
     read_model_info,
 )
@@ -105,9 +105,7 @@ def _training_state(path: Path) -> Description:
     return {
         "what": TRAINING_STATES[our_metadata(path, header.metadata)["kind"]],
         "file": str(path),
-        "size_bytes": path.stat().st_size,
-        "tensors": len(header.shapes),
-        "elements": sum(math.prod(shape) for shape in header.shapes.values()),
+        **checkpoint_details(path, header),
     } | _shown(header.metadata)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from layoutrt.architectures import architecture, size_multiple
 from layoutrt.artifacts.engine_manifest import manifest_path, read_manifest
-from layoutrt.artifacts.safetensors_header import read_safetensors_header
+from layoutrt.artifacts.safetensors_header import SafetensorsHeader, read_safetensors_header
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_checkpoint, resolve_model, shipped_models
@@ -108,7 +108,7 @@ class ModelInfo:
 
     @property
     def runs_alone(self) -> bool:
-        """Whether it is a whole generator or segmenter, which can be opened and run."""
+        """True for a whole generator or segmenter, which can be opened and run."""
         return self.kind in (GENERATOR, SEGMENTER) and self.layout_file is None
 
     def check_size(self, size: Size) -> None:
@@ -159,13 +159,16 @@ def read_model_info(name_or_path: str | Path) -> ModelInfo:
         return _engine_info(path)
     if file_format == CHECKPOINT:
         header = read_safetensors_header(path)
-        details = {
-            "size_bytes": path.stat().st_size,
-            "tensors": len(header.shapes),
-            "elements": sum(math.prod(shape) for shape in header.shapes.values()),
-        }
-        return info_from_metadata(path, header.metadata, {}, details)
+        return info_from_metadata(path, header.metadata, {}, checkpoint_details(path, header))
+    from layoutrt.graph.onnx_file import read_onnx
+
     return onnx_model_info(path, read_onnx(path))
+
+
+def checkpoint_details(path: Path, header: SafetensorsHeader) -> dict[str, int]:
+    """Size of a safetensors file in bytes, tensors and numbers."""
+    elements = sum(math.prod(shape) for shape in header.shapes.values())
+    return {"size_bytes": path.stat().st_size, "tensors": len(header.shapes), "elements": elements}
 
 
 def model_format(path: Path) -> str:
@@ -280,39 +283,6 @@ def info_from_metadata(
         metadata=metadata,
         details=details or {},
     )
-
-
-def read_onnx(path: Path, *, weights: bool = False) -> onnx.ModelProto:
-    """An ONNX file that is one.
-
-    Args:
-        path: of the file.
-        weights: also read those that lie in a file of their own.
-
-    Raises:
-        LayoutRTError: it cannot be read, or is truncated or of another format.
-    """
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except (DecodeError, ValueError):
-        model = onnx.ModelProto()
-    except OSError as error:
-        raise LayoutRTError(f"{path} cannot be read ({error.strerror}); check its permissions") from None
-    if not model.graph.node or not model.opset_import:
-        raise LayoutRTError(f"{path} is truncated or not an ONNX model; copy or export it again")
-    if weights:
-        from layoutrt.graph.onnx_file import weights_path
-
-        try:
-            onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
-        except (OSError, ValueError, onnx.checker.ValidationError):
-            raise LayoutRTError(
-                f"the weights {weights_path(path)} of {path} are missing or truncated; copy both files again"
-            ) from None
-    return model
 
 
 def onnx_model_info(path: Path, model: onnx.ModelProto) -> ModelInfo:

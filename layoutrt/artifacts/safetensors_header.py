@@ -14,7 +14,7 @@ _LARGEST = 100_000_000  # bytes; the format's own limit on its header
 
 @dataclass(frozen=True)
 class SafetensorsHeader:
-    """Metadata and tensors that a file declares.
+    """Metadata and shapes of a file.
 
     Attributes:
         metadata: free text by key.

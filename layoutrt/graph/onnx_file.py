@@ -1,12 +1,14 @@
-"""Writing ONNX files, the weights of large ones apart."""
+"""Reading and writing ONNX files, the weights of large ones apart."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import onnx
-from onnx.external_data_helper import set_external_data
+from google.protobuf.message import DecodeError
+from onnx.external_data_helper import load_external_data_for_model, set_external_data
 
+from layoutrt.errors import LayoutRTError
 from layoutrt.files import replacing
 
 APART_FROM_BYTES = 128 << 20
@@ -19,6 +21,34 @@ _PAGE_BYTES = 4096
 def weights_path(model: Path) -> Path:
     """The file that holds the weights of a large model: ``model.onnx.data`` beside ``model.onnx``."""
     return model.with_name(f"{model.name}.data")
+
+
+def read_onnx(path: Path, *, weights: bool = False) -> onnx.ModelProto:
+    """An ONNX file that is one.
+
+    Args:
+        path: of the file.
+        weights: also read those that lie in a file of their own.
+
+    Raises:
+        LayoutRTError: it cannot be read, or is truncated or of another format.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, ValueError):
+        model = onnx.ModelProto()
+    except OSError as error:
+        raise LayoutRTError(f"{path} cannot be read ({error.strerror}); check its permissions") from None
+    if not model.graph.node or not model.opset_import:
+        raise LayoutRTError(f"{path} is truncated or not an ONNX model; copy or export it again")
+    if weights:
+        try:
+            load_external_data_for_model(model, str(path.parent))
+        except (OSError, ValueError, onnx.checker.ValidationError):
+            raise LayoutRTError(
+                f"the weights {weights_path(path)} of {path} are missing or truncated; copy both files again"
+            ) from None
+    return model
 
 
 def save_model(model: onnx.ModelProto, path: str | Path, *, apart_from: int = APART_FROM_BYTES) -> None:

@@ -451,3 +451,11 @@ def test_help_states_the_thresholds_and_holds_an_example(cli) -> None:
     assert outcome.code == 0
     for text in ("layoutrt verify ", "--min-psnr", "--max-shift", "--max-miou-drop", "--min-agreement"):
         assert text in outcome.out
+
+
+def test_a_model_that_cannot_run_alone_or_is_of_another_kind_is_not_opened(tiny_split_model) -> None:
+    render = tiny_split_model.with_name(read_model_info(tiny_split_model).render_file or "")
+    with pytest.raises(LayoutRTError, match="not a whole generator or segmenter"):
+        open_model(render)
+    with pytest.raises(LayoutRTError, match="is a segmenter and not a generator; give a generator"):
+        open_model("camvid-seg", kind="generator")
