@@ -219,7 +219,11 @@ def test_the_doctor_finds_what_fits(world) -> None:
 @pytest.mark.parametrize(
     ("environment", "name", "words"),
     [
-        ({"STUB_CUDA": "11040"}, "CUDA", ("supports 11.4", "update the driver, or: pip install tensorrt-cu11")),
+        (
+            {"STUB_CUDA": "11040"},
+            "CUDA",
+            ("supports 11.4", "update the driver, or: pip install tensorrt-cu11"),
+        ),
         ({"STUB_NVINFER": "80601"}, "TensorRT library", ("is 8.6.1", "one version of both")),
         ({"STUB_LIBRARY_TENSORRT": "80601"}, "TensorRT operators", ("TensorRT 8.6.1", "rebuild it")),
         ({"STUB_LIBRARY": "0.0.9"}, "TensorRT operators", ("layoutrt 0.0.9", "reinstall layoutrt")),
