@@ -161,7 +161,7 @@ def test_segmenters_have_frames_and_a_step_of_their_own(tmp_path) -> None:
         (OPEN, ((100, 128),), 1, "--min 100x128 does not fit .* multiples of 32"),
         (OPEN, ((512, 512), (256, 256), (512, 512)), 1, "in no order"),
         (OPEN, ((128, 512), (256, 256), (512, 512)), 1, "in no order"),
-        (OPEN, (), 0, "--max-batch 0"),
+        (OPEN, (), 0, "--max-batch must be at least 1, got 0"),
         (graph({"labels": [1, 64, 96]}), (None, None, (128, 192)), 1, "is made for 64x96 .* --max 128x192"),
         (graph({"labels": [1, 64, 96]}), (), 4, "is made for a batch of 1"),
     ],

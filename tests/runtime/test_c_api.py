@@ -73,7 +73,7 @@ int main(int argc, char** argv) {
   if (count != 1) ++failures;
   EXPECT(lrt_session_metadata_key(session, 0, &text), LRT_OK, NULL);
   if (strcmp(text, "maker")) ++failures;
-  EXPECT(lrt_session_metadata_key(session, 1, &text), LRT_NOT_FOUND, "number 1");
+  EXPECT(lrt_session_metadata_key(session, 1, &text), LRT_NOT_FOUND, "counted from 0; got 1");
   EXPECT(lrt_session_metadata(session, "maker", &text), LRT_OK, NULL);
   if (strcmp(text, "test")) ++failures;
   EXPECT(lrt_session_metadata(session, "none", &text), LRT_NOT_FOUND, "none");

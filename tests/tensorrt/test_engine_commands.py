@@ -110,7 +110,7 @@ def test_an_engine_that_tells_nothing_of_its_layers_is_kept_and_says_so(world, m
     assert json.loads((tmp_path / "edge.engine.layers.json").read_text()) == {}
     _, runner = runner_of(path, tmp_path)
     runner.run(1)
-    with pytest.raises(LayoutRTError, match="tells nothing of its layers"):
+    with pytest.raises(LayoutRTError, match="does not describe its layers"):
         runner.details()
     runner.close()
 
@@ -221,7 +221,11 @@ def test_the_doctor_finds_what_fits(world) -> None:
 @pytest.mark.parametrize(
     ("environment", "name", "words"),
     [
-        ({"STUB_CUDA": "11040"}, "CUDA", ("serves 11.4", "update the driver, or: pip install tensorrt-cu11")),
+        (
+            {"STUB_CUDA": "11040"},
+            "CUDA",
+            ("supports 11.4", "update the driver, or: pip install tensorrt-cu11"),
+        ),
         ({"STUB_NVINFER": "80601"}, "TensorRT library", ("is 8.6.1", "one version of both")),
         ({"STUB_LIBRARY_TENSORRT": "80601"}, "TensorRT operators", ("TensorRT 8.6.1", "rebuild it")),
         ({"STUB_LIBRARY": "0.0.9"}, "TensorRT operators", ("layoutrt 0.0.9", "reinstall layoutrt")),
