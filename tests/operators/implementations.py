@@ -89,7 +89,7 @@ def _without_the_library(case: Case) -> None:
 def _body(case: Case) -> None:
     """The bodies in ONNX Runtime, without our library."""
     model = one_node_model(case, bodies=True)
-    onnx.checker.check_model(model)
+    onnx.checker.check_model(model, full_check=True)
     onnxruntime = import_onnxruntime()
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     assert_is_defined(case, session.run(None, model_inputs(case))[0], "float32")
