@@ -1,4 +1,4 @@
-"""Every command and program in the README runs."""
+"""Every command and program in the README and the guides of the command line and Python runs."""
 
 import os
 import re
@@ -15,7 +15,10 @@ from reference_case import Case, rule_state
 
 from layoutrt.cli import app
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+PAGES = {name: (ROOT / name).read_text() for name in ("README.md", "docs/guide.md", "docs/python.md")}
+CHAINS = ("README.md", "docs/guide.md")
+"""Pages whose commands run one after the other, on files that those before made."""
 
 SMALLER = {
     "--steps 3100": "--steps 2",
@@ -23,17 +26,19 @@ SMALLER = {
     "--steps 4000": "--steps 1 --batch 2",
     "--frames 240": "--frames 8",
     "--data drive:40": "--data drive:2",
+    "--size 96x128 --load-size 192x256 --steps 2": "--size 96x128 --load-size 192x256 --steps 2 --width 16 --hidden 16 "
+    "--discriminator-width 16 --decay-steps 0",
     "camvid-edge-int8 --layers": "camvid-edge-int8 --layers --iterations 10",
 }
 """What is run less often here than a user would."""
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGES[page], re.DOTALL | re.MULTILINE)
 
 
 QUICK = (
-    "layoutrt synthesize camvid-edge",
+    "layoutrt synthesize camvid-edge drive:8",
     "layoutrt demo",
     "layoutrt estimate",
     "layoutrt info camvid-edge",
@@ -42,9 +47,9 @@ QUICK = (
 """What needs no other command's files and takes a second."""
 
 
-def commands() -> list[str]:
-    """Every command line of the README, with less to do."""
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
+def commands(page: str) -> list[str]:
+    """Every command line of a page, with less to do."""
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
     for text, smaller in SMALLER.items():
         lines = [line.replace(text, smaller) for line in lines]
     return lines
