@@ -114,8 +114,9 @@ def follow(name: str, folder: Path) -> Sources:
             shutil.copy2(file, folder / path)
             changed.add(path)
     for edit in tomllib.loads((given / "edits.toml").read_text())["edit"]:
-        text = (folder / edit["file"]).read_text()
-        assert text.count(edit["after"]) == 1, (edit["file"], edit["after"], text.count(edit["after"]))
-        (folder / edit["file"]).write_text(text.replace(edit["after"], edit["after"] + edit["add"]))
+        text, anchor = (folder / edit["file"]).read_text(), edit.get("after", edit.get("before"))
+        assert text.count(anchor) == 1, (edit["file"], anchor, text.count(anchor))
+        both = anchor + edit["add"] if "after" in edit else edit["add"] + anchor
+        (folder / edit["file"]).write_text(text.replace(anchor, both))
         changed.add(edit["file"])
     return Sources(folder, changed)
