@@ -71,9 +71,10 @@ def test_a_program_of_the_documents_compiles_without_warnings_and_runs(name: str
         pytest.skip(f"there is no {compiler}")
     library = Path(operator_library())
     (folder / f"{name}.{language}").write_text(source)
+    strict = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
+    linked = [f"-I{HEADERS}", str(library), f"-Wl,-rpath,{library.parent}"]
     done = subprocess.run(
-        [compiler, standard, "-Wall", "-Wextra", "-pedantic", "-Werror", f"{name}.{language}", "-o", name]
-        + [f"-I{HEADERS}", str(library), f"-Wl,-rpath,{library.parent}"],
+        [compiler, standard, *strict, f"{name}.{language}", "-o", name, *linked],
         cwd=folder,
         capture_output=True,
         text=True,

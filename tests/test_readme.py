@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import torch
 import typer
@@ -130,7 +131,33 @@ def test_the_readme_is_short_and_has_programs_in_both_languages() -> None:
         assert program.count("\n") <= 18
 
 
-@pytest.mark.parametrize("page", sorted(["README.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]))
+DOCUMENTS = [
+    "README.md",
+    "train/README.md",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+]
+
+
+def test_every_command_in_a_block_of_the_documents_has_its_options() -> None:
+    known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    found = 0
+    for page in DOCUMENTS:
+        text = (ROOT / page).read_text()
+        for block in re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            for line in block.splitlines():
+                if not re.match(r"layoutrt [a-z]", line):
+                    continue
+                _, name, *arguments = shlex.split(line, comments=True)
+                assert name in known, (page, line)
+                try:
+                    known[name].make_context(name, arguments)
+                except click.ClickException as error:
+                    pytest.fail(f"{page}: {line}: {error.format_message()}")
+                found += 1
+    assert found > 60
+
+
+@pytest.mark.parametrize("page", DOCUMENTS)
 def test_files_and_sections_that_a_page_links_to_exist(page: str) -> None:
     text = (ROOT / page).read_text()
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]

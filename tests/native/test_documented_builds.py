@@ -243,7 +243,8 @@ def test_the_library_needs_no_newer_glibc_and_libstdcpp_than_the_page_says(insta
     if platform.libc_ver()[1] != "2.36":
         pytest.skip("what a library needs depends on the system that it is built on, which is not Debian 12")
     named = re.search(
-        r"needs glibc ([\d.]+)\s+and libstdc\+\+ 12 \(`GLIBCXX_([\d.]+)`\)", (ROOT / "docs/c-api.md").read_text()
+        r"needs glibc ([\d.]+)\s+and libstdc\+\+ 12 \(`GLIBCXX_([\d.]+)`\)",
+        (ROOT / "docs/c-api.md").read_text(),
     )
     assert named
     library = installed.home / "layoutrt/lib/liblayoutrt.so"

@@ -36,8 +36,8 @@ def layoutrt(line):
         assert not end.code, line
 
 
-layoutrt("train --data data --label-set camvid --out run --architecture mosaic --width 8 --size 64x96 --steps 2 "
-         "--decay-steps 0 --batch 1 --discriminator-width 4")
+layoutrt("train --data data --label-set camvid --out run --architecture mosaic --width 8 --size 64x96 "
+         "--steps 2 --decay-steps 0 --batch 1 --discriminator-width 4")
 layoutrt("export run/generator.safetensors --out mosaic.onnx --size dynamic")
 layoutrt("info mosaic.onnx")
 

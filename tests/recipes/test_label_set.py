@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.recipes.recipe import follow, required_files, source_files
 
 USES_IT = """
@@ -50,8 +52,8 @@ def layoutrt(line):
         assert not end.code, line
 
 
-layoutrt("train --data data --label-set orchard --out run --architecture edge --width 4 --hidden 8 --size 64x96 "
-         "--steps 1 --decay-steps 0 --batch 1 --discriminator-width 4")
+layoutrt("train --data data --label-set orchard --out run --architecture edge --width 4 --hidden 8 "
+         "--size 64x96 --steps 1 --decay-steps 0 --batch 1 --discriminator-width 4")
 layoutrt("export run/generator.safetensors --out orchard.onnx")
 layoutrt("synthesize orchard.onnx data/val/labels --out out")
 assert len(list(Path("out").glob("*.png"))) == 2
@@ -59,9 +61,13 @@ assert Session("orchard.onnx").label_set == orchard
 """
 
 
-def test_a_label_set_takes_one_source_file_and_works_in_every_step(tmp_path: Path) -> None:
+def test_a_label_set_takes_one_source_file_and_is_known_by_its_name(tmp_path: Path) -> None:
     sources = follow("label_set", tmp_path)
     assert sources.changed == required_files("Add a label set", {"camvid": "orchard"})
     assert len(source_files(sources.changed)) == 1
     sources.run(sys.executable, "-c", USES_IT)
-    sources.run(sys.executable, "-c", TRAINS_WITH_IT)
+
+
+@pytest.mark.slow
+def test_a_generator_of_a_new_label_set_is_trained_exported_and_run(tmp_path: Path) -> None:
+    follow("label_set", tmp_path).run(sys.executable, "-c", TRAINS_WITH_IT)

@@ -20,7 +20,8 @@ from layoutrt.train.networks.generator_config import GeneratorConfig
 from layoutrt.train.networks.registry import build_generator
 
 torch.manual_seed(0)
-config = GeneratorConfig(12, width=4, hidden=8, architecture="edge", predictor_kernel=1, image_height=64, image_width=96)
+size = {"image_height": 64, "image_width": 96}
+config = GeneratorConfig(12, width=4, hidden=8, architecture="edge", predictor_kernel=1, **size)
 generator = build_generator(config).eval()
 model = generator_model(generator, label_set("camvid"), size=(64, 96))
 assert [node.op_type for node in model.graph.node].count("ChannelSoftsign") == 1
