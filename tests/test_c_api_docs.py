@@ -126,6 +126,6 @@ def test_names_of_the_api_on_the_page_are_in_the_headers() -> None:
     named = set(re.findall(r"\b(?:lrt|LRT)_\w+", PAGE)) - {"lrt_"}
     assert len(named) > 40
     assert {name for name in named if not re.search(rf"\b{name}\b", headers)} == set()
-    for field in ("no_spinning", "affinity", "threads", "onnxruntime_path"):
+    for field in ("spinning", "affinity", "threads", "onnxruntime_path"):
         assert f"`{field}" in PAGE or f".{field}`" in PAGE
         assert re.search(rf"\b{field};", headers)
