@@ -79,7 +79,7 @@ class Sources(NamedTuple):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=1200,
         )
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
         return done.stdout
