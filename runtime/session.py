@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from layoutrt.artifacts.engine_manifest import is_engine
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.models import resolve_model
@@ -22,7 +21,8 @@ from layoutrt.runtime.backends.base import LoadedModel, Timings, checked
 from layoutrt.runtime.backends.base import Spinning as Spinning
 from layoutrt.runtime.backends.base import StageTimes as StageTimes
 from layoutrt.runtime.backends.base import TensorInfo as TensorInfo
-from layoutrt.runtime.backends.native import NativeModel, opens_engines
+from layoutrt.runtime.backends.native import NativeModel
+from layoutrt.runtime.backends.registry import python_backend
 
 #: More threads than any machine has processors spin against each other, and a run never ends.
 MAX_THREADS = 256
@@ -88,10 +88,8 @@ class Session:
         if threads is not None and threads > MAX_THREADS:
             raise LayoutRTError(f"threads must be at most {MAX_THREADS}, got {threads}")
         self.path = _model_path(model)
-        if is_engine(self.path) and not opens_engines():
-            from layoutrt.runtime.backends.trt.model import TensorRTModel
-
-            self._model = TensorRTModel(self.path)
+        if backend := python_backend(self.path):
+            self._model = backend.open(self.path)
         else:
             self._model = NativeModel(self.path, threads=threads, affinity=affinity, spinning=spinning)
         self.inputs, self.outputs = self._model.inputs, self._model.outputs

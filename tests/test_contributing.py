@@ -33,10 +33,29 @@ def test_files_that_a_page_names_exist(page: str) -> None:
     assert lost == []
 
 
+def test_the_architecture_names_every_folder_of_the_sources() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    parts = ("layoutrt", "train", "export", "calib", "runtime")
+    folders = [folder for part in parts for folder in (ROOT / part).iterdir() if any(folder.glob("*.*"))]
+    named = [f"{folder.relative_to(ROOT)}/" for folder in folders if not folder.name.startswith("__")]
+    assert len(named) > 20
+    assert [folder for folder in named if f"`{folder}`" not in text] == []
+
+
 def commands(page: str) -> list[str]:
     text = (ROOT / page).read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
     return [line for block in blocks for line in block.splitlines()]
+
+
+def test_the_way_of_a_frame_names_functions_of_the_files_that_it_goes_through() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    way = text.split("## One frame's way through the code")[1].split("\n## ")[0]
+    paths = re.findall(r"`((?:[\w-]+/)+[\w-]+\.(?:py|cpp|h))`", way)
+    assert len(paths) >= 12
+    sources = "\n".join((ROOT / path).read_text() for path in paths)
+    for name in re.findall(r"`lrt_\w+`", way):
+        assert name.strip("`") in sources, name
 
 
 def test_commands_for_contributors_are_targets_tests_and_hooks() -> None:

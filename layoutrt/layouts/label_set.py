@@ -21,8 +21,12 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-LABEL_SETS = ("camvid", "cityscapes", "ade20k", "coco-stuff", "facades")
-"""Names of the label sets that ship with the package."""
+_FOLDER = resources.files("layoutrt") / "label_sets"
+
+LABEL_SETS = tuple(
+    sorted(entry.name.removesuffix(".toml") for entry in _FOLDER.iterdir() if entry.name.endswith(".toml"))
+)
+"""Names of the label sets that ship with the package: its files ``label_sets/NAME.toml``."""
 
 OUTSIDE = 255
 """Never a class index: what ``LabelSet.file_table`` holds for a byte that names no class."""
@@ -235,8 +239,7 @@ def _spread_color(index: int) -> Color:
 
 @cache
 def _shipped(name: str) -> LabelSet:
-    path = resources.files("layoutrt") / "label_sets" / f"{name}.toml"
-    return _from_toml(path.read_bytes(), f"{name}.toml")
+    return _from_toml((_FOLDER / f"{name}.toml").read_bytes(), f"{name}.toml")
 
 
 def _from_toml(data: bytes, source: str) -> LabelSet:

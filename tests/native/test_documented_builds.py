@@ -47,6 +47,7 @@ SYSTEM += [
     "grep",
     "sort",
     "tr",
+    "pkg-config",
     "touch",
     "uname",
     "nproc",
@@ -63,8 +64,8 @@ SUDO = """#!/bin/sh
 exec "$@"
 """
 BLOCKS = native_blocks()
-README = next(block for block in BLOCKS if "cmake --install build " in block.script)
-OTHERS = [block for block in BLOCKS if block is not README]
+INSTALL = next(block for block in BLOCKS if "cmake --install build " in block.script)
+OTHERS = [block for block in BLOCKS if block is not INSTALL]
 # Those that fail last: the failure of one would make the next installation compile anew.
 OTHERS.sort(key=lambda block: "LAYOUTRT_CUDA=ON" in block.script)
 
@@ -144,9 +145,16 @@ def system() -> System:
 
 @pytest.fixture(scope="module")
 def installed(system: System) -> System:
-    """The same after the commands of the README."""
-    assert README.document == "README.md"
-    system.succeed(README.script)
+    """The same after the commands of the page for C and C++, with the project that it shows."""
+    assert INSTALL.document == "docs/c-api.md"
+    system.succeed(INSTALL.script)
+    project = system.sources / "render"
+    project.mkdir(exist_ok=True)
+    page = (ROOT / "docs/c-api.md").read_text()
+    for name, fenced in (("CMakeLists.txt", "cmake"), ("render.c", "c")):
+        source = re.search(rf"^```{fenced}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+        assert source
+        (project / name).write_text(source[1])
     return system
 
 
@@ -190,6 +198,8 @@ def test_commands_that_build_the_library_do_what_they_say(
     if "sudo cmake --install" in block.script:
         assert (tmp_path / "usr/local/lib/liblayoutrt.so.1").exists()
         assert (tmp_path / "usr/local/share/doc/layoutrt/LICENSE").is_file()
+    if "-o render/render" in block.script:
+        assert b"\0liblayoutrt.so.1\0" in (installed.sources / "render/render").read_bytes()
     if "build-arm" in block.script:
         assert machine_of(installed.sources / "build-arm" / "liblayoutrt.so") == AARCH64
 
@@ -237,11 +247,12 @@ def test_a_program_that_found_the_package_renders_an_image(installed: System, tm
     assert (tmp_path / "last.ppm").read_bytes()[-image.size :] == image.tobytes()
 
 
-def test_the_library_needs_no_newer_glibc_and_libstdcpp_than_the_readme_says(installed: System) -> None:
+def test_the_library_needs_no_newer_glibc_and_libstdcpp_than_the_page_says(installed: System) -> None:
     if platform.libc_ver()[1] != "2.36":
         pytest.skip("what a library needs depends on the system that it is built on, which is not Debian 12")
     named = re.search(
-        r"needs glibc ([\d.]+)\s+and libstdc\+\+ 12 \(`GLIBCXX_([\d.]+)`\)", (ROOT / "README.md").read_text()
+        r"needs glibc ([\d.]+)\s+and libstdc\+\+ 12 \(`GLIBCXX_([\d.]+)`\)",
+        (ROOT / "docs/c-api.md").read_text(),
     )
     assert named
     library = installed.home / "layoutrt/lib/liblayoutrt.so"

@@ -252,14 +252,17 @@ def test_the_doctor_says_where_there_is_no_gpu(world, environment) -> None:
     assert found["GPU"]["remedy"].startswith("only for GPUs: check that one is plugged in")
 
 
-def test_commands_of_the_readme_that_need_a_gpu_run(world, model, tmp_path) -> None:
+def test_commands_of_the_readme_and_the_guide_that_need_a_gpu_run(world, model, tmp_path) -> None:
     from typer.testing import CliRunner
 
     from layoutrt.cli import app
 
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    lines = "".join(re.findall(r"^```shell\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)).splitlines()
-    assert len(lines) >= 2
+    lines: list[str] = []
+    for page in ("README.md", "docs/guide.md"):
+        text = (Path(__file__).parents[2] / page).read_text()
+        found = "".join(re.findall(r"^```shell\n(.*?)^```", text, re.DOTALL | re.MULTILINE)).splitlines()
+        assert len(found) >= 2, page
+        lines += [line for line in found if line not in lines]
     shutil.copy(model, tmp_path / "street.trt.onnx")
     before = Path.cwd()
     os.chdir(tmp_path)
