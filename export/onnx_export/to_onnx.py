@@ -25,6 +25,7 @@ from layoutrt.files import check_not_inputs, file_digest
 from layoutrt.graph.cost import Cost, graph_cost
 from layoutrt.graph.onnx_file import save_model
 from layoutrt.layouts import LabelSet
+from layoutrt.models import resolve_checkpoint
 from layoutrt.operators import BODY_OPSET, DOMAIN, VERSION
 from layoutrt.operators.conv_to_image import CONV_TO_IMAGE
 from layoutrt.operators.gated_predicted_conv import ALPHA, GATED_PREDICTED_CONV
@@ -83,7 +84,7 @@ def export_onnx(
     """Export a generator, a segmenter or an image encoder.
 
     Args:
-        checkpoint: its safetensors file.
+        checkpoint: its safetensors file, the folder of its run, or a shipped name.
         out: the ONNX file to write; `layoutrt.graph.onnx_file` says when weights go to a file beside it.
         size: height and width of the graph; the training size by default.
         dynamic: leave batch, height and width open instead.
@@ -96,6 +97,7 @@ def export_onnx(
     Raises:
         LayoutRTError: the checkpoint cannot be read, or cannot make that size.
     """
+    checkpoint = resolve_checkpoint(checkpoint)
     check_not_inputs([out], [checkpoint])
     kind = checkpoint_kind(checkpoint)
     if kind == "encoder":
