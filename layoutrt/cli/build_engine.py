@@ -26,7 +26,7 @@ def build_engine(
     model: Annotated[
         str,
         typer.Argument(
-            help="ONNX file that layoutrt calibrate --target tensorrt wrote, or a shipped name.",
+            help="ONNX file that layoutrt calibrate --target tensorrt wrote.",
             metavar="MODEL.onnx",
         ),
     ],
