@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.inputs.jpeg import is_whole_jpeg
 from layoutrt.layouts.png import read_png
-
-# Label maps are drawn on the pixels as stored, so a camera's note of its orientation must not turn them.
-_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -25,6 +21,8 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         LayoutRTError: the file is absent, truncated, or not an image.
     """
+    import cv2  # takes as long as all else that naming inputs needs
+
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -33,8 +31,10 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         return _rgb(read_png(path).pixels)
     if path.suffix.lower() in (".jpg", ".jpeg") and not is_whole_jpeg(data):
         raise LayoutRTError(f"{path} is not a readable image: no whole JPEG or PNG; replace or remove it")
+    # Label maps are drawn on the pixels as stored, so a camera's note of its orientation must not turn them.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS) if data else None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error:
         # More pixels than OpenCV decodes.
         image = None
