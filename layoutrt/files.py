@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -60,7 +59,7 @@ def write_json(path: str | Path, value: Any, indent: int = 2) -> None:
     """
     text = json.dumps(value, indent=indent, allow_nan=False) + "\n"
     if str(path) == STANDARD_OUTPUT:
-        sys.stdout.write(text)
+        print(text, end="")
         return
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

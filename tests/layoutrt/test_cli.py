@@ -117,7 +117,7 @@ def test_an_error_is_told_of_though_nothing_can_be_printed():
     assert "error: the reason\n" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["info camvid-edge", "info camvid-edge --json", "--version"])
+@pytest.mark.parametrize("command", ["info camvid-edge", "info camvid-edge --json -", "--version"])
 def test_a_reader_who_has_left_and_a_closed_output_are_no_errors(command):
     reader, writer = os.pipe()
     os.close(reader)
