@@ -216,7 +216,7 @@ def test_a_segmenter_that_cannot_judge_the_images_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("data", "words"), [("missing", "missing"), ("drive:0", "no drive"), ("empty", "empty")]
+    ("data", "words"), [("missing", "missing"), ("drive:0", "not a drive"), ("empty", "empty")]
 )
 def test_data_that_are_not_there_are_refused(tiny_model, tmp_path, data, words) -> None:
     (tmp_path / "empty").mkdir()
