@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from layoutrt.errors import LayoutRTError
 
@@ -38,6 +40,29 @@ def replacing(path: str | Path) -> Iterator[Path]:
         # Gone already where the block succeeded, and its folder may not exist.
         with suppress(OSError):
             temporary.unlink()
+
+
+STANDARD_OUTPUT = "-"
+"""Name that means standard output where a JSON file is written."""
+
+
+def write_json(path: str | Path, value: Any, indent: int = 2) -> None:
+    """Write a JSON file, all or nothing, or print it where ``path`` is ``-``.
+
+    Args:
+        path: file to write; its folder is made where there is none.
+        value: dictionaries, lists and plain values; no NaN or infinity.
+        indent: spaces of a level.
+
+    Raises:
+        LayoutRTError: the file cannot be written.
+    """
+    text = json.dumps(value, indent=indent, allow_nan=False) + "\n"
+    if str(path) == STANDARD_OUTPUT:
+        print(text, end="")
+        return
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def temporary_folder() -> tempfile.TemporaryDirectory[str]:

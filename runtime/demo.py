@@ -14,6 +14,7 @@ from typing import Any
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import check_not_inputs, drawable
+from layoutrt.inputs import parse_drive
 from layoutrt.models import DEFAULT_GENERATOR
 from layoutrt.runtime.streaming.contact_sheet import contact_sheet
 from layoutrt.runtime.streaming.demo_models import DemoModels
@@ -21,7 +22,6 @@ from layoutrt.runtime.streaming.frame_view import FrameView, View
 from layoutrt.runtime.streaming.playback import Playback, Sink, play
 from layoutrt.runtime.streaming.sinks import NullSink, SampledSink, video_sink, window_sink
 from layoutrt.runtime.streaming.sources import Source, open_source
-from layoutrt.runtime.streaming.sources.files import IMAGE_SUFFIXES
 from layoutrt.runtime.synthesize import write_image
 
 SHEET_FRAMES = 12
@@ -127,7 +127,8 @@ def run_demo(
             source, size=models.size, label_set=models.label_set, seed=seed, paced=paced, fps=fps
         )
         stack.callback(opened.close)
-        if frames is None and not paced and re.fullmatch(r"drive:(@\d+)?", source):
+        drawn = parse_drive(source)
+        if frames is None and not paced and drawn and drawn.frames is None:
             frames = DEFAULT_LENGTH
         feed = models.feed(
             opened, segmenter, mapping=mapping, smooth=smooth, limit=None if opened.live else frames
@@ -147,7 +148,7 @@ def run_demo(
             else:
                 path = Path(sink.removeprefix("video:"))
                 files = [path, path.with_suffix(".png")]
-            check_not_inputs(files, _read(source), "--out" if sink == "video" else "--sink")
+            check_not_inputs(files, opened.files, "--out" if sink == "video" else "--sink")
             entered = video_sink(files[0], frame_view, fps=fps or opened.fps, live=opened.live)
         elif sink == "window":
             entered = window_sink(drawable(f"layoutrt {models.name}"), frame_view)
@@ -181,13 +182,6 @@ def run_demo(
             opened.reconnects,
             playback,
         )
-
-
-def _read(source: str) -> list[Path]:
-    """The files of a source: itself, or the images of a folder."""
-    path = Path(source.removeprefix("labels:"))
-    files = path.iterdir() if path.is_dir() else ()
-    return [path, *(file for file in files if file.suffix.lower() in IMAGE_SUFFIXES)]
 
 
 def _name(source: str) -> str:

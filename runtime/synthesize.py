@@ -13,9 +13,9 @@ from rich.progress import track
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import check_not_inputs, replacing
+from layoutrt.inputs import LayoutSource, find_sources
 from layoutrt.layouts import read_instances, resize_layout
 from layoutrt.runtime.latency import Latencies
-from layoutrt.runtime.layout_source import LayoutSource, find_sources
 from layoutrt.runtime.synthesizer import Synthesizer, latent_from_seed
 
 STAGE = "synthesize"

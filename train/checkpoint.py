@@ -96,7 +96,7 @@ def load_generator(path: str | Path) -> tuple[AnyGenerator, LabelSet, dict[str, 
     Raises:
         LayoutRTError: the file is not a generator checkpoint that this version can load.
     """
-    return _load_network(Path(path), "generator", GeneratorConfig, build_generator)
+    return _load_network(resolve_checkpoint(path), "generator", GeneratorConfig, build_generator)
 
 
 def save_encoder(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import cv2
@@ -13,14 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.artifacts.model_info import ModelInfo
-from layoutrt.errors import LayoutRTError
-from layoutrt.files import utf8_name
+from layoutrt.inputs import TRAINING, FrameFile, find_frames, find_sources, read_image
 from layoutrt.layouts import LabelSet, read_layout, resize_layout
-from layoutrt.runtime.layout_source import find_sources
 
 Item = TypeVar("Item")
-
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
 @dataclass(frozen=True)
@@ -36,8 +31,8 @@ class CalibrationInputs:
     """Arguments of a model's runs, read anew by every iteration.
 
     Args:
-        data: for a generator layouts (a folder, a file or ``drive:N``), for a segmenter images (a folder or a
-            file); or the folder of a data set's split, with ``labels/`` and ``images/`` in it.
+        data: for a generator layouts, as in `find_sources`, for a segmenter images, as in `find_frames`;
+            of the root of a data set the training split.
         frames: most inputs to use, evenly spread over the data.
         model: model that takes them.
 
@@ -46,10 +41,8 @@ class CalibrationInputs:
     """
 
     def __init__(self, data: str, frames: int, model: ModelInfo) -> None:
-        part = Path(data, "images" if model.kind == "segmenter" else "labels")
-        self._data, self._model, self._frames = str(part) if part.is_dir() else data, model, frames
-        labels = Path(data, "labels")
-        self._labels = labels if part.is_dir() and labels.is_dir() else None
+        self._data, self._model, self._frames = data, model, frames
+        self._images = find_frames(data, TRAINING) if model.kind == "segmenter" else []
 
     def __iter__(self) -> Iterator[dict[str, NDArray]]:
         return self._first(self._frames)
@@ -69,24 +62,22 @@ class CalibrationInputs:
             for arguments in self._first(count):
                 yield Example(arguments, arguments["labels"][0])
             return
-        for file, arguments in zip(
-            evenly_spread(_images(self._data), count), self._first(count), strict=True
-        ):
+        for file, arguments in zip(evenly_spread(self._images, count), self._first(count), strict=True):
             labels = None
-            if self._labels:
-                layout = read_layout(self._labels / f"{file.stem}.png", model.label_set)
-                labels = resize_layout(layout, model.run_size)
+            if file.labels:
+                labels = resize_layout(read_layout(file.labels, model.label_set), model.run_size)
             yield Example(arguments, labels)
 
     def _first(self, count: int) -> Iterator[dict[str, NDArray]]:
         model = self._model
         if model.kind == "segmenter":
-            return segmenter_inputs(self._data, count, model.run_size)
+            return segmenter_inputs(self._images, count, model.run_size)
         return generator_inputs(
             self._data,
             count,
             model.label_set,
             model.run_size,
+            split=TRAINING,
             instances=model.needs_instances,
             latent=model.latent,
         )
@@ -103,17 +94,25 @@ class CalibrationInputs:
 
 
 def generator_inputs(
-    data: str, frames: int, labels: LabelSet, size: tuple[int, int], *, instances: bool, latent: int
+    data: str,
+    frames: int,
+    labels: LabelSet,
+    size: tuple[int, int],
+    *,
+    split: str,
+    instances: bool,
+    latent: int,
 ) -> Iterator[dict[str, NDArray]]:
     """Arguments of a generator, evenly spread over the data.
 
     A generator that reads instance ids gets the labels for them, and one with a latent a seeded draw.
 
     Args:
-        data: a folder of layouts, one file, or ``drive:N``.
+        data: layouts, as in `find_sources`.
         frames: most inputs to use.
         labels: label set of the layouts.
         size: (height, width) to resize to.
+        split: split that is taken of a data set's root.
         instances: true if the model reads instance ids.
         latent: length of its latent; 0 for none.
 
@@ -121,7 +120,7 @@ def generator_inputs(
         LayoutRTError: the data are not there or not readable.
     """
     random = np.random.default_rng(0)
-    for source in evenly_spread(find_sources([data], labels, size), frames):
+    for source in evenly_spread(find_sources([data], labels, size, split), frames):
         layout = resize_layout(source.load(), size)[None]
         arguments: dict[str, NDArray] = {"labels": layout}
         if instances:
@@ -131,32 +130,22 @@ def generator_inputs(
         yield arguments
 
 
-def segmenter_inputs(data: str, frames: int, size: tuple[int, int]) -> Iterator[dict[str, NDArray]]:
-    """Arguments of a segmenter, evenly spread over the images of a folder.
+def segmenter_inputs(
+    images: Sequence[FrameFile], frames: int, size: tuple[int, int]
+) -> Iterator[dict[str, NDArray]]:
+    """Arguments of a segmenter, evenly spread over the images.
 
     Args:
-        data: the folder, or one image.
+        images: images of `find_frames`.
         frames: most inputs to use.
         size: (height, width) to resize to.
 
     Raises:
-        LayoutRTError: no images are there, or one cannot be read.
+        LayoutRTError: an image cannot be read.
     """
-    for file in evenly_spread(_images(data), frames):
-        image = cv2.imread(utf8_name(file), cv2.IMREAD_COLOR)
-        if image is None:
-            raise LayoutRTError(f"{file} cannot be read as an image; remove it or replace it")
-        resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
-        yield {"frame": np.ascontiguousarray(resized[None, ..., ::-1])}
-
-
-def _images(data: str) -> list[Path]:
-    """The image files of a folder, or the one that is named."""
-    place = Path(data)
-    files = sorted(f for f in place.glob("*") if f.suffix.lower() in IMAGES) if place.is_dir() else [place]
-    if not files or not files[0].is_file():
-        raise LayoutRTError(f"{data} holds no images; give --data a folder of PNG or JPEG frames")
-    return files
+    for file in evenly_spread(images, frames):
+        resized = cv2.resize(read_image(file.image), size[::-1], interpolation=cv2.INTER_AREA)
+        yield {"frame": np.ascontiguousarray(resized[None])}
 
 
 def evenly_spread(items: Sequence[Item], count: int) -> list[Item]:

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from layoutrt.calib.observe.calibration_inputs import evenly_spread
 from layoutrt.errors import LayoutRTError
+from layoutrt.inputs import JUDGING, Entry, open_dataset, read_image
 from layoutrt.layouts import LabelSet, read_instances, read_layout, resize_layout
-from layoutrt.train.datasets import Entry, open_dataset, read_image
-
-SPLIT = "val"
 
 
 class Batch(NamedTuple):
@@ -54,7 +52,7 @@ class EvaluationData:
         limit: int | None = None,
     ) -> None:
         self.root, self.label_set, self.size = root, label_set, size
-        found = open_dataset(dataset, root, SPLIT)
+        found = open_dataset(dataset, root, JUDGING)
         # Neighboring frames of a video are much alike, so the first few would say little of the rest.
         self.entries = evenly_spread(found, limit or len(found))
         self.has_instances = self.entries[0].instances is not None

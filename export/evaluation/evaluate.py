@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from layoutrt.calib.observe.calibration_inputs import evenly_spread
 from layoutrt.errors import LayoutRTError
 from layoutrt.export.any_model import OpenModel, open_model
 from layoutrt.export.evaluation.comparison_sheet import check_sheet_path, comparison_sheet, write_sheet
-from layoutrt.export.evaluation.data import SPLIT, Batch, EvaluationData
+from layoutrt.export.evaluation.data import Batch, EvaluationData
 from layoutrt.export.evaluation.report import (
     DataFacts,
     Diversity,
@@ -27,7 +26,8 @@ from layoutrt.export.evaluation.report import (
     NetworkFacts,
     SegmentationScore,
 )
-from layoutrt.files import check_not_inputs, file_digest, replacing
+from layoutrt.files import check_not_inputs, file_digest, write_json
+from layoutrt.inputs import JUDGING
 from layoutrt.layouts import LabelSet, colorize
 from layoutrt.layouts.confusion import ConfusionMatrix
 from layoutrt.models import resolve_checkpoint
@@ -74,7 +74,7 @@ def evaluate(
         samples_per_layout: images of each layout for the diversity, where the model has a latent.
         batch: layouts that are rendered at once.
         threads: of one run of an exported model; None for one per processor.
-        json_file: where to write the result as JSON.
+        json_file: where to write the result, ``-`` for standard output, as JSON.
         sheet: where to write a sheet of layouts, real and synthesized images, JPEG or PNG.
         progress: show a progress bar.
 
@@ -121,7 +121,7 @@ def evaluate(
         real, synthesized = np.concatenate(totals.real_vectors), np.concatenate(totals.vectors)
         evaluation = Evaluation(
             model=ModelFacts(info.name, file_digest(info.path), info.precision, renderer.backend),
-            data=DataFacts(data.resolve().name, SPLIT, len(samples), f"{size[0]}x{size[1]}"),
+            data=DataFacts(data.resolve().name, JUDGING, len(samples), f"{size[0]}x{size[1]}"),
             segmenter=NetworkFacts(evaluator.name, evaluator.sha256),
             features=NetworkFacts(evaluator.features.name, evaluator.features.sha256),
             synthesized=SegmentationScore.of(totals.confusion, info.label_set.names),
@@ -135,8 +135,7 @@ def evaluate(
     finally:
         renderer.close()
     if json_file:
-        with replacing(json_file) as temporary:
-            temporary.write_text(json.dumps(evaluation.to_json(), indent=2) + "\n", encoding="utf-8")
+        write_json(json_file, evaluation.to_json())
     return evaluation
 
 

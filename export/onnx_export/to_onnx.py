@@ -89,7 +89,7 @@ def export_onnx(
     """Export a generator, a segmenter or an image encoder.
 
     Args:
-        checkpoint: its safetensors file.
+        checkpoint: its safetensors file, the folder of its run, or a shipped name.
         out: the ONNX file to write; `layoutrt.graph.onnx_file` says when weights go to a file beside it.
         size: height and width of the graph; the training size by default.
         dynamic: leave batch, height and width open instead.
@@ -102,6 +102,7 @@ def export_onnx(
     Raises:
         LayoutRTError: the checkpoint cannot be read, or cannot make that size.
     """
+    checkpoint = resolve_checkpoint(checkpoint)
     check_not_inputs([out], [checkpoint])
     info = read_model_info(resolve_checkpoint(checkpoint))
     checkpoint = info.path

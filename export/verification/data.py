@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.artifacts.model_info import GENERATOR, ModelInfo
-from layoutrt.calib.observe.calibration_inputs import (
-    IMAGES,
-    evenly_spread,
-    generator_inputs,
-    segmenter_inputs,
-)
-from layoutrt.errors import LayoutRTError
+from layoutrt.calib.observe.calibration_inputs import evenly_spread, generator_inputs, segmenter_inputs
+from layoutrt.inputs import JUDGING, FrameFile, find_frames, find_sources
 from layoutrt.layouts import colorize, read_layout, resize_layout
-from layoutrt.runtime.layout_source import find_sources
 
 
 @dataclass(frozen=True)
@@ -40,8 +33,8 @@ class VerificationData:
     """Frames, evenly spread over the data.
 
     Args:
-        data: layouts for generators, a folder, a file or ``drive:N``; images for segmenters, a folder or a
-            file. A folder with ``labels/``, for segmenters beside ``images/``, is the split of a data set.
+        data: layouts for generators, as of `find_sources`, and images for segmenters, as of `find_frames`; of
+            the root of a data set the validation split.
         model: one of the two.
         size: (height, width) to resize to.
         frames: at most so many; all by default.
@@ -54,23 +47,17 @@ class VerificationData:
     """
 
     def __init__(self, data: str, model: ModelInfo, size: tuple[int, int], frames: int | None = None) -> None:
-        self._model, self._size = model, size
-        folder, self._labels = Path(data), None
+        self._model, self._size, self._data = model, size, data
         if model.kind == GENERATOR:
-            self._source = str(folder / "labels") if (folder / "labels").is_dir() else data
-            names = [source.name for source in find_sources([self._source], model.label_set, size)]
+            self._images: list[FrameFile] = []
+            names = [source.name for source in find_sources([data], model.label_set, size, JUDGING)]
         else:
-            if (folder / "images").is_dir():
-                self._labels = folder / "labels" if (folder / "labels").is_dir() else None
-                folder = folder / "images"
-            self._source = str(folder)
-            files = sorted(folder.glob("*")) if folder.is_dir() else [folder]
-            names = [file.stem for file in files if file.suffix.lower() in IMAGES]
-            if not names:
-                raise LayoutRTError(f"{data} holds no images; give --data a folder of PNG or JPEG frames")
+            self._images = find_frames(data, JUDGING)
+            names = [file.image.stem for file in self._images]
         # As the inputs themselves are spread.
         self._names = evenly_spread(names, frames or len(names))
-        self.has_labels = model.kind == GENERATOR or self._labels is not None
+        self._frames = evenly_spread(self._images, len(self._names))
+        self.has_labels = model.kind == GENERATOR or any(file.labels for file in self._images)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -80,14 +67,15 @@ class VerificationData:
         model = self._model
         if model.kind == GENERATOR:
             return generator_inputs(
-                self._source,
+                self._data,
                 count,
                 model.label_set,
                 self._size,
+                split=JUDGING,
                 instances=model.needs_instances,
                 latent=model.latent,
             )
-        return segmenter_inputs(self._source, count, self._size)
+        return segmenter_inputs(self._images, count, self._size)
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames, one after another.
@@ -96,16 +84,15 @@ class VerificationData:
             LayoutRTError: a file is damaged, or an image of a data set has no labels.
         """
         for index, (name, arguments) in enumerate(zip(self._names, self.inputs(len(self)), strict=True)):
-            labels = self._labels_of(name, arguments)
+            labels = self._labels_of(index, arguments)
             if self._model.kind == GENERATOR:
                 picture = colorize(arguments["labels"][0], self._model.label_set)
             else:
                 picture = arguments["frame"][0]
             yield Frame(index, name, arguments, labels, picture)
 
-    def _labels_of(self, name: str, arguments: dict[str, NDArray]) -> NDArray[np.uint8] | None:
+    def _labels_of(self, index: int, arguments: dict[str, NDArray]) -> NDArray[np.uint8] | None:
         if self._model.kind == GENERATOR:
             return arguments["labels"][0]
-        if self._labels is None:
-            return None
-        return resize_layout(read_layout(self._labels / f"{name}.png", self._model.label_set), self._size)
+        file = self._frames[index].labels
+        return resize_layout(read_layout(file, self._model.label_set), self._size) if file else None

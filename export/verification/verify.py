@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ from layoutrt.export.verification.worst_frames import (
     amplified_difference,
     marked_disagreement,
 )
-from layoutrt.files import check_not_inputs, file_digest, replacing
+from layoutrt.files import check_not_inputs, file_digest, write_json
 from layoutrt.graph.onnx_file import weights_path
 from layoutrt.layouts import colorize
 
@@ -66,7 +65,7 @@ def verify(
         thresholds: of the checks; the usual ones by default.
         layers: compare the tensors of both graphs as well; both models must be ONNX files.
         threads: of one run of an exported model; None for one per processor.
-        json_file: where to write the result (`Verification.to_json`).
+        json_file: where to write the result, ``-`` for standard output, (`Verification.to_json`).
         html: where to write a page with the worst frames.
         progress: show a progress bar.
 
@@ -114,9 +113,7 @@ def verify(
         for model_ in opened:
             model_.close()
     if json_file:
-        with replacing(json_file) as temporary:
-            text = json.dumps(found.to_json(), indent=2, allow_nan=False)
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_json(json_file, found.to_json())
     if html:
         write_page(html, found)
     return found

@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         else:
             raise
-        # Who reads a pipe may leave when he has seen enough.
+        # A closed pipe (`| head`) is not an error to tell of.
         if error.errno != errno.EPIPE:
             print("error: cannot", reason, file=sys.stderr)
         sys.exit(1)

@@ -24,19 +24,25 @@ def _size(option: str, help_text: str) -> Any:
 
 def build_engine(
     model: Annotated[
-        str, typer.Argument(help="ONNX file of layoutrt calibrate --target tensorrt.", metavar="MODEL.onnx")
+        str,
+        typer.Argument(
+            help="ONNX file that layoutrt calibrate --target tensorrt wrote.",
+            metavar="MODEL.onnx",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Engine to write, ending in .engine.")],
-    min_: Annotated[Size | None, _size("--min", "Smallest; that of --opt by default.")] = None,
+    min_: Annotated[Size | None, _size("--min", "Smallest size; that of --opt by default.")] = None,
     opt: Annotated[
-        Size | None, _size("--opt", "To be fastest at; what it was trained at by default.")
+        Size | None, _size("--opt", "Size to be fastest at; what it was trained at by default.")
     ] = None,
     max_: Annotated[
-        Size | None, _size("--max", "Largest, which memory is kept for; that of --opt by default.")
+        Size | None, _size("--max", "Largest size, which memory is kept for; that of --opt by default.")
     ] = None,
-    max_batch: Annotated[int, typer.Option(help="Largest batch.", rich_help_panel=_SIZES)] = 1,
+    max_batch: Annotated[
+        int, typer.Option(help="Largest number of images in one run.", rich_help_panel=_SIZES)
+    ] = 1,
     workspace: Annotated[
-        int | None, typer.Option(metavar="MB", help="Most scratch memory of a layer; no limit by default.")
+        int | None, typer.Option(metavar="MB", help="Largest scratch memory of a layer; no limit by default.")
     ] = None,
     timing_cache: Annotated[
         Path | None,
@@ -46,7 +52,7 @@ def build_engine(
         bool,
         typer.Option(
             "--version-compatible",
-            help="Also for newer TensorRT of the same major version; may run slower.",
+            help="Let newer TensorRT of the same major version run it too; may be slower.",
             rich_help_panel=_WHERE,
         ),
     ] = False,
@@ -54,7 +60,7 @@ def build_engine(
         bool,
         typer.Option(
             "--hardware-compatible",
-            help="Also for other GPUs from Ampere on; may run slower. Not on Jetson.",
+            help="Let other GPUs from Ampere on run it too; may be slower. Not on Jetson.",
             rich_help_panel=_WHERE,
         ),
     ] = False,

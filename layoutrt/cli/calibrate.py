@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from layoutrt.cli.options import Threads
+from layoutrt.cli.options import LAYOUT_FORMS, Threads
 
 if TYPE_CHECKING:
     from layoutrt.calib.calibrate import Calibration
@@ -18,7 +18,7 @@ _LAYERS = "What stays in float"
 Method = Annotated[
     str,
     typer.Option(
-        help="Range of a tensor: minmax (all values), percentile or entropy (without outliers).",
+        help="How a tensor's range is found: minmax (all values), percentile or entropy (without outliers).",
         rich_help_panel=_TABLE,
     ),
 ]
@@ -27,12 +27,12 @@ Percentile = Annotated[
 ]
 Frames = Annotated[
     int,
-    typer.Option(min=1, help="Inputs to measure at most, evenly spread.", rich_help_panel=_TABLE),
+    typer.Option(min=1, help="Largest number of inputs to measure, evenly spread.", rich_help_panel=_TABLE),
 ]
 TableFile = Annotated[
     Path | None,
     typer.Option(
-        help="Where measurements are kept; NAME.calibration.json beside what is written by default.",
+        help="File that keeps measurements; NAME.calibration.json beside what is written by default.",
         rich_help_panel=_TABLE,
     ),
 ]
@@ -48,20 +48,23 @@ Segmenter = Annotated[
 Data = Annotated[
     str,
     typer.Option(
-        help="Layouts for a generator (a folder, a file or drive:N), images for a segmenter, or the folder "
-        "of a split with labels/ and images/."
+        help=f"Layouts for a generator ({LAYOUT_FORMS}); images for a segmenter, in the same forms without "
+        "drive:N. A data set means its training split."
     ),
 ]
-Model = Annotated[str, typer.Argument(help="A shipped model or an ONNX file in float32.")]
+Model = Annotated[str, typer.Argument(help="Model in float32: a shipped name or an ONNX file.")]
 
 
 def calibrate(
     model: Model,
     data: Data,
     out: Annotated[Path, typer.Option(help="ONNX file to write.")],
-    precision: Annotated[str, typer.Option(help="int8 or fp16.")] = "int8",
+    precision: Annotated[str, typer.Option(help="Precision to write: int8 or fp16.")] = "int8",
     target: Annotated[
-        str, typer.Option(help="What will run it: ort (ONNX Runtime) or tensorrt; both share one table.")
+        str,
+        typer.Option(
+            help="Runtime that the file is for: ort (ONNX Runtime) or tensorrt; both share one table."
+        ),
     ] = "ort",
     segmenter: Segmenter = None,
     method: Method = "minmax",
@@ -71,7 +74,7 @@ def calibrate(
     recalibrate: Recalibrate = False,
     keep: Annotated[
         list[str] | None,
-        typer.Option(help="A layer (ONNX node) to keep in float; may be repeated.", rich_help_panel=_LAYERS),
+        typer.Option(help="Layer (ONNX node) to keep in float; may be repeated.", rich_help_panel=_LAYERS),
     ] = None,
     budget: Annotated[
         str | None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from layoutrt.cli.options import Json, Size, Threads, size_option
+from layoutrt.cli.options import MODEL_FORMS, Json, Size, Threads, report_console, size_option, tell_written
 from layoutrt.models import DEFAULT_GENERATOR
 
 
@@ -15,33 +15,33 @@ def demo(
     source: Annotated[
         str,
         typer.Option(
-            help="camera:0, csi:0 (Jetson), rtsp://…, a video file, a folder of images, labels:FOLDER, or "
-            "drive: (drive:N frames, drive:@SEED another town)."
+            help="Source of frames: camera:0, csi:0 (Jetson), rtsp://…, a video file, images (a file, a "
+            "folder, a data set or its split), labels: and layouts, or drive: (drive:N frames, drive:@SEED "
+            "another town)."
         ),
     ] = "drive:",
-    generator: Annotated[
-        str, typer.Option(help="A shipped model, an ONNX file or an engine.")
-    ] = DEFAULT_GENERATOR,
+    generator: Annotated[str, typer.Option(help=f"Generator: {MODEL_FORMS}.")] = DEFAULT_GENERATOR,
     segmenter: Annotated[
         str | None,
         typer.Option(
-            help="A shipped model, an ONNX file or an engine; the shipped one of the generator's classes by "
-            "default."
+            help=f"Segmenter: {MODEL_FORMS}; the shipped one of the generator's classes by default."
         ),
     ] = None,
     sink: Annotated[
         str,
         typer.Option(
-            help="window, video:FILE.mp4, web or web:PORT (to a browser), null (only measure); "
-            "video writes into --out."
+            help="Where it is shown: window, video:FILE.mp4, web or web:PORT (to a browser), null (only "
+            "measure); video writes into --out."
         ),
     ] = "video",
-    view: Annotated[str, typer.Option(help="side-by-side, image or overlay.")] = "side-by-side",
+    view: Annotated[
+        str, typer.Option(help="Picture to show: side-by-side, image or overlay.")
+    ] = "side-by-side",
     frames: Annotated[
         int | None, typer.Option(help="Number of frames; all by default, 240 of a drive that is written.")
     ] = None,
     size: Annotated[Size | None, size_option("Size of a frame; the model's own by default.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the town and of the latent.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the town and of the latent.")] = 0,
     smooth: Annotated[
         int, typer.Option(metavar="K", help="Steady the layout: majority over the last K frames; 1 is off.")
     ] = 1,
@@ -58,7 +58,7 @@ def demo(
     times: Annotated[bool, typer.Option(help="Show frames/s and latencies in the picture.")] = True,
     host: Annotated[str, typer.Option(help="Address that --sink web listens at.")] = "127.0.0.1",
     threads: Threads = None,
-    json: Json = False,
+    json: Json = None,
 ) -> None:
     """Turn a camera, a video or a synthetic drive into layouts and images, in real time.
 
@@ -74,17 +74,20 @@ def demo(
 
     `layoutrt demo --source street.mp4 --sink video:out/street.mp4 --view overlay`
     """
-    import json as json_module
-
     from rich.console import Console
 
     from layoutrt.errors import LayoutRTError
+    from layoutrt.files import check_not_inputs, write_json
     from layoutrt.runtime.demo import run_demo
     from layoutrt.runtime.streaming.frame_view import View
 
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=json)
+    console = report_console(json, highlight=False, soft_wrap=True)
+    # What to open in a browser has to be seen, and must not mix with JSON on standard output.
+    announced = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=console.quiet)
     if view not in [choice.value for choice in View]:
         raise LayoutRTError(f"there is no view '{view}'; choose {', '.join(choice.value for choice in View)}")
+    if json:
+        check_not_inputs([json], [source, generator, segmenter or DEFAULT_GENERATOR], "--json")
     report = run_demo(
         generator,
         source=source,
@@ -101,24 +104,24 @@ def demo(
         threads=threads,
         host=host,
         show_times=times,
-        announce=console.print,
+        announce=announced.print,
     )
+    playback = report.playback
+    height, width = report.size
+    names = report.model if report.segmenter is None else f"{report.segmenter} and {report.model}"
+    frames_text = f"{playback.frames} frame{'s' * (playback.frames != 1)}"
+    console.print(playback.times.stage_table(f"{names}, {height}x{width}, {frames_text}"))
+    given = report.source_size or report.size
+    of = f", {given[0]}x{given[1]} resized" if given != report.size else ""
+    console.print(f"source   {report.source}{of}")
+    console.print(f"backend  {report.backend}")
+    dropped = f", {playback.dropped} frames dropped for newer ones" if playback.dropped else ""
+    found = f", camera found again {report.reconnects} times" if report.reconnects else ""
+    console.print(f"rate     {playback.frames_per_second:.1f} frames/s end to end{dropped}{found}")
+    for index, path in enumerate(report.files):
+        console.print(f"{'' if index else 'wrote':9}{path}")
     if json:
-        print(json_module.dumps(report.as_json(), indent=2))
-    else:
-        playback = report.playback
-        height, width = report.size
-        names = report.model if report.segmenter is None else f"{report.segmenter} and {report.model}"
-        frames_text = f"{playback.frames} frame{'s' * (playback.frames != 1)}"
-        console.print(playback.times.stage_table(f"{names}, {height}x{width}, {frames_text}"))
-        given = report.source_size or report.size
-        of = f", {given[0]}x{given[1]} resized" if given != report.size else ""
-        console.print(f"source   {report.source}{of}")
-        console.print(f"backend  {report.backend}")
-        dropped = f", {playback.dropped} frames dropped for newer ones" if playback.dropped else ""
-        found = f", camera found again {report.reconnects} times" if report.reconnects else ""
-        console.print(f"rate     {playback.frames_per_second:.1f} frames/s end to end{dropped}{found}")
-        for index, path in enumerate(report.files):
-            console.print(f"{'' if index else 'wrote':9}{path}")
+        write_json(json, report.as_json())
+        tell_written(console, json, label=f"{'wrote':8}")
     if report.playback.interrupted:
         raise typer.Exit(130)

@@ -6,23 +6,24 @@ from typing import Annotated
 
 import typer
 
-from layoutrt.cli.options import Json, Size, size_option
+from layoutrt.cli.options import Json, Size, report_console, size_option, tell_written
 
 
 def estimate(
-    model: Annotated[str, typer.Argument(help="A shipped model or an ONNX file.")],
+    model: Annotated[str, typer.Argument(help="Model to estimate: a shipped name or an ONNX file.")],
     device: Annotated[
         str,
         typer.Option(
-            help="orin-nano-8gb, orin-nx-16gb, agx-orin-64gb, rtx-4060, rtx-4090, h200, or a .toml file, "
-            "such as layoutrt profile --device-file writes."
+            help="Device: orin-nano-8gb, orin-nx-16gb, agx-orin-64gb, rtx-4060, rtx-4090, h200, or a .toml "
+            "file, such as layoutrt profile --device-file writes."
         ),
     ],
     precision: Annotated[
-        str | None, typer.Option(help="fp32, fp16 or int8; the model's own by default.")
+        str | None,
+        typer.Option(help="Precision to estimate: fp32, fp16 or int8; the model's own by default."),
     ] = None,
-    size: Annotated[Size | None, size_option("Of the images, where the model leaves it open.")] = None,
-    json: Json = False,
+    size: Annotated[Size | None, size_option("Size of the images, where the model leaves it open.")] = None,
+    json: Json = None,
 ) -> None:
     """Estimate what a model would take on a device that is not here: never a measurement.
 
@@ -31,21 +32,17 @@ def estimate(
 
     Example: `layoutrt estimate camvid-edge --device orin-nano-8gb --precision fp16`
     """
-    import json as json_module
-
-    from rich.console import Console
-
+    from layoutrt.files import check_not_inputs, write_json
     from layoutrt.runtime.profiling.device import find_device
     from layoutrt.runtime.profiling.estimate import estimate
     from layoutrt.runtime.profiling.tables import estimate_table, milliseconds
     from layoutrt.runtime.profiling.target import find_target
 
+    if json:
+        check_not_inputs([json], [model, device], "--json")
     target = find_device(device)
     found = estimate(find_target(model, size), target, precision)
-    if json:
-        print(json_module.dumps(found.as_json(), indent=2))
-        return
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console = report_console(json, highlight=False, soft_wrap=True)
     console.print(estimate_table(found))
     low, middle, high = (milliseconds(value) for value in (found.low_ms, found.ms, found.high_ms))
     console.print(
@@ -54,3 +51,6 @@ def estimate(
     )
     for figure, source in target.source.items():
         console.print(f"{figure:<12} {getattr(target, figure):g}  {source}")
+    if json:
+        write_json(json, found.as_json())
+        tell_written(console, json)

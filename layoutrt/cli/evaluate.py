@@ -7,38 +7,58 @@ from typing import Annotated
 
 import typer
 
-from layoutrt.cli.options import Size, Threads, size_option
+from layoutrt.cli.options import (
+    CHECKPOINT_FORMS,
+    Json,
+    Size,
+    Threads,
+    report_console,
+    size_option,
+    tell_written,
+)
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Generator checkpoint, exported model or shipped name.")],
-    data: Annotated[Path, typer.Option(help="Data set with a validation split.")],
+    model: Annotated[str, typer.Argument(help=f"Generator: {CHECKPOINT_FORMS}.")],
+    data: Annotated[
+        Path,
+        typer.Option(help="Data set, whose validation split is taken, or a split with images/ and labels/."),
+    ],
     dataset: Annotated[
-        str, typer.Option(help="auto, cityscapes, ade20k, coco-stuff, camvid or folders.")
+        str, typer.Option(help="Kind of data set: auto, cityscapes, ade20k, coco-stuff, camvid or folders.")
     ] = "auto",
     segmenter: Annotated[
-        str, typer.Option(help="Segmenter checkpoint or shipped name, of the model's label set.")
+        str,
+        typer.Option(
+            help="Segmenter of the model's label set: a shipped name, a checkpoint or the folder of its run."
+        ),
     ] = "camvid-seg",
     features: Annotated[
         str,
         typer.Option(
-            help="Of the Fréchet distance: segmenter, or inception:PATH with the weights of the FID "
+            help="Features of the Fréchet distance: segmenter, or inception:PATH with the weights of the FID "
             "reference (pytorch-fid's pt_inception-2015-12-05 format). Only the latter is called FID."
         ),
     ] = "segmenter",
     size: Annotated[Size | None, size_option("Size of the evaluation; the model's own by default.")] = None,
     limit: Annotated[
-        int | None, typer.Option(min=2, help="Layouts to use, evenly spread; all by default.")
+        int | None, typer.Option(min=2, help="Largest number of layouts, evenly spread; all by default.")
     ] = None,
     samples_per_layout: Annotated[
-        int, typer.Option(min=1, help="Images of each layout for the diversity, where there is a latent.")
+        int,
+        typer.Option(
+            min=1, help="Number of images of each layout for the diversity, where there is a latent."
+        ),
     ] = 4,
     batch: Annotated[
-        int, typer.Option(min=1, help="Layouts rendered at once; a multiple of an exported model's batch.")
+        int,
+        typer.Option(
+            min=1, help="Number of layouts rendered at once; a multiple of an exported model's batch."
+        ),
     ] = 4,
-    json: Annotated[Path | None, typer.Option(help="File to write the result to.")] = None,
+    json: Json = None,
     sheet: Annotated[
-        Path | None, typer.Option(help="JPEG or PNG to write: layouts, real and synthesized images.")
+        Path | None, typer.Option(help="JPEG or PNG file to write: layouts, real and synthesized images.")
     ] = None,
     threads: Threads = None,
 ) -> None:
@@ -61,11 +81,9 @@ def evaluate(
 
     require("torch", extra="train", purpose="layoutrt evaluate")
 
-    from rich.console import Console
-
     from layoutrt.export.evaluation.evaluate import evaluate
 
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console = report_console(json, highlight=False, soft_wrap=True)
     evaluation = evaluate(
         model,
         data,
@@ -79,12 +97,10 @@ def evaluate(
         threads=threads,
         json_file=json,
         sheet=sheet,
-        progress=console.is_terminal,
+        progress=console.is_terminal and not console.quiet,
     )
     console.print(evaluation.tables())
     if evaluation.diversity.reason:
         console.print(f"no diversity: {evaluation.diversity.reason}")
     console.print(f"segmenter  {evaluation.segmenter.name}\nbackend    {evaluation.model.backend}")
-    for path in (json, sheet):
-        if path:
-            console.print(f"wrote      {path}")
+    tell_written(console, json, sheet, label=f"{'wrote':10}")

@@ -11,13 +11,18 @@ from layoutrt.cli.options import parse_size
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="Generator or segmenter (.safetensors).")],
+    checkpoint: Annotated[
+        str,
+        typer.Argument(help="Generator or segmenter: a checkpoint (.safetensors) or the folder of its run."),
+    ],
     out: Annotated[Path, typer.Option(help="ONNX file to write.")],
     size: Annotated[
         str | None,
         typer.Option(metavar="HxW|dynamic", help="Size of the graph; the training size by default."),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images of one run, where the size is fixed.")] = 1,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Number of images of one run, where the size is fixed.")
+    ] = 1,
     cache_layout: Annotated[
         bool,
         typer.Option(
@@ -34,7 +39,7 @@ def export(
 
     Examples:
 
-    `layoutrt export runs/camvid/generator.safetensors --out model.onnx --size 192x256`
+    `layoutrt export runs/camvid --out model.onnx --size 192x256`
 
     `layoutrt export generator.safetensors --out model.onnx --size dynamic`
 

@@ -17,13 +17,13 @@ def import_checkpoint(
         int | None, typer.Option(help='Number of classes, "don\'t care" not counted.')
     ] = None,
     dont_care: Annotated[
-        bool, typer.Option("--dont-care", help='Whether one more channel means "don\'t care".')
+        bool, typer.Option("--dont-care", help='One more channel means "don\'t care".')
     ] = False,
     instances: Annotated[
-        bool, typer.Option("--instances", help="Whether the last channel is the instance edges.")
+        bool, typer.Option("--instances", help="The last channel holds the edges of instances.")
     ] = False,
     size: Annotated[Size | None, size_option("Training size, which the checkpoint does not hold.")] = None,
-    label_set: Annotated[str | None, typer.Option(help="Shipped name or .toml file.")] = None,
+    label_set: Annotated[str | None, typer.Option(help="Label set: a shipped name or a .toml file.")] = None,
 ) -> None:
     """Turn a published CC-FPSE generator into a checkpoint of layoutrt.
 

@@ -6,30 +6,30 @@ from typing import Annotated
 
 import typer
 
-from layoutrt.cli.options import Json
+from layoutrt.cli.options import Json, report_console, tell_written
 
 
 def info(
     file: Annotated[
         str,
         typer.Argument(
-            help="ONNX model, engine, checkpoint, label set (.toml), run folder or shipped model."
+            help="Shipped name, ONNX file, engine, checkpoint, run folder or label set (.toml) to describe."
         ),
     ],
-    json: Json = False,
+    json: Json = None,
 ) -> None:
     """Print what a file of layoutrt is: its kind, label set, inputs, outputs and origin.
 
     Example: `layoutrt info camvid-edge`
     """
-    import json as json_module
-
-    from rich.console import Console
-
     from layoutrt.artifacts.info import as_table, describe
+    from layoutrt.files import check_not_inputs, write_json
 
-    description = describe(file)
     if json:
-        print(json_module.dumps(description, indent=2))
-    else:
-        Console(markup=False, emoji=False).print(as_table(description))
+        check_not_inputs([json], [file], "--json")
+    description = describe(file)
+    console = report_console(json)
+    console.print(as_table(description))
+    if json:
+        write_json(json, description)
+        tell_written(console, json)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from layoutrt.errors import LayoutRTError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Size(tuple[int, int]):
@@ -27,7 +31,7 @@ def parse_size(text: str) -> Size:
     """
     match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", str(text))
     if not match:
-        raise LayoutRTError(f"'{text}' is no size; write height x width in pixels, such as 192x256")
+        raise LayoutRTError(f"'{text}' is not a size; write height x width in pixels, such as 192x256")
     return Size((int(match[1]), int(match[2])))
 
 
@@ -36,9 +40,41 @@ def size_option(help_text: str, panel: str | None = None) -> Any:
     return typer.Option(parser=parse_size, metavar="HxW", help=help_text, rich_help_panel=panel)
 
 
-Threads = Annotated[int | None, typer.Option(help="Threads of one run; one for each processor by default.")]
+Threads = Annotated[
+    int | None, typer.Option(help="Number of threads of one run; one for each processor by default.")
+]
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Json = Annotated[
+    Path | None,
+    typer.Option(
+        "--json", metavar="FILE", help="JSON file to write the result to; - prints it instead of tables."
+    ),
+]
+
+MODEL_FORMS = "a shipped name, an ONNX file or an engine"
+"""What commands take that run exported models."""
+CHECKPOINT_FORMS = "a shipped name, an ONNX file, an engine, a checkpoint or the folder of its run"
+"""What commands take that run checkpoints as well."""
+LAYOUT_FORMS = (
+    "drive:N, PNG files of class bytes or palette colors, a folder of them, or a data set or its split"
+)
+"""What commands take that read layouts; see docs/commands.md."""
+
+
+def report_console(json: Path | None, **settings: Any) -> Console:
+    """A console for tables, which stays silent where JSON goes to standard output."""
+    from rich.console import Console
+
+    from layoutrt.files import STANDARD_OUTPUT
+
+    return Console(markup=False, emoji=False, quiet=str(json) == STANDARD_OUTPUT, **settings)
+
+
+def tell_written(console: Console, *paths: Path | None, label: str = "wrote") -> None:
+    """Name the files that were written."""
+    for path in paths:
+        if path:
+            console.print(f"{label} {path}", highlight=False, soft_wrap=True)
 
 
 def is_given(context: typer.Context, name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from layoutrt.cli.options import Size, Threads, size_option
+from layoutrt.cli.options import Json, Size, Threads, report_console, size_option
 
 _OUTPUT = "Files"
 _GATE = "Regression gate"
@@ -18,39 +18,45 @@ def profile(
         list[str],
         typer.Argument(
             metavar="MODEL...",
-            help="Shipped models, ONNX files, engines, checkpoints (torch), or SEGMENTER+GENERATOR for a "
-            "pipeline. One .json of an earlier profile is shown again, or compared.",
+            help="Models to measure: shipped names, ONNX files, engines, checkpoints or folders of their "
+            "runs (torch), or SEGMENTER+GENERATOR for a pipeline. One .json of an earlier profile is shown "
+            "again, or compared.",
         ),
     ],
     input_: Annotated[
         str,
         typer.Option(
-            "--input", help="drive:, drive:N or drive:N@SEED, or a folder of layouts (images for segmenters)."
+            "--input",
+            help="Layouts (images for segmenters): drive:, drive:N or drive:N@SEED, a file, a folder, or a "
+            "data set or its split. A data set means its validation split.",
         ),
     ] = "drive:",
     iterations: Annotated[
-        int | None, typer.Option(help="Counted runs of each model; as many as fit in 5 s by default.")
+        int | None,
+        typer.Option(help="Number of counted runs of each model; as many as fit in 5 s by default."),
     ] = None,
     warmup: Annotated[
         int | None,
-        typer.Option(help="Runs before them; by default until two windows of 10 runs agree within 5 %."),
+        typer.Option(
+            help="Number of runs before them; by default until two windows of 10 runs agree within 5 %."
+        ),
     ] = None,
     duration: Annotated[
-        float | None, typer.Option(help="Seconds of the counted runs, all models together.")
+        float | None, typer.Option(help="Duration of the counted runs in seconds, all models together.")
     ] = None,
     threads: Threads = None,
     backend: Annotated[
         str | None,
         typer.Option(
-            help="Of ONNX files: native, onnxruntime (its Python session with our operators) or bodies "
-            "(without them). Checkpoints always run in torch."
+            help="Backend of ONNX files: native, onnxruntime (its Python session with our operators) or "
+            "bodies (without them). Checkpoints always run in torch."
         ),
     ] = None,
-    size: Annotated[Size | None, size_option("Of the runs, where a model leaves it open.")] = None,
+    size: Annotated[Size | None, size_option("Size of the runs, where a model leaves it open.")] = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="Time every node, grouped by network block.")
     ] = False,
-    json: Annotated[Path | None, typer.Option(help="Write all figures.", rich_help_panel=_OUTPUT)] = None,
+    json: Json = None,
     html: Annotated[
         Path | None,
         typer.Option(help="Write a page with charts that loads nothing.", rich_help_panel=_OUTPUT),
@@ -88,16 +94,14 @@ def profile(
 
     `layoutrt profile camvid-edge --compare base.json --max-regression 10%`
     """
-    from rich.console import Console
-
     from layoutrt.cli.profile_output import gate, measure, parse_percent, show, write
     from layoutrt.files import check_not_inputs
 
     limit = parse_percent(max_regression)
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console = report_console(json, highlight=False, soft_wrap=True)
     if not console.is_terminal:
         # Files and pipes have room for all columns.
-        console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, width=160)
+        console = report_console(json, highlight=False, soft_wrap=True, width=160)
     base = None
     if compare is not None:
         from layoutrt.runtime.profiling.report import read_json

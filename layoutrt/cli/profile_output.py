@@ -1,4 +1,4 @@
-"""What ``layoutrt profile`` does with its arguments, and what it prints and writes."""
+"""Arguments, tables and files of ``layoutrt profile``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def parse_percent(text: str) -> float:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%?", text.strip())
     if not match:
-        raise LayoutRTError(f"'{text}' is no percentage; write one such as 10%")
+        raise LayoutRTError(f"'{text}' is not a percentage; write one such as 10%")
     return float(match[1]) / 100
 
 
@@ -39,7 +39,7 @@ def measure(
     """Profile the models, or read the one profile that is named instead.
 
     Args:
-        models: of the command line.
+        models: as the command line names them.
         console: where the progress is shown.
         size: of the runs.
         options: of `layoutrt.runtime.profiling.profile.profile`.
@@ -49,7 +49,9 @@ def measure(
     targets = [find_target(text, size) for text in models]
     runner = _CHECKPOINT_RUNNER if importlib.util.find_spec("torch") else None
     columns = (TextColumn("{task.description}", markup=False), BarColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+    with Progress(
+        *columns, console=console, transient=True, disable=console.quiet or not console.is_terminal
+    ) as shown:
         task = shown.add_task("", total=1.0)
 
         def tell(what: str, share: float) -> None:
@@ -117,7 +119,7 @@ def write(
 
 
 def gate(base: Profile, found: Profile, limit: float, console: Console) -> bool:
-    """Print what changed; whether nothing became slower than allowed."""
+    """Print the changes, and return True if nothing became slower than allowed."""
     changes = compare_profiles(base, found, limit)
     console.print(tables.change_table(changes, limit))
     slower = [change for change in changes if change.regressed]

@@ -14,7 +14,6 @@ from layoutrt.cli.calibrate import (
     Model,
     Percentile,
     Recalibrate,
-    Segmenter,
     TableFile,
 )
 from layoutrt.cli.options import Threads
@@ -24,8 +23,10 @@ def sensitivity(
     model: Model,
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder to write sensitivity.json and sensitivity.svg to.")],
-    eval_frames: Annotated[int, typer.Option(min=1, help="Frames that each layer is evaluated on.")] = 8,
-    rows: Annotated[int, typer.Option(min=1, help="Layers to print.")] = 12,
+    eval_frames: Annotated[
+        int, typer.Option(min=1, help="Number of frames that each layer is evaluated on.")
+    ] = 8,
+    rows: Annotated[int, typer.Option(min=1, help="Number of layers to print.")] = 12,
     segmenter: Segmenter = None,
     method: Method = "minmax",
     percentile: Percentile = 99.99,

@@ -7,17 +7,20 @@ from typing import Annotated
 
 import typer
 
-from layoutrt.cli.options import Threads
+from layoutrt.cli.options import MODEL_FORMS, Threads
 from layoutrt.models import DEFAULT_GENERATOR
 
 
 def studio(
-    generator: Annotated[
-        str, typer.Option(help="A shipped model, an ONNX file or an engine.")
-    ] = DEFAULT_GENERATOR,
-    source: Annotated[str, typer.Option(help="What the second tab shows: as of `layoutrt demo`.")] = "drive:",
+    generator: Annotated[str, typer.Option(help=f"Generator: {MODEL_FORMS}.")] = DEFAULT_GENERATOR,
+    source: Annotated[
+        str, typer.Option(help="Source of the second tab, in the forms of `layoutrt demo`.")
+    ] = "drive:",
     segmenter: Annotated[
-        str | None, typer.Option(help="For a source that gives frames; the shipped one by default.")
+        str | None,
+        typer.Option(
+            help=f"Segmenter of a source that gives frames: {MODEL_FORMS}; the shipped one by default."
+        ),
     ] = None,
     mapping: Annotated[
         Path | None,
@@ -26,12 +29,15 @@ def studio(
     smooth: Annotated[
         int, typer.Option(metavar="K", help="Steady the second tab's layouts: majority over K frames.")
     ] = 1,
-    port: Annotated[int, typer.Option(help="0 for any that is free.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes any that is free.")] = 8000,
     host: Annotated[
         str, typer.Option(help="Address to listen at. 0.0.0.0 lets every machine of the network in.")
     ] = "127.0.0.1",
-    max_clients: Annotated[int, typer.Option(help="Browsers that may paint, and as many that watch.")] = 16,
-    max_pixels: Annotated[int, typer.Option(help="Largest height x width of a layout.")] = 1 << 20,
+    max_clients: Annotated[
+        int, typer.Option(help="Largest number of browsers that paint, and of those that watch.")
+    ] = 16,
+    max_pixels: Annotated[int, typer.Option(help="Largest number of pixels of a layout, height x width.")] = 1
+    << 20,
     threads: Threads = None,
 ) -> None:
     """Paint layouts in the browser and watch the images answer.

@@ -7,17 +7,16 @@ from typing import Annotated
 
 import typer
 
-from layoutrt.cli.options import Json, Threads
+from layoutrt.cli.options import LAYOUT_FORMS, MODEL_FORMS, Json, Threads, report_console, tell_written
 
 
 def synthesize(
-    model: Annotated[str, typer.Argument(help="A shipped model, an ONNX file or an engine.")],
+    model: Annotated[str, typer.Argument(help=f"Generator: {MODEL_FORMS}.")],
     inputs: Annotated[
         list[str],
         typer.Argument(
             metavar="INPUT",
-            help="Layouts: PNG files of class bytes or palette colors, folders of them, "
-            "or drive:N, N frames of the synthetic drive (drive:N@SEED for another town).",
+            help=f"Layouts: {LAYOUT_FORMS} (drive:N@SEED shows another town).",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the images, one PNG named as its layout.")],
@@ -28,18 +27,18 @@ def synthesize(
     z: Annotated[
         Path | None, typer.Option(help="Latent, .npy of floats: one row, or one for each layout.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the latent, where there is no --z.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the latent, where there is no --z.")] = 0,
     seeds: Annotated[
         int,
         typer.Option(
             min=1,
-            help="Images of each layout, of latents from so many seeds, written as NAME_SEED.png; "
+            help="Number of images of each layout, of latents from so many seeds, written as NAME_SEED.png; "
             "quick for models exported with --cache-layout.",
         ),
     ] = 1,
     resize: Annotated[bool, typer.Option("--resize", help="Resize layouts to the model's size.")] = False,
     threads: Threads = None,
-    json: Json = False,
+    json: Json = None,
 ) -> None:
     """Render layouts, one image for each, or one for each of several latents.
 
@@ -54,13 +53,12 @@ def synthesize(
 
     `layoutrt synthesize coco.onnx layout.png --seeds 6 --out out/variants`
     """
-    import json as json_module
-
-    from rich.console import Console
-
+    from layoutrt.files import check_not_inputs, write_json
     from layoutrt.runtime.synthesize import STAGE, synthesize
 
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    if json:
+        check_not_inputs([json], [model, *inputs], "--json")
+    console = report_console(json, highlight=False, soft_wrap=True)
     done = synthesize(
         model,
         inputs,
@@ -71,7 +69,7 @@ def synthesize(
         seeds=seeds,
         threads=threads,
         resize=resize,
-        progress=console.is_terminal and not json,
+        progress=console.is_terminal and not console.quiet,
     )
     p50, p95 = (done.latencies.percentile(STAGE, percent) for percent in (50, 95))
     if json:
@@ -80,8 +78,8 @@ def synthesize(
             "files": [str(path) for path in done.files],
             "latency_ms": {"p50": p50, "p95": p95},
         }
-        print(json_module.dumps(report, indent=2))
-        return
+        write_json(json, report)
     images = "1 image" if len(done.files) == 1 else f"{len(done.files)} images"
     console.print(f"backend  {done.backend}")
     console.print(f"wrote    {images} to {out}, {p50:.1f} ms each (p95 {p95:.1f} ms)")
+    tell_written(console, json, label=f"{'wrote':8}")

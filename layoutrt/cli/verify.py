@@ -7,48 +7,61 @@ from typing import Annotated
 
 import typer
 
-from layoutrt.cli.options import Size, Threads, size_option
+from layoutrt.cli.options import (
+    CHECKPOINT_FORMS,
+    LAYOUT_FORMS,
+    Json,
+    Size,
+    Threads,
+    report_console,
+    size_option,
+    tell_written,
+)
 
 
 def verify(
-    reference: Annotated[
-        str, typer.Argument(metavar="A", help="The reference: checkpoint, ONNX file, engine or shipped name.")
+    reference: Annotated[str, typer.Argument(metavar="A", help=f"Reference: {CHECKPOINT_FORMS}.")],
+    candidate: Annotated[
+        str, typer.Argument(metavar="B", help="Model to compare with it, in the same forms.")
     ],
-    candidate: Annotated[str, typer.Argument(metavar="B", help="What is compared with it.")],
     data: Annotated[
         str,
         typer.Option(
-            help="Layouts for generators (a folder, a file or drive:N), images for segmenters (a folder), or "
-            "the folder of a data set's split, with labels/ and images/ in it."
+            help=f"Layouts for generators ({LAYOUT_FORMS}); images for segmenters, in the same forms without "
+            "drive:N. A data set means its validation split."
         ),
     ],
     frames: Annotated[
-        int | None, typer.Option(min=1, help="Inputs to use at most, evenly spread; all by default.")
+        int | None, typer.Option(min=1, help="Largest number of inputs, evenly spread; all by default.")
     ] = None,
     size: Annotated[Size | None, size_option("Size to compare at; the models' own by default.")] = None,
     segmenter: Annotated[
         str | None,
         typer.Option(
-            help="What labels generators' images: exported model, checkpoint or shipped name; camvid-seg "
-            "where it fits the models."
+            help=f"Segmenter that labels generators' images: {CHECKPOINT_FORMS}; camvid-seg where it fits "
+            "the models."
         ),
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="File to write the result to.")] = None,
+    json: Json = None,
     html: Annotated[
-        Path | None, typer.Option(help="Page to write, with the worst frames side by side.")
+        Path | None, typer.Option(help="HTML page to write, with the worst frames side by side.")
     ] = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="Find where two ONNX graphs part, layer by layer.")
     ] = False,
-    min_psnr: Annotated[float, typer.Option(help="Generators: PSNR over all frames, in dB.")] = 30,
+    min_psnr: Annotated[
+        float, typer.Option(help="Smallest PSNR over all frames, in dB, of generators.")
+    ] = 30,
     max_shift: Annotated[
-        float, typer.Option(min=0, help="Generators: color shift of a channel, in gray levels.")
+        float, typer.Option(min=0, help="Largest color shift of a channel, in gray levels, of generators.")
     ] = 1,
-    max_miou_drop: Annotated[float, typer.Option(help="Mean IoU that may be lost, in points of 0.01.")] = 1,
+    max_miou_drop: Annotated[float, typer.Option(help="Largest loss of mean IoU, in points of 0.01.")] = 1,
     min_agreement: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, help="Share of equal labels; 0.97 for segmenters, unchecked for generators."
+            min=0,
+            max=1,
+            help="Smallest share of equal labels; 0.97 for segmenters, unchecked for generators.",
         ),
     ] = None,
     threads: Threads = None,
@@ -67,13 +80,11 @@ def verify(
 
     `layoutrt verify camvid-seg seg.int8.onnx --data camvid/val --min-agreement 0.95 --json result.json`
     """
-    from rich.console import Console
-
     from layoutrt.errors import LayoutRTError
     from layoutrt.export.verification.checks import Thresholds
     from layoutrt.export.verification.verify import verify
 
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console = report_console(json, highlight=False, soft_wrap=True)
     found = verify(
         reference,
         candidate,
@@ -86,13 +97,11 @@ def verify(
         threads=threads,
         json_file=json,
         html=html,
-        progress=console.is_terminal,
+        progress=console.is_terminal and not console.quiet,
     )
     console.print(found.tables())
     if found.segmentation_reason:
         console.print(f"no segmentation: {found.segmentation_reason}")
-    for path in (json, html):
-        if path:
-            console.print(f"wrote {path}")
+    tell_written(console, json, html)
     if not found.passed:
         raise LayoutRTError(found.failure)

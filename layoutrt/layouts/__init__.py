@@ -5,7 +5,7 @@ which color each is shown in, which index means "don't care", and which byte sta
 """
 
 from layoutrt.layouts.arrays import check_layout, colorize, decolorize, resize_layout
-from layoutrt.layouts.files import find_layouts, read_instances, read_layout, write_layout
+from layoutrt.layouts.files import read_instances, read_layout, write_layout
 from layoutrt.layouts.label_set import LABEL_SETS, Color, Label, LabelSet, label_set, numbered_label_set
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "check_layout",
     "colorize",
     "decolorize",
-    "find_layouts",
     "label_set",
     "numbered_label_set",
     "read_instances",

@@ -75,23 +75,6 @@ def read_instances(path: str | Path) -> NDArray[np.int32]:
     return png.pixels.astype(np.int32)
 
 
-def find_layouts(path: str | Path) -> list[Path]:
-    """Return the PNG files of a folder, sorted by name; the path of one file is a list of itself.
-
-    Raises:
-        LayoutRTError: there is no such path, or no PNG file in the folder.
-    """
-    path = Path(path)
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise LayoutRTError(f"there is no file or folder {path}; check the path")
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() == ".png" and not p.name.startswith("."))
-    if not files:
-        raise LayoutRTError(f"the folder {path} has no PNG images; give a folder of layouts")
-    return files
-
-
 def _decode(path: Path) -> NDArray[np.uint8]:
     """Decode a PNG file: uint8 [H,W], or [H,W,3] BGR, or [H,W,4] BGRA."""
     png = read_png(path)

@@ -8,7 +8,9 @@ from pathlib import Path
 from layoutrt.errors import LayoutRTError
 
 DEFAULT_GENERATOR = "camvid-edge"
-"""Generator that the demo renders with."""
+"""The generator that the demo renders with."""
+RUN_CHECKPOINTS = ("generator.safetensors", "segmenter.safetensors")
+"""Checkpoints that the folders of training runs have, one or the other."""
 
 
 def shipped_models() -> list[str]:
@@ -28,6 +30,8 @@ def resolve_model(name_or_path: str | Path) -> Path:
     if str(name_or_path) in shipped_models():
         return _folder() / f"{name_or_path}.onnx"
     path = Path(name_or_path)
+    if path.is_dir():
+        path = resolve_checkpoint(path)
     if not path.is_file():
         names = ", ".join(shipped_models()) or "none in this installation; reinstall layoutrt"
         raise LayoutRTError(
@@ -42,10 +46,22 @@ def resolve_model(name_or_path: str | Path) -> Path:
 
 
 def resolve_checkpoint(name_or_path: str | Path) -> Path:
-    """Path of a checkpoint: a shipped one by name (``camvid-seg``), or the path itself."""
-    shipped = _folder() / f"{name_or_path}.safetensors"
-    return (
-        shipped if Path(name_or_path).name == str(name_or_path) and shipped.is_file() else Path(name_or_path)
+    """Path of a checkpoint: a shipped one by name (``camvid-seg``), that of a run folder, or the path itself.
+
+    Raises:
+        LayoutRTError: a folder without a checkpoint.
+    """
+    path, shipped = Path(name_or_path), _folder() / f"{name_or_path}.safetensors"
+    if path.name == str(name_or_path) and shipped.is_file():
+        return shipped
+    if not path.is_dir():
+        return path
+    for name in RUN_CHECKPOINTS:
+        if (path / name).is_file():
+            return path / name
+    raise LayoutRTError(
+        f"the folder {path} has no {' or '.join(RUN_CHECKPOINTS)}; give the run folder of layoutrt train, "
+        "or a model file"
     )
 
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from layoutrt.drive import Drive
-from layoutrt.errors import LayoutRTError
-from layoutrt.files import utf8_name
-from layoutrt.layouts import colorize, find_layouts, label_set, read_layout
+from layoutrt.inputs import JUDGING, find_frames, find_layouts, parse_drive, read_image
+from layoutrt.layouts import colorize, label_set, read_layout
 from layoutrt.runtime.profiling.target import Target
+
+Item = TypeVar("Item")
 
 FRAMES = 16
 """Number of different inputs by default; the runs cycle through them."""
 _DRIVE_STEP = 10
 """Distance between two inputs, in frames of the drive."""
-_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
 def write_inputs(target: Target, source: str, file: Path) -> None:
@@ -30,7 +30,8 @@ def write_inputs(target: Target, source: str, file: Path) -> None:
 
     Args:
         target: the model.
-        source: ``drive:``, ``drive:N``, ``drive:N@SEED``, or a folder of layouts or, for segmenters, images.
+        source: a drive, or layouts as in `find_layouts`, for segmenters images as in `find_frames`; of the
+            root of a data set the validation split.
         file: path of the ``.npz``.
 
     Raises:
@@ -56,17 +57,11 @@ def _batched(samples: list[NDArray[np.uint8]], batch: int) -> NDArray[np.uint8]:
 
 
 def _drive(target: Target, source: str) -> list[NDArray[np.uint8]] | None:
-    match = re.fullmatch(r"drive:(\d*)(?:@(\d+))?", source)
-    if not match:
-        if source.startswith("drive:"):
-            raise LayoutRTError(
-                f"'{source}' is not a drive; write drive:, drive:N for N frames, or drive:N@SEED"
-            )
+    drawn = parse_drive(source)
+    if drawn is None:
         return None
-    count = int(match[1]) if match[1] else FRAMES
-    if count < 1:
-        raise LayoutRTError(f"'{source}' has no frames; write drive:N with N from 1 up")
-    drive = Drive(label_set("camvid"), *target.size, seed=int(match[2] or 0))
+    drive = Drive(label_set("camvid"), *target.size, seed=drawn.seed or 0)
+    count = drawn.frames or FRAMES
     frames = [drive.frame(index * _DRIVE_STEP) for index in range(count)]
     # The drive draws CamVid's classes. Other label sets get regions of the same shapes, which take as long.
     return [frame % target.label_set.num_classes for frame in frames]
@@ -76,7 +71,7 @@ def _layouts(target: Target, source: str) -> list[NDArray[np.uint8]]:
     drawn = _drive(target, source)
     if drawn is not None:
         return drawn
-    layouts = [read_layout(path, target.label_set) for path in _spread(find_layouts(source))]
+    layouts = [read_layout(path, target.label_set) for path in _spread(find_layouts(source, JUDGING))]
     return [_resized(layout, target.size, cv2.INTER_NEAREST) for layout in layouts]
 
 
@@ -84,26 +79,15 @@ def _frames(target: Target, source: str) -> list[NDArray[np.uint8]]:
     drawn = _drive(target, source)
     if drawn is not None:
         return [colorize(frame, target.label_set) for frame in drawn]
-    folder = Path(source)
-    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in _IMAGES)
-    if not files:
-        raise LayoutRTError(
-            f"the folder '{source}' contains no images; give a folder of PNG or JPEG files, or drive:"
-        )
-    found = []
-    for path in _spread(files):
-        image = cv2.imread(utf8_name(path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise LayoutRTError(f"{path} cannot be read as an image; remove it from the folder")
-        found.append(_resized(np.ascontiguousarray(image[..., ::-1]), target.size, cv2.INTER_AREA))
-    return found
+    images = [read_image(file.image) for file in _spread(find_frames(source, JUDGING))]
+    return [_resized(image, target.size, cv2.INTER_AREA) for image in images]
 
 
 def _resized(image: NDArray[np.uint8], size: tuple[int, int], method: int) -> NDArray[np.uint8]:
     return cv2.resize(image, size[::-1], interpolation=method).astype(np.uint8, copy=False)
 
 
-def _spread(files: list[Path]) -> list[Path]:
+def _spread(files: list[Item]) -> list[Item]:
     """At most `FRAMES` of them, evenly spread."""
     count = min(FRAMES, len(files))
     return [files[index * len(files) // count] for index in range(count)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.files import replacing
+from layoutrt.files import write_json as write_json_file
 from layoutrt.runtime.profiling.layers import Layer
 from layoutrt.runtime.profiling.reference_workload import Peaks
 from layoutrt.runtime.profiling.runner import CALL
@@ -143,8 +143,7 @@ def write_json(path: str | Path, profile: Profile) -> None:
     Raises:
         LayoutRTError: the file cannot be written.
     """
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(profile.as_json(), indent=1, allow_nan=False) + "\n")
+    write_json_file(path, profile.as_json(), indent=1)
 
 
 def read_json(path: str | Path) -> Profile:

@@ -216,7 +216,7 @@ def test_a_segmenter_that_cannot_label_the_images_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("data", "words"), [("missing", "missing"), ("drive:0", "no drive"), ("empty", "empty")]
+    ("data", "words"), [("missing", "missing"), ("drive:0", "not a drive"), ("empty", "empty")]
 )
 def test_data_that_are_not_there_are_refused(tiny_model, tmp_path, data, words) -> None:
     (tmp_path / "empty").mkdir()
@@ -227,7 +227,7 @@ def test_data_that_are_not_there_are_refused(tiny_model, tmp_path, data, words) 
 
 
 def test_a_segmenter_without_images_is_refused(layouts, tmp_path) -> None:
-    with pytest.raises(LayoutRTError, match="holds no images"):
+    with pytest.raises(LayoutRTError, match="has no images"):
         calibrate("camvid-seg", str(tmp_path), tmp_path / "out" / "int8.onnx")
 
 

@@ -147,8 +147,9 @@ def test_tensors_are_fetched_in_groups_of_bounded_size(inputs, monkeypatch) -> N
 
 def test_a_class_that_is_ruled_out_hides_no_other(data_folder) -> None:
     from layoutrt.calib.observe.calibration_inputs import segmenter_inputs
+    from layoutrt.inputs import find_frames
 
-    frames = list(segmenter_inputs(str(data_folder / "camvid/val/images"), 1, (64, 96)))
+    frames = list(segmenter_inputs(find_frames(data_folder / "camvid/val", "val"), 1, (64, 96)))
     path, damaged = "layoutrt/models/camvid-seg.onnx", onnx.load("layoutrt/models/camvid-seg.onnx")
     change(damaged, "network.classify.weight", lambda weight: np.roll(weight, 1, axis=1))
     found = compare_layers(onnx.load(path), damaged, frames, threads=1)

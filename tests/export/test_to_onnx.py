@@ -73,7 +73,7 @@ def test_export_is_smaller_than_the_network_exported_as_it_is(cli, tiny_checkpoi
     assert ours.groups() == (f"{cost.nodes:,}", f"{cost.flops / 1e9:.2f}", f"{cost.parameters:,}")
     assert cost.nodes < int(straight[1].replace(",", "")) / 3
     assert cost.flops < 1e9 * float(straight[2])
-    assert '"labels": "uint8 [1, 32, 64]"' in cli("info", out, "--json").out
+    assert '"labels": "uint8 [1, 32, 64]"' in cli("info", out, "--json", "-").out
 
 
 def test_fused_half_blocks_cost_what_their_parts_cost() -> None:

@@ -91,7 +91,7 @@ def test_what_may_not_be_read_is_one_sentence(refuses, monkeypatch):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
 def test_a_full_disk_behind_a_redirection_is_one_sentence():
     with open("/dev/full", "w") as full:
-        command = [sys.executable, "-m", "layoutrt", "info", "camvid-edge", "--json"]
+        command = [sys.executable, "-m", "layoutrt", "info", "camvid-edge", "--json", "-"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
     reason = "cannot write what is printed, or a temporary file: No space left on device; make room"
@@ -117,7 +117,7 @@ def test_an_error_is_told_of_though_nothing_can_be_printed():
     assert "error: the reason\n" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["info camvid-edge", "info camvid-edge --json", "--version"])
+@pytest.mark.parametrize("command", ["info camvid-edge", "info camvid-edge --json -", "--version"])
 def test_a_reader_who_has_left_and_a_closed_output_are_no_errors(command):
     reader, writer = os.pipe()
     os.close(reader)

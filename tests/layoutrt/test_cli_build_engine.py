@@ -35,7 +35,7 @@ def test_arguments_are_checked_before_anything_is_loaded(refuses, placed, tmp_pa
     out = tmp_path / "tiny.engine"
     refuses(("build-engine", placed, "--out", tmp_path / "tiny.plan"), "must end in .engine")
     refuses(("build-engine", placed, "--out", out, "--max", "128x192"), "is made for 64x96")
-    refuses(("build-engine", placed, "--out", out, "--opt", "64"), "'64' is no size")
+    refuses(("build-engine", placed, "--out", out, "--opt", "64"), "'64' is not a size")
     refuses(("build-engine", "camvid-edge", "--out", out), "--target tensorrt")
     (tmp_path / "file").write_text("")
     refuses(("build-engine", placed, "--out", tmp_path / "file" / "x.engine"), "cannot write")

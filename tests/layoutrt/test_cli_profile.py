@@ -95,7 +95,7 @@ def test_a_model_without_its_operator_library_is_one_sentence(refuses, tiny_mode
 
 
 def test_an_estimate_as_json_says_what_it_is(cli, tiny_model) -> None:
-    found = json.loads(cli("estimate", tiny_model, "--device", "orin-nano-8gb", "--json").out)
+    found = json.loads(cli("estimate", tiny_model, "--device", "orin-nano-8gb", "--json", "-").out)
     assert found["what"] == "estimate"
     assert found["low_ms"] < found["ms"] < found["high_ms"]
     assert found["device"] == "Jetson Orin Nano 8GB"

@@ -25,7 +25,7 @@ def test_a_run_stops_is_described_and_resumes_with_its_own_options(cli, refuses,
     run = tmp_path / "run"
     start = ("train", "--data", pairs, "--out", run, *SMALL)
     assert cli(*start, "--stop-after", 1).code == 0
-    info = cli("info", run, "--json").out
+    info = cli("info", run, "--json", "-").out
     assert '"what": "training run"' in info
     assert '"generator_width": 2' in info
     assert '"decay_steps": 1' in info

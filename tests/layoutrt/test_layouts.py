@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.inputs import find_layouts
 from layoutrt.layouts import (
     LABEL_SETS,
     Label,
     LabelSet,
     colorize,
     decolorize,
-    find_layouts,
     label_set,
     read_layout,
     resize_layout,

@@ -182,7 +182,7 @@ def test_doctor_tells_the_cores_and_the_memory_of_the_container(group: Group) ->
     )
     limit = 3 << 28
     group.limit("memory", {"memory.max": limit}, {"memory.limit_in_bytes": limit})
-    done = group.run(*layoutrt("doctor", "--json"))
+    done = group.run(*layoutrt("doctor", "--json", "-"))
     found = {check["name"]: check["found"] for check in json.loads(done.stdout)["checks"]}
     assert ", 1 cores, " in found["processor"]
     assert found["memory"] == "0.8 GiB"
@@ -216,7 +216,7 @@ def test_what_needs_no_temporary_file_works_where_none_can_be_written(
         f"{READ_ONLY} && cd /", *layoutrt("synthesize", "camvid-edge", "drive:1", "--out", "/dev/shm/images")
     )
     assert done.returncode == 0, done.stderr
-    done = mounted(f"{READ_ONLY} && cd /", *layoutrt("doctor", "--json"))
+    done = mounted(f"{READ_ONLY} && cd /", *layoutrt("doctor", "--json", "-"))
     assert done.returncode == 0, done
     assert json.loads(done.stdout)["sound"]
 

@@ -138,6 +138,7 @@ def test_a_video_goes_through_segmenter_and_generator(cli, tmp_path):
         "--sink",
         "null",
         "--json",
+        "-",
     )
     assert outcome.code == 0, outcome
     report = json.loads(outcome.out)

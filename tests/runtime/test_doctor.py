@@ -27,7 +27,7 @@ def checks(text):
 
 
 def test_a_machine_that_runs_these_tests_is_sound(cli):
-    outcome = cli("doctor", "--json")
+    outcome = cli("doctor", "--json", "-")
     sound, found = checks(outcome.out)
     assert outcome.code == 0
     assert sound
@@ -47,7 +47,9 @@ def test_the_table_names_everything(cli):
 
 
 def test_a_missing_native_library_is_found_and_fails(subprocess_cli, tmp_path):
-    done = subprocess_cli("doctor", "--json", environment={"LAYOUTRT_LIBRARY": str(tmp_path / "gone.so")})
+    done = subprocess_cli(
+        "doctor", "--json", "-", environment={"LAYOUTRT_LIBRARY": str(tmp_path / "gone.so")}
+    )
     sound, found = checks(done.stdout)
     assert done.returncode == 1
     assert done.stderr == ""
@@ -58,7 +60,9 @@ def test_a_missing_native_library_is_found_and_fails(subprocess_cli, tmp_path):
 
 
 def test_a_missing_onnxruntime_is_found_and_fails(subprocess_cli, tmp_path):
-    done = subprocess_cli("doctor", "--json", environment={"LAYOUTRT_ONNXRUNTIME": str(tmp_path / "gone.so")})
+    done = subprocess_cli(
+        "doctor", "--json", "-", environment={"LAYOUTRT_ONNXRUNTIME": str(tmp_path / "gone.so")}
+    )
     _, found = checks(done.stdout)
     assert done.returncode == 1
     assert found["ONNX Runtime library"]["state"] == BROKEN
@@ -68,7 +72,7 @@ def test_a_missing_onnxruntime_is_found_and_fails(subprocess_cli, tmp_path):
 @pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
 def test_the_operators_are_right_on_every_instruction_set(subprocess_cli, isa):
     processor_isas.require(isa)
-    done = subprocess_cli("doctor", "--json", environment={"LAYOUTRT_ISA": isa})
+    done = subprocess_cli("doctor", "--json", "-", environment={"LAYOUTRT_ISA": isa})
     assert done.returncode == 0, done
 
 

@@ -9,7 +9,7 @@ from layoutrt.artifacts.safetensors_header import read_safetensors_header
 
 
 def describe(cli, path):
-    outcome = cli("info", path, "--json")
+    outcome = cli("info", path, "--json", "-")
     assert outcome.code == 0, outcome
     return json.loads(outcome.out)
 
@@ -45,7 +45,7 @@ def test_open_dimensions_instances_and_latent_are_shown(cli, tiny_dynamic_model,
 
 def test_a_checkpoint_is_described_without_torch(tiny_checkpoint, subprocess_cli, tmp_path):
     (tmp_path / "torch.py").write_text("raise RuntimeError('torch was imported')")
-    done = subprocess_cli("info", tiny_checkpoint, "--json", environment={"PYTHONPATH": str(tmp_path)})
+    done = subprocess_cli("info", tiny_checkpoint, "--json", "-", environment={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 0, done
     found = json.loads(done.stdout)
     assert found["what"] == "generator checkpoint"

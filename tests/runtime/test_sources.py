@@ -139,9 +139,9 @@ def test_a_drive_has_the_seed_and_the_length_it_is_asked_for(uri: str, seed: int
             lambda folder: "rtsp://eve:secret@127.0.0.1:9/x",
             r"no video comes from rtsp://eve:\*\*\*@127.0.0.1:9/x",
         ),
-        (lambda folder: folder / "absent.mp4", "does not exist"),
-        (lambda folder: "webcam:0", "'webcam:0' is not a source; give camera:0"),
-        (lambda folder: "drive:0", "'drive:0' is not a source"),
+        (lambda folder: folder / "absent.mp4", "there is no file or folder"),
+        (lambda folder: "webcam:0", "there is no source 'webcam:0'; give camera:0"),
+        (lambda folder: "drive:0", "'drive:0' is not a drive"),
         (lambda folder: folder, "has no images"),
         (lambda folder: f"labels:{folder}", "has no PNG images"),
     ],
@@ -274,7 +274,7 @@ def test_an_image_of_more_pixels_than_can_be_decoded_is_refused(tmp_path) -> Non
     png[16:24] = struct.pack(">II", 50_000, 50_000)
     png[29:33] = struct.pack(">I", zlib.crc32(png[12:29]))
     (tmp_path / "0.png").write_bytes(png)
-    with pytest.raises(LayoutRTError, match=r"0\.png cannot be read"):
+    with pytest.raises(LayoutRTError, match=r"0\.png cannot be decoded"):
         opened(tmp_path).read()
     with pytest.raises(LayoutRTError, match=r"0\.png cannot be decoded"):
         opened(f"labels:{tmp_path}").read()

@@ -206,7 +206,7 @@ def test_synthesize_makes_several_images_of_a_layout(
     arguments = (tmp_path / "lay.png", "--instances", tmp_path / "ids.png", "--seed", 4, "--seeds", 2)
     images = {}
     for name, model in (("split", split_path), ("whole", tiny_full_model)):
-        outcome = cli("synthesize", model, *arguments, "--out", tmp_path / name, "--json")
+        outcome = cli("synthesize", model, *arguments, "--out", tmp_path / name, "--json", "-")
         assert outcome.code == 0, outcome.err
         files = json.loads(outcome.out)["files"]
         assert [Path(file).name for file in files] == ["lay_4.png", "lay_5.png"]

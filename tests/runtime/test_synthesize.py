@@ -63,7 +63,7 @@ def test_images_are_the_same_bytes_for_any_number_of_threads(cli, tiny_model, tm
 
 
 def test_json_lists_files_backend_and_latency(cli, tiny_model, out):
-    report = json.loads(cli("synthesize", tiny_model, "drive:2", "--out", out, "--json").out)
+    report = json.loads(cli("synthesize", tiny_model, "drive:2", "--out", out, "--json", "-").out)
     assert report["files"] == [str(out / "drive_000000.png"), str(out / "drive_000001.png")]
     assert "ONNX Runtime" in report["backend"]
     assert report["latency_ms"]["p95"] >= report["latency_ms"]["p50"] > 0

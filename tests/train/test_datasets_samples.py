@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.inputs.jpeg import is_whole_jpeg
 from layoutrt.layouts import Label, LabelSet, label_set
 from layoutrt.train.datasets import Entry, PairDataset, open_dataset, read_image
-from layoutrt.train.datasets.jpeg import is_whole_jpeg
 from tests.support.pairs_on_disk import write_array, write_pairs
 
 CAMVID = label_set("camvid")

@@ -4,11 +4,9 @@
 `load_batches` makes batches of them in the order of `batch_keys`.
 """
 
+from layoutrt.inputs import DATASETS, Entry, available_splits, open_dataset, read_image
 from layoutrt.train.datasets.batches import batch_keys, load_batches
-from layoutrt.train.datasets.entry import Entry
-from layoutrt.train.datasets.open_dataset import DATASETS, available_splits, open_dataset
 from layoutrt.train.datasets.pair_dataset import PairDataset
-from layoutrt.train.datasets.read_image import read_image
 from layoutrt.train.datasets.sample import Sample
 
 __all__ = [

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.inputs import Entry, read_image
 from layoutrt.layouts import LabelSet, read_instances, read_layout
 from layoutrt.layouts.png import read_png
 from layoutrt.train.datasets.augmentation import draw_geometry
 from layoutrt.train.datasets.damaged_pairs import DamagedPair, DamagedPairTally, refuse_above_one_percent
-from layoutrt.train.datasets.entry import Entry
-from layoutrt.train.datasets.read_image import read_image
 from layoutrt.train.datasets.sample import Sample
 
 

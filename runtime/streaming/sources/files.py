@@ -10,10 +10,10 @@ import numpy as np
 
 from layoutrt.errors import LayoutRTError
 from layoutrt.files import utf8_name
+from layoutrt.inputs import JUDGING, find_frames, read_image
 from layoutrt.runtime.streaming.sources.opencv import Capture, open_capture
 from layoutrt.runtime.streaming.sources.source import Captured, Source
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
 _FOLDER_FPS = 25.0
 
 
@@ -41,6 +41,7 @@ class VideoFile(Source):
         self._grabbed = True
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         super().__init__(str(path), fps=fps if 1 <= fps <= 240 else _FOLDER_FPS)
+        self.files = [path]
 
     def read(self) -> Captured | None:
         """Decode the next frame."""
@@ -69,43 +70,30 @@ class VideoFile(Source):
 class ImageFolder(Source):
     """The images of a folder, sorted by name, all of one size.
 
+    Args:
+        folder: as of `find_frames`; of the root of a data set the validation split.
+
     Raises:
         LayoutRTError: the folder has no images.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(str(folder), fps=_FOLDER_FPS)
-        self._paths = sorted(
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-        )
-        if not self._paths:
-            raise LayoutRTError(
-                f"the folder {folder} has no images; give one with .png or .jpg files, or a video"
-            )
+        self.files = [file.image for file in find_frames(folder, JUDGING)]
         self._next = 0
 
     def read(self) -> Captured | None:
         """Read the next image."""
-        if self._stopped.is_set() or self._next == len(self._paths):
+        if self._stopped.is_set() or self._next == len(self.files):
             return None
-        path = self._paths[self._next]
+        path = self.files[self._next]
         self._next += 1
         started = time.monotonic()
-        # As the pixels are stored: layouts of the same pictures know no orientation.
-        try:
-            bgr = cv2.imread(utf8_name(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        except cv2.error:
-            # More pixels than OpenCV decodes.
-            bgr = None
-        if bgr is None:
-            raise LayoutRTError(f"the image {path} cannot be read; replace it or leave it out")
-        self._check_size(bgr.shape[:2], f"the image {path}")
-        rgb = np.ascontiguousarray(bgr[..., ::-1]).astype(np.uint8, copy=False)
+        rgb = read_image(path)
+        self._check_size(rgb.shape[:2], f"the image {path}")
         return Captured.since(started, rgb)
 
     def skip(self) -> bool:
         """Pass over the next image without opening it."""
         self._next += 1
-        return self._next <= len(self._paths)
+        return self._next <= len(self.files)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from layoutrt.drive import Drive
 from layoutrt.drive.scene import FRAME_RATE
-from layoutrt.layouts import LabelSet, find_layouts, label_set, read_layout
+from layoutrt.inputs import find_layouts
+from layoutrt.layouts import LabelSet, label_set, read_layout
 from layoutrt.runtime.streaming.sources.source import Captured, Source
 
 
@@ -48,21 +49,21 @@ class LabelFolder(Source):
     """Layouts in the PNG files of a folder, sorted by name, all of one size.
 
     Args:
-        folder: folder with the files, or one file.
+        folder: layouts as in `find_layouts`; of the root of a data set the validation split.
         labels: label set of the files.
     """
 
     def __init__(self, folder: str | Path, labels: LabelSet) -> None:
         super().__init__(f"labels:{folder}", fps=FRAME_RATE, label_set=labels)
         self._labels = labels
-        self._paths = find_layouts(folder)
+        self.files = find_layouts(folder)
         self._next = 0
 
     def read(self) -> Captured | None:
         """Read the next file."""
-        if self._stopped.is_set() or self._next == len(self._paths):
+        if self._stopped.is_set() or self._next == len(self.files):
             return None
-        path = self._paths[self._next]
+        path = self.files[self._next]
         self._next += 1
         started = time.monotonic()
         layout = read_layout(path, self._labels)
@@ -72,4 +73,4 @@ class LabelFolder(Source):
     def skip(self) -> bool:
         """Pass over the next file without opening it."""
         self._next += 1
-        return self._next <= len(self._paths)
+        return self._next <= len(self.files)

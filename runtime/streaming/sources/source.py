@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,7 @@ class Source(ABC):
         live: True if frames come at their own pace and old ones are dropped, as from a camera.
         fps: frames a second that the source has, or is meant to be shown at.
         reconnects: number of times that a camera was lost and found again.
+        files: files that it reads; none for cameras and for drawn layouts.
     """
 
     live = False
@@ -52,6 +54,7 @@ class Source(ABC):
         self.fps = fps
         self.label_set = label_set
         self.reconnects = 0
+        self.files: list[Path] = []
         self._stopped = threading.Event()
         self._size: tuple[int, int] | None = None
 

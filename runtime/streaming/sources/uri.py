@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from layoutrt.errors import LayoutRTError
+from layoutrt.inputs import is_image, parse_drive
 from layoutrt.layouts import LabelSet
 from layoutrt.runtime.streaming.sources.files import ImageFolder, VideoFile
 from layoutrt.runtime.streaming.sources.layouts import DriveSource, LabelFolder
@@ -15,7 +16,6 @@ from layoutrt.runtime.streaming.sources.opencv import open_camera, open_csi, ope
 from layoutrt.runtime.streaming.sources.paced import Paced
 from layoutrt.runtime.streaming.sources.source import Source
 
-_DRIVE = re.compile(r"drive:([1-9]\d{0,8})?(?:@(\d{1,9}))?")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):")
 KINDS = "camera:0, csi:0, rtsp://…, a video file, a folder of images, labels:FOLDER or drive:"
 
@@ -33,8 +33,9 @@ def open_source(
 
     Args:
         uri: ``camera:0`` or ``camera:/dev/video2`` (Video4Linux), ``csi:0`` (a Jetson's CSI camera),
-            ``rtsp://…``, a video file, a folder of images, ``labels:FOLDER`` of layouts,
-            ``drive:`` without end, ``drive:N`` for N frames, ``drive:N@SEED`` or ``drive:@SEED``.
+            ``rtsp://…``, a video file, images as of `find_frames`, ``labels:`` and layouts as of
+            `find_layouts`, ``drive:`` without end, ``drive:N`` for N frames, ``drive:N@SEED`` or
+            ``drive:@SEED``.
         size: (height, width) in pixels that what can be drawn is drawn at.
         label_set: label set of the files of ``labels:``.
         seed: seed of a drive whose name has none.
@@ -58,8 +59,8 @@ def without_password(url: str) -> str:
 
 
 def _open(uri: str, size: tuple[int, int], label_set: LabelSet, seed: int) -> Source:
-    if match := _DRIVE.fullmatch(uri):
-        return DriveSource(size, int(match[2] or seed), int(match[1]) if match[1] else None)
+    if drawn := parse_drive(uri):
+        return DriveSource(size, seed if drawn.seed is None else drawn.seed, drawn.frames)
     if match := re.fullmatch(r"camera:(\d{1,3})", uri):
         return LiveCamera(uri, partial(open_camera, int(match[1])))
     if match := re.fullmatch(r"camera:(/.+)", uri):
@@ -72,7 +73,7 @@ def _open(uri: str, size: tuple[int, int], label_set: LabelSet, seed: int) -> So
     if uri.startswith("labels:") and len(uri) > len("labels:"):
         return LabelFolder(uri.removeprefix("labels:"), label_set)
     path = Path(uri)
-    if path.is_dir():
+    if path.is_dir() or (path.is_file() and is_image(path)):
         return ImageFolder(path)
     if path.is_file():
         return VideoFile(path)

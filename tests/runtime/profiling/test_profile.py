@@ -72,7 +72,7 @@ def test_a_pipeline_has_the_stages_of_a_frame() -> None:
         ({"threads": 0}, "--threads 0"),
         ({"backend": "cuda"}, "native, onnxruntime, bodies"),
         ({"source": "drive:x"}, "drive:N"),
-        ({"source": "drive:0"}, "N from 1 up"),
+        ({"source": "drive:0"}, "not a drive"),
         ({"source": "/no/such/folder"}, "/no/such/folder"),
     ],
 )

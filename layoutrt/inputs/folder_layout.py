@@ -8,9 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.train.datasets.entry import Entry
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+from layoutrt.inputs.entry import Entry
+from layoutrt.inputs.files import IMAGE_SUFFIXES, is_image
 
 
 @dataclass(frozen=True)
@@ -73,11 +72,7 @@ class FolderLayout:
         return [Entry(*three) for three in zip(images, labels, instances, strict=True)]
 
     def _is_image(self, path: Path) -> bool:
-        return (
-            path.suffix.lower() in IMAGE_SUFFIXES
-            and path.stem.endswith(self.image_ending)
-            and not path.name.startswith(".")
-        )
+        return is_image(path) and path.stem.endswith(self.image_ending)
 
     def _beside(self, root: Path, split: str, image: Path, part: str, ending: str) -> Path:
         relative = image.relative_to(self.folder(root, self.images, split))

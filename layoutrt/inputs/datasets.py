@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from layoutrt.errors import LayoutRTError
-from layoutrt.train.datasets.entry import Entry
-from layoutrt.train.datasets.folder_layout import FolderLayout
+from layoutrt.inputs.drive import refuse_drive
+from layoutrt.inputs.entry import Entry
+from layoutrt.inputs.folder_layout import FolderLayout
 
-SPLITS = ("train", "val")
+TRAINING, JUDGING = SPLITS = ("train", "val")
+"""The splits of a data set: what trains and calibrates, and what is judged, rendered or measured."""
 
 CITYSCAPES = FolderLayout(
     images="leftImg8bit/{split}",
@@ -69,16 +71,49 @@ def available_splits(kind: str, root: str | Path) -> list[str]:
     return [split for split in SPLITS if layout.holds(Path(root), split)]
 
 
+def published_entries(root: Path, split: str) -> list[Entry] | None:
+    """The samples of a data set as its publishers pack it; None for any other path.
+
+    Raises:
+        LayoutRTError: it has no such split, no images, or an image without its label map.
+    """
+    layout = _recognized(root, DATASETS)
+    if layout in (None, SPLIT_FOLDERS, PLAIN_FOLDERS):
+        return None
+    return open_dataset("auto", root, split)
+
+
+def part_folder(path: Path, part: str, split: str) -> Path:
+    """Where ``images`` or ``labels`` are, below the root of a data set or a split; else the path itself.
+
+    Raises:
+        LayoutRTError: the path is a root with the other split alone.
+    """
+    held = [name for name in SPLITS if (path / name / part).is_dir()]
+    if held and split not in held:
+        raise LayoutRTError(f"{path} has no {split} split; give {path / held[0]} to use the split it has")
+    below = path / split / part if held else path / part
+    return below if below.is_dir() else path
+
+
+def _recognized(root: Path, kinds: dict[str, tuple[FolderLayout, ...]]) -> FolderLayout | None:
+    for layouts in kinds.values():
+        for layout in layouts:
+            if any(layout.holds(root, split) for split in SPLITS):
+                return layout
+    return None
+
+
 def _layout(kind: str, root: Path) -> FolderLayout:
+    refuse_drive(str(root), "give the folder of a data set, with images and labels")
     if kind != "auto" and kind not in DATASETS:
         raise LayoutRTError(f"there is no kind of data set '{kind}'; use auto, {', '.join(DATASETS)}")
     if not root.is_dir():
         raise LayoutRTError(f"{root} is not a folder; give the folder of a data set")
     candidates = DATASETS if kind == "auto" else {kind: DATASETS[kind]}
-    for layouts in candidates.values():
-        for layout in layouts:
-            if any(layout.holds(root, split) for split in SPLITS):
-                return layout
+    found = _recognized(root, candidates)
+    if found:
+        return found
     wanted = "; or ".join(
         f"{layout.folder(Path(), layout.images, 'train')} and {layout.folder(Path(), layout.labels, 'train')}"
         f" ({name})"
