@@ -135,7 +135,17 @@ def test_an_import_of_a_part_above_is_found(module: str, line: str, is_wrong: bo
     assert bool(forbidden(module, ast.parse(line))) == is_wrong
 
 
-OPTIONAL = ("torch", "safetensors", "onnxscript", "tensorboard", "triton", "fastapi", "uvicorn", "tensorrt")
+OPTIONAL = (
+    "torch",
+    "onnxscript",
+    "tensorboard",
+    "triton",
+    "fastapi",
+    "uvicorn",
+    "prometheus_client",
+    "tensorrt",
+    "pynvml",
+)
 
 
 @pytest.mark.parametrize("part", ["layoutrt", "layoutrt.runtime"])
