@@ -59,7 +59,8 @@ class TrainingConfig:
     """Configuration of a generator's training; the defaults are the paper's recipe (section 4.1).
 
     Every field with an `option` is set by `layoutrt train`, in the order of the fields. A field that a stored
-    configuration lacks had its default then, or the value in `EARLIER`: new fields keep old runs as they were.
+    configuration lacks had its default then, or the value in `EARLIER`: new fields keep old runs as they
+    were.
     """
 
     data: str = option(
@@ -143,14 +144,15 @@ class TrainingConfig:
     )
     encoder_colors: int = option(
         0,
-        "Side of a grid of mean colors that the image encoder reads too, such as 8; 0 turns it off, as in the "
-        "paper.",
+        "Side of a grid of mean colors that the image encoder reads too, such as 8; 0 turns it off, as in "
+        "the paper.",
         panel=_NETWORKS,
         choices=(0, 1, 2, 4, 8, 16),
     )
     init_gain: float = option(
         0.02,
-        "Gain of the Xavier initialization; the published 0.02 suits long runs, short ones learn sooner from 1.",
+        "Gain of the Xavier initialization; the published 0.02 suits long runs, short ones learn sooner "
+        "from 1.",
         panel=_NETWORKS,
         above=0,
     )
@@ -221,8 +223,8 @@ class TrainingConfig:
     )
     fakes: str = option(
         "anew",
-        "Images for the discriminator: anew, made after the generator's update as published, or shared with the "
-        "generator's step, which is quicker.",
+        "Images for the discriminator: anew, made after the generator's update as published, or shared with "
+        "the generator's step, which is quicker.",
         panel=_OPTIMIZATION,
         choices=FAKES,
     )
@@ -299,7 +301,8 @@ class TrainingConfig:
         for field, (good, remedy) in relations.items():
             if not good:
                 raise LayoutRTError(
-                    f"training configuration: {field} = {getattr(self, field)} is out of range; it must be {remedy}"
+                    f"training configuration: {field} = {getattr(self, field)} is out of range; "
+                    f"it must be {remedy}"
                 )
 
         smallest = 2 ** max(5, self.pyramid_levels - 1)

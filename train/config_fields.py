@@ -1,7 +1,7 @@
 """Fields of a training configuration, each with the values that it takes and the option that sets it.
 
-The command line, the checks and the table in docs/training-options.md all read this metadata; nothing about an
-option is written twice. It needs no torch, so that ``--help`` answers at once.
+The command line, the checks and the table in docs/training-options.md all read this metadata; nothing about
+an option is written twice. It needs no torch, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations

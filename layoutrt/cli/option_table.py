@@ -16,8 +16,9 @@ from layoutrt.train.segmenter.config import SegmenterTrainingConfig
 HEAD = """# Options of training
 
 Made by `python -m layoutrt.cli.option_table` from the fields of the configurations in `train/config.py` and
-`train/segmenter/config.py`; change them there. A field is stored with the run, compared when it is resumed, and
-shown by `layoutrt info RUN`; an option without one says how a run is carried out and may change from call to call.
+`train/segmenter/config.py`; change them there. A field is stored with the run, compared when it is resumed,
+and shown by `layoutrt info RUN`; an option without one says how a run is carried out and may change from call
+to call.
 """
 
 

@@ -1,4 +1,4 @@
-"""Options of a training run that are not part of its configuration: how it is carried out, on which machine."""
+"""Options of a training run outside its configuration: how it is carried out, and on which machine."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ disable_created_metrics()
 class Metrics:
     """Counters, a latency histogram, and gauges that are asked for when they are read. Any thread may count.
 
-    They have a registry of their own: two studios of one process do not mix, and the names are all ours, without
-    the library's default collectors of the process, its garbage collection and its platform.
+    They have a registry of their own: two studios of one process do not mix, and the names are all ours,
+    without the library's default collectors of the process, its garbage collection and its platform.
     """
 
     def __init__(self) -> None:

@@ -29,8 +29,8 @@ class SegmenterTrainingConfig:
     network_width: int = option(24, "Channels at half size.", flag="--width", at_least=3)
     steps: int = option(5000, "Steps of the whole run.", at_least=1)
     batch_size: int = option(8, "Crops in a step.", flag="--batch", at_least=1)
-    # Rises linearly over the first 100 steps (a tenth of a shorter run), then falls as (1 - t)^0.9 (Chen et al.,
-    # arXiv 1606.00915, section 4.1).
+    # Rises linearly over the first 100 steps (a tenth of a shorter run), then falls as (1 - t)^0.9 (Chen et
+    # al., arXiv 1606.00915, section 4.1).
     learning_rate: float = option(
         2e-3, "Peak of the learning rate, which rises over 100 steps and then falls to 0.", above=0
     )
