@@ -139,7 +139,7 @@ def test_a_machine_without_a_driver_or_the_package_has_no_gpu_and_says_why(
 ) -> None:
     pynvml_double.nvmlInit.side_effect = pynvml_double.NVMLError(pynvml_double.NVML_ERROR_LIBRARY_NOT_FOUND)
     assert open_nvml() is None
-    with pytest.raises(LayoutRTError, match="NVML finds no GPU .*; install NVIDIA's driver"):
+    with pytest.raises(LayoutRTError, match=r"NVML finds no GPU .*; install NVIDIA's driver"):
         find_nvml()
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert open_nvml() is None
