@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich import box
 from rich.table import Table
 
 from benchmarks.edge_generator import Growth
 from layoutrt.errors import require
 from layoutrt.files import replacing
+from layoutrt.report.console_table import console_table
 
 
 def growth_table(points: Sequence[Growth]) -> Table:
     """A row for each size and number of threads."""
-    table = Table(box=box.SIMPLE_HEAD, title="how cost grows", title_justify="left")
-    for column in ("size", "threads", "ms", "ns a pixel", "peak MB"):
-        table.add_column(column, justify="right")
+    table = console_table("how cost grows", right=("size", "threads", "ms", "ns a pixel", "peak MB"))
     for side, threads, ms, peak in points:
         each = ms * 1e6 / side**2
         table.add_row(f"{side}x{side}", str(threads), f"{ms:.1f}", f"{each:.0f}", f"{peak:.0f}")

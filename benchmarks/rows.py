@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from rich import box
 from rich.table import Table
 
 from layoutrt.files import replacing
+from layoutrt.report.console_table import console_table
 from layoutrt.runtime.doctor.report import processor
 
 
@@ -47,10 +47,7 @@ def machine() -> str:
 
 def table(title: str, rows: Iterable[Row]) -> Table:
     """The rows for a terminal."""
-    shown = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    shown.add_column("ours / theirs")
-    for column in ("ours", "theirs", "unit", "ratio", "target"):
-        shown.add_column(column, justify="right")
+    shown = console_table(title, ["ours / theirs"], ["ours", "theirs", "unit", "ratio", "target"], wrap=True)
     for row in rows:
         shown.add_row(
             row.name, figure(row.ours), figure(row.theirs), row.unit, f"{row.ratio:.2f}x", row.target

@@ -21,7 +21,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import torch
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -31,6 +30,7 @@ from layoutrt.operators.torch.predicted_conv import predicted_conv
 from layoutrt.operators.torch.predicted_conv import reference as predicted_reference
 from layoutrt.operators.torch.spatially_varying_conv import reference as varying_reference
 from layoutrt.operators.torch.spatially_varying_conv import spatially_varying_conv
+from layoutrt.report.console_table import console_table
 
 FORMULATIONS = ("ours", "loop", "unfold")
 SIZES = ((96, 128), (192, 256))
@@ -150,10 +150,8 @@ def _measure_apart(case: Case, formulation: str, threads: int, seconds: float) -
 
 def _table(threads: int, seconds: float) -> Table:
     title = f"forward and backward, float32, batch {BATCH}, {threads} thread(s)"
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    table.add_column("step")
-    for column in ("ours ms", "loop / ours", "unfold / ours", "ours MB", "loop / ours", "unfold / ours"):
-        table.add_column(column, justify="right")
+    columns = ("ours ms", "loop / ours", "unfold / ours", "ours MB", "loop / ours", "unfold / ours")
+    table = console_table(title, ["step"], columns, wrap=True)
     for case in cases():
         ours, *others = (_measure_apart(case, f, threads, seconds) for f in FORMULATIONS)
         table.add_row(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from rich import box
 from rich.table import Table
 
 from layoutrt.calib.equalize.equalized_model import EqualizedModel
@@ -18,6 +17,7 @@ from layoutrt.calib.measured_model import measured_model
 from layoutrt.calib.quality.evaluator import AccuracyDrop, Evaluator
 from layoutrt.files import replacing
 from layoutrt.report.bar_chart import Bar, bar_chart
+from layoutrt.report.console_table import console_table
 
 Track = Callable[[Sequence[str]], Iterable[str]]
 
@@ -128,13 +128,9 @@ def rank_model(
 def as_table(ranking: Ranking, rows: int) -> Table:
     """The most sensitive layers, and the effect of all of them together."""
     generator = ranking.together.images is not None
-    table = Table(
-        box=box.SIMPLE_HEAD, title=f"{ranking.model}: each layer in 8 bits alone", title_justify="left"
-    )
-    table.add_column("layer", no_wrap=True)
     columns = ("PSNR dB", "shift", "mIoU") if generator else ("labels the same", "mIoU")
-    for column in (*columns, "of the error"):
-        table.add_column(column, justify="right")
+    title = f"{ranking.model}: each layer in 8 bits alone"
+    table = console_table(title, ["layer"], [*columns, "of the error"])
     for layer in ranking.layers[:rows]:
         table.add_row(layer.node, *_numbers(layer.accuracy_drop), f"{100 * layer.share:.1f} %")
     if len(ranking.layers) > rows:

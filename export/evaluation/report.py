@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich import box
 from rich.console import Group
-from rich.table import Table
 
 from layoutrt import __version__
 from layoutrt.layouts.confusion import ConfusionMatrix
+from layoutrt.report.console_table import console_table
 
 
 @dataclass(frozen=True)
@@ -133,10 +132,7 @@ class Evaluation:
             f"{self.model.name} ({self.model.precision}) on {self.data.images} images of {self.data.folder}, "
             f"{self.data.size}"
         )
-        metrics = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-        metrics.add_column("")
-        metrics.add_column("synthesized", justify="right")
-        metrics.add_column("real images", justify="right")
+        metrics = console_table(title, [""], ["synthesized", "real images"])
         metrics.add_row("mean IoU", _percent(self.synthesized.mean_iou), _percent(self.real.mean_iou))
         metrics.add_row(
             "pixel accuracy", _percent(self.synthesized.pixel_accuracy), _percent(self.real.pixel_accuracy)
@@ -144,10 +140,7 @@ class Evaluation:
         metrics.add_row(self.frechet_name, f"{self.frechet:.4g}", "")
         value = self.diversity.value
         metrics.add_row("diversity_segmenter", "-" if value is None else f"{value:.4g}", "")
-        classes = Table(box=box.SIMPLE_HEAD, title="intersection over union", title_justify="left")
-        classes.add_column("class")
-        classes.add_column("synthesized", justify="right")
-        classes.add_column("real images", justify="right")
+        classes = console_table("intersection over union", ["class"], ["synthesized", "real images"])
         for name, real in self.real.class_iou.items():
             classes.add_row(name, _percent(self.synthesized.class_iou[name]), _percent(real))
         return Group(metrics, classes)

@@ -10,7 +10,6 @@ from typing import Any
 import cv2
 import numpy as np
 import onnx
-from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +20,7 @@ from layoutrt.export.verification.checks import Check, inapplicable
 from layoutrt.export.verification.layer_comparison import BELOW_DB, Layer, LayerComparison
 from layoutrt.export.verification.segmentation_agreement import SegmentationAgreement
 from layoutrt.export.verification.worst_frames import FrameResult
+from layoutrt.report.console_table import console_table
 
 SHOWN_LAYERS = 12
 
@@ -148,17 +148,11 @@ class Verification:
             f"({self.reference.precision}), {frames_text(self.data.frames)} of {self.data.source}, "
             f"{self.data.size}"
         )
-        metrics = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-        metrics.add_column("")
-        metrics.add_column("all frames", justify="right")
-        metrics.add_column("worst frame", justify="right")
+        metrics = console_table(title, [""], ["all frames", "worst frame"], wrap=True)
         for row in metric_rows(self):
             metrics.add_row(*row)
         notes = "\n".join(inapplicable(self.checks))
-        checks = Table(box=box.SIMPLE_HEAD, caption=notes, caption_justify="left")
-        checks.add_column("check")
-        checks.add_column("measured", justify="right")
-        checks.add_column("limit", justify="right")
+        checks = console_table("", ["check"], ["measured", "limit"], caption=notes)
         checks.add_column("option", no_wrap=True)
         checks.add_column("result", no_wrap=True)
         for check in self.checks:
@@ -239,11 +233,7 @@ def _layer_table(layers: LayerComparison) -> Table:
     shown = layers.worst(SHOWN_LAYERS)
     title = f"{len(shown)} worst of {len(layers.layers)} layers, {frames_text(layers.frames)}"
     caption = "\n".join(layer_sentences(layers))
-    table = Table(
-        box=box.SIMPLE_HEAD, title=title, title_justify="left", caption=caption, caption_justify="left"
-    )
-    table.add_column("SQNR dB", justify="right")
-    table.add_column("drop dB", justify="right")
+    table = console_table(title, right=["SQNR dB", "drop dB"], caption=caption)
     table.add_column("operator")
     table.add_column("node")
     table.add_column("shape")

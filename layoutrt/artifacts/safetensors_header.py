@@ -1,15 +1,13 @@
-"""The header of a safetensors file, read without torch and without the tensors."""
+"""The header of a safetensors file: metadata and shapes, without torch and without the tensors."""
 
 from __future__ import annotations
 
-import json
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from layoutrt.errors import LayoutRTError
+from safetensors import SafetensorError, safe_open
 
-_LARGEST = 100_000_000  # bytes; the format's own limit on its header
+from layoutrt.errors import LayoutRTError
 
 
 @dataclass(frozen=True)
@@ -26,23 +24,19 @@ class SafetensorsHeader:
 
 
 def read_safetensors_header(path: Path) -> SafetensorsHeader:
-    """Read the header: eight bytes of length, then JSON (format of huggingface/safetensors).
+    """Read the header of a safetensors file.
 
     Raises:
         LayoutRTError: the file is truncated or of another format.
+        OSError: the file is missing or may not be read.
     """
+    # safetensors' own OSError does not name the file, and Python's does.
+    path.open("rb").close()
     try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > _LARGEST:
-                raise ValueError("no header length")
-            header = json.loads(file.read(length))
-        metadata = header.pop("__metadata__", {})
-        shapes = {name: list(entry["shape"]) for name, entry in header.items()}
-        end = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
-        if path.stat().st_size < end:
-            raise ValueError("tensors are missing")
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError):
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            shapes = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError):
         raise LayoutRTError(
             f"{path} is truncated or not a safetensors file; copy or train it again"
         ) from None

@@ -51,11 +51,10 @@ def export(
     fixed = parse_size(size) if size and not dynamic else None
     require("torch", extra="train", purpose="layoutrt export")
 
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
     from layoutrt.export.onnx_export.to_onnx import export_onnx
+    from layoutrt.report.console_table import console_table
 
     report = export_onnx(
         checkpoint,
@@ -66,10 +65,8 @@ def export(
         cache_layout=cache_layout,
     )
     height, width = report.size
-    table = Table(box=box.SIMPLE_HEAD, title=f"cost of one image at {height}x{width}", title_justify="left")
-    table.add_column("")
-    for column in ("nodes", "GFLOP", "parameters"):
-        table.add_column(column, justify="right")
+    title = f"cost of one image at {height}x{width}"
+    table = console_table(title, [""], ["nodes", "GFLOP", "parameters"])
     rows = {"this graph": report.cost, "straight export": report.straight}
     halves = report.halves
     if halves:

@@ -14,6 +14,7 @@ from layoutrt.cli.calibrate import (
     Model,
     Percentile,
     Recalibrate,
+    Segmenter,
     TableFile,
 )
 from layoutrt.cli.options import Threads

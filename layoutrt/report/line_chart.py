@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+
+from layoutrt.report.canvas import circle, line, linear, polyline, round_step, svg, text, y_axis
 
 _WIDTH, _HEIGHT = 960, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 12, 26
@@ -38,54 +39,34 @@ def line_chart(
         last: below the right end.
     """
     values = [point.value for point in points]
-    step = _step(max(*values, limit) - min(*values, limit))
-    low = math.floor(min(*values, limit) / step) * step
-    high = max(math.ceil(max(*values, limit) / step) * step, low + step)
-
-    def y(value: float) -> float:
-        return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (high - value) / (high - low)
-
-    def x(place: int) -> float:
-        inner = _WIDTH - _LEFT - _RIGHT
-        return _LEFT + inner * (place + 0.5) / len(points)
-
-    right, floor = _WIDTH - _RIGHT, y(low)
+    ticks = _whole_steps(min(*values, limit), max(*values, limit))
+    right, floor = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
+    y = linear(ticks[0], ticks[-1], floor, _TOP)
+    x = linear(-0.5, len(points) - 0.5, _LEFT, right)
+    way = [(x(place), y(value)) for place, value in enumerate(values)]
+    corners = [(x(0), floor), *way, (x(len(points) - 1), floor)]
     parts = [
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">',
-        f"<title>{escape(title)}</title>",
-    ]
-    for tick in range(round((high - low) / step) + 1):
-        value = low + tick * step
-        parts.append(
-            f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
-            f'<text x="{_LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g}</text>'
-        )
-    way = " ".join(f"{x(place):.1f},{y(value):.1f}" for place, value in enumerate(values))
-    parts += [
-        f'<polygon class="area" points="{x(0):.1f},{floor:.1f} {way} {x(len(points) - 1):.1f},{floor:.1f}"/>',
-        f'<line class="limit" x1="{_LEFT}" x2="{right}" y1="{y(limit):.1f}" y2="{y(limit):.1f}"/>',
-        f'<polyline class="line" points="{way}"/>',
+        *y_axis(ticks, y, _LEFT, right),
+        f'<polygon class="area" points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in corners)}"/>',
+        line(_LEFT, y(limit), right, y(limit), "limit"),
+        polyline(way, "line"),
     ]
     # Marks last, so that nothing hides them.
     for place, point in sorted(enumerate(points), key=lambda entry: entry[1].marked):
-        name, radius = ("marked", 5) if point.marked else ("dot", 3)
-        parts.append(
-            f'<circle class="{name}" cx="{x(place):.1f}" cy="{y(point.value):.1f}" r="{radius}">'
-            f"<title>{escape(point.label)}</title></circle>"
-        )
+        kind, radius = ("marked", 5) if point.marked else ("dot", 3)
+        parts.append(circle(*way[place], radius, kind, point.label))
     parts += [
-        f'<text class="limit-label" x="{right}" y="{y(limit) - 6:.1f}" text-anchor="end">'
-        f"{escape(limit_label)}</text>",
-        f'<text x="{_LEFT}" y="{_HEIGHT - 6}">{escape(first)}</text>',
-        f'<text x="{right}" y="{_HEIGHT - 6}" text-anchor="end">{escape(last)}</text>',
-        f'<text x="{_LEFT - 8}" y="{_HEIGHT - 6}" text-anchor="end">{escape(unit)}</text>',
-        "</svg>",
+        text(right, y(limit) - 6, limit_label, "end", "limit-label"),
+        text(_LEFT, _HEIGHT - 6, first),
+        text(right, _HEIGHT - 6, last, "end"),
+        text(_LEFT - 8, _HEIGHT - 6, unit, "end"),
     ]
-    return "".join(parts)
+    return svg(_WIDTH, _HEIGHT, title, parts)
 
 
-def _step(span: float) -> float:
-    """A round distance of grid lines, for about four of them."""
-    rough = max(span, 1e-9) / 4
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+def _whole_steps(low: float, high: float) -> list[float]:
+    """Round values, about four steps apart, that enclose a range."""
+    step = round_step(high - low, 4)
+    first = math.floor(low / step)
+    last = max(math.ceil(high / step), first + 1)
+    return [place * step for place in range(first, last + 1)]

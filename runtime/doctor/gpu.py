@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import shutil
-import subprocess
 from importlib import metadata
 from typing import Any
 
@@ -14,6 +12,7 @@ from layoutrt.runtime.backends.native import opens_engines
 from layoutrt.runtime.backends.trt.cuda_driver import Gpu, find_gpu
 from layoutrt.runtime.backends.trt.library import check_fit, is_recent, load_tensorrt, operator_library
 from layoutrt.runtime.doctor.checks import MISSING, OK, UNFIT, Check
+from layoutrt.runtime.profiling.nvml import find_nvml
 
 _INSTALL = (
     "only for GPUs: pip install 'layoutrt[tensorrt]', or JetPack's own (apt install python3-libnvinfer)"
@@ -49,18 +48,16 @@ def _gpu() -> tuple[Gpu | None, Check]:
 
 
 def _driver(gpu: Gpu | None) -> Check:
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        if gpu is not None:
-            # Jetson's driver is part of its system.
-            return Check("NVIDIA driver", OK, f"supports CUDA {gpu.cuda} (no nvidia-smi)")
-        return Check("NVIDIA driver", MISSING, "no nvidia-smi", "only for GPUs: install NVIDIA's driver")
-    query = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    name = "NVIDIA driver"
     try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError) as error:
-        return Check("NVIDIA driver", MISSING, f"nvidia-smi fails: {error}", "repair NVIDIA's driver")
-    return Check("NVIDIA driver", OK, "; ".join(answer.splitlines()))
+        nvml = find_nvml()
+        return Check(name, OK, f"{nvml.driver_version()}: {', '.join(nvml.names())}")
+    except LayoutRTError as error:
+        found, _, remedy = str(error).partition("; ")
+        if gpu is not None:
+            # Jetson's driver is part of its system, and not every version of it has NVML.
+            return Check(name, OK, f"serves CUDA {gpu.cuda} ({found})")
+        return Check(name, MISSING, found, f"only for GPUs: {remedy}")
 
 
 def _cuda(gpu: Gpu | None, trt: Any) -> Check:

@@ -1,27 +1,29 @@
-"""State of a GPU from NVIDIA's management library (NVML), through ctypes."""
+"""State of a GPU from NVIDIA's management library (NVML), through the package nvidia-ml-py."""
 
 from __future__ import annotations
 
-import ctypes
-import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-_LIBRARY = "libnvidia-ml.so.1"
-_GRAPHICS_CLOCK, _CORE_TEMPERATURE = 0, 0
+from layoutrt.errors import LayoutRTError, require
+
+Value = TypeVar("Value")
+
 _SLOWED = {
-    0x04: "power cap",
-    0x08: "hardware slowdown",
-    0x20: "temperature (software)",
-    0x40: "temperature (hardware)",
-    0x80: "power brake",
+    "nvmlClocksThrottleReasonSwPowerCap": "power cap",
+    "nvmlClocksThrottleReasonHwSlowdown": "hardware slowdown",
+    "nvmlClocksThrottleReasonSwThermalSlowdown": "temperature (software)",
+    "nvmlClocksThrottleReasonHwThermalSlowdown": "temperature (hardware)",
+    "nvmlClocksThrottleReasonHwPowerBrakeSlowdown": "power brake",
 }
-"""Bits of ``nvmlDeviceGetCurrentClocksThrottleReasons`` that mean less than full speed under load
-(nvml.h)."""
+"""Bits of ``nvmlDeviceGetCurrentClocksThrottleReasons`` that mean less than full speed under load, by the
+names of their constants."""
 
 
 @dataclass(frozen=True)
 class GpuState:
-    """State of a GPU at one moment."""
+    """State of a GPU at one moment; 0 for a number that the GPU does not tell."""
 
     name: str
     mhz: float
@@ -33,42 +35,72 @@ class GpuState:
 
 
 class Nvml:
-    """The first GPU. Use `open_nvml`.
+    """The first GPU. Use `open_nvml` or `find_nvml`.
 
     Args:
-        library: the loaded NVML.
+        library: the module ``pynvml``.
     """
 
-    def __init__(self, library: ctypes.CDLL) -> None:
+    def __init__(self, library: Any) -> None:
         self._library = library
-        self._device = ctypes.c_void_p()
-        if library.nvmlInit_v2() or library.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(self._device)):
-            raise OSError("NVML finds no GPU")
+        library.nvmlInit()
+        self._device = library.nvmlDeviceGetHandleByIndex(0)
+
+    def driver_version(self) -> str:
+        """Version of the driver, such as ``580.82.07``."""
+        return str(self._library.nvmlSystemGetDriverVersion())
+
+    def names(self) -> list[str]:
+        """Names of all GPUs."""
+        library = self._library
+        count = library.nvmlDeviceGetCount()
+        return [
+            str(library.nvmlDeviceGetName(library.nvmlDeviceGetHandleByIndex(index)))
+            for index in range(count)
+        ]
 
     def joules(self) -> float | None:
         """Energy since the driver was loaded; None if the GPU does not count it."""
-        millijoules = ctypes.c_ulonglong()
-        failed = self._library.nvmlDeviceGetTotalEnergyConsumption(self._device, ctypes.byref(millijoules))
-        return None if failed else millijoules.value / 1e3
+        millijoules = self._ask(self._library.nvmlDeviceGetTotalEnergyConsumption)
+        return None if millijoules is None else millijoules / 1e3
 
     def state(self) -> GpuState:
         """Clock, temperature, slowdown and memory now."""
-        name = ctypes.create_string_buffer(96)
-        clock, heat, reasons = ctypes.c_uint(), ctypes.c_uint(), ctypes.c_ulonglong()
-        memory = (ctypes.c_ulonglong * 3)()
-        library, device = self._library, self._device
-        library.nvmlDeviceGetName(device, name, 96)
-        library.nvmlDeviceGetClockInfo(device, _GRAPHICS_CLOCK, ctypes.byref(clock))
-        library.nvmlDeviceGetTemperature(device, _CORE_TEMPERATURE, ctypes.byref(heat))
-        library.nvmlDeviceGetCurrentClocksThrottleReasons(device, ctypes.byref(reasons))
-        library.nvmlDeviceGetMemoryInfo(device, ctypes.byref(memory))
-        slowed = tuple(text for bit, text in _SLOWED.items() if reasons.value & bit)
-        return GpuState(name.value.decode(), clock.value, heat.value, slowed, memory[2] / 1e6)
+        library = self._library
+        reasons = self._ask(library.nvmlDeviceGetCurrentClocksThrottleReasons) or 0
+        memory = self._ask(library.nvmlDeviceGetMemoryInfo)
+        return GpuState(
+            name=str(self._ask(library.nvmlDeviceGetName) or ""),
+            mhz=self._ask(library.nvmlDeviceGetClockInfo, library.NVML_CLOCK_GRAPHICS) or 0,
+            celsius=self._ask(library.nvmlDeviceGetTemperature, library.NVML_TEMPERATURE_GPU) or 0,
+            slowed=tuple(text for bit, text in _SLOWED.items() if reasons & getattr(library, bit)),
+            used_mb=memory.used / 1e6 if memory else 0.0,
+        )
+
+    def _ask(self, function: Callable[..., Value], *arguments: Any) -> Value | None:
+        """Value for the GPU; None if it has none (some are not supported on some GPUs)."""
+        try:
+            return function(self._device, *arguments)
+        except self._library.NVMLError:
+            return None
+
+
+def find_nvml() -> Nvml:
+    """NVML of this machine.
+
+    Raises:
+        LayoutRTError: without the package, an NVIDIA driver or a GPU; says what to install.
+    """
+    library = require("pynvml", extra="tensorrt", purpose="a look at the GPU's clocks and power")
+    try:
+        return Nvml(library)
+    except library.NVMLError as error:
+        raise LayoutRTError(f"NVML finds no GPU ({error}); install NVIDIA's driver") from None
 
 
 def open_nvml() -> Nvml | None:
-    """NVML of this machine; None without an NVIDIA GPU. ``LAYOUTRT_NVML`` names another library."""
+    """NVML of this machine; None where `find_nvml` finds none."""
     try:
-        return Nvml(ctypes.CDLL(os.environ.get("LAYOUTRT_NVML", _LIBRARY)))
-    except (OSError, AttributeError):
+        return find_nvml()
+    except LayoutRTError:
         return None

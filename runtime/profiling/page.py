@@ -7,14 +7,14 @@ from html import escape
 from pathlib import Path
 
 from layoutrt.files import replacing
-from layoutrt.report.canvas import SERIES
+from layoutrt.report.canvas import series_class
+from layoutrt.report.histogram import histogram
 from layoutrt.report.html_page import html_page, html_table, html_tiles
+from layoutrt.report.percentile_curve import percentile_curve
+from layoutrt.report.timeline import timeline
+from layoutrt.report.waterfall import waterfall
 from layoutrt.runtime.profiling.charts.block_bars import block_bars
-from layoutrt.runtime.profiling.charts.histogram import histogram
-from layoutrt.runtime.profiling.charts.percentile_curve import percentile_curve
 from layoutrt.runtime.profiling.charts.roofline import roofline
-from layoutrt.runtime.profiling.charts.timeline import timeline
-from layoutrt.runtime.profiling.charts.waterfall import waterfall
 from layoutrt.runtime.profiling.layers import Layer, by_block
 from layoutrt.runtime.profiling.page_style import STYLE
 from layoutrt.runtime.profiling.report import END_TO_END, ModelProfile, Profile
@@ -90,7 +90,7 @@ def _tiles(model: ModelProfile) -> str:
 
 
 def _key(place: int) -> str:
-    return f'<span class="key s{place % SERIES}"></span>'
+    return f'<span class="key {series_class(place)}"></span>'
 
 
 def _side_by_side(models: Sequence[ModelProfile]) -> str:
@@ -102,7 +102,7 @@ def _side_by_side(models: Sequence[ModelProfile]) -> str:
         rows.append(
             (
                 f"{_key(place)}{escape(model.name)} <small>{escape(model.precision)}</small>",
-                f'<span class="track"><span class="meter s{place % SERIES}" '
+                f'<span class="track"><span class="meter {series_class(place)}" '
                 f'style="width:{width:.0f}px"></span></span>{milliseconds(total.p50_ms)}',
                 milliseconds(total.p95_ms),
                 milliseconds(total.p99_ms),

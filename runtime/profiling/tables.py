@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from layoutrt.report.console_table import console_table
 from layoutrt.runtime.profiling.estimate import Estimate
 from layoutrt.runtime.profiling.layers import Layer, by_block
 from layoutrt.runtime.profiling.regression import StageChange
@@ -16,28 +16,13 @@ from layoutrt.runtime.profiling.report import END_TO_END, ModelProfile, Profile
 SHOWN_LAYERS = 12
 
 
-def _table(title: str, first: str, columns: Sequence[str], caption: str | None = None) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        caption=caption,
-        caption_justify="left",
-    )
-    table.add_column(first, no_wrap=True)
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table
-
-
 def stage_table(model: ModelProfile) -> Table:
     """Percentiles of each stage, and end to end below a line."""
     columns = ("min", "p50", "p90", "p95", "p99", "max", "mean", "jitter")
     runs = f"{len(model.total_ms)} runs"
-    table = _table(
+    table = console_table(
         f"{model.name} ({model.precision}), {model.size[0]}x{model.size[1]}, {runs}, ms",
-        "stage",
+        ["stage"],
         columns,
         f"{model.backend}\nthe stages without the call around them are {model.stage_sum:.1%} of end to end",
     )
@@ -58,7 +43,7 @@ def comparison_table(profile: Profile) -> Table:
     title = (
         f"side by side, {profile.method['rounds']} rounds of {profile.method['iterations_per_round']} runs"
     )
-    table = _table(title, "model", columns)
+    table = console_table(title, ["model"], columns)
     first = profile.models[0].summaries()[END_TO_END].p50_ms
     for model in profile.models:
         total = model.summaries()[END_TO_END]
@@ -79,9 +64,9 @@ def block_table(model: ModelProfile) -> Table:
     """Table of the time of each part of the network."""
     assert model.layers is not None
     folded = model.layers
-    table = _table(
+    table = console_table(
         f"{model.name}: engine time by network block",
-        "block",
+        ["block"],
         ("layers", "ms", "share", "GFLOP/s", "GB/s", "of peak"),
         f"layers add up to {folded.sum_ms:.2f} ms, {folded.sum_ms / folded.engine_ms:.1%} of the engine "
         f"stage ({folded.engine_ms:.2f} ms); with nodes timed a run took {folded.profiled_ms:.2f} ms",
@@ -108,8 +93,8 @@ def layer_table(model: ModelProfile) -> Table:
     )
     shown = sorted(model.layers.layers, key=lambda layer: -layer.ms)[:SHOWN_LAYERS]
     rest = len(model.layers.layers) - len(shown)
-    table = _table(
-        f"{model.name}: the slowest layers", "layer", columns, f"and {rest} more" if rest else None
+    table = console_table(
+        f"{model.name}: the slowest layers", ["layer"], columns, f"and {rest} more" if rest else None
     )
     for layer in shown:
         table.add_row(
@@ -153,9 +138,9 @@ def sensors_line(profile: Profile) -> str:
 
 def change_table(changes: Iterable[StageChange], limit: float) -> Table:
     """Table of the stages that became slower or faster."""
-    table = _table(
+    table = console_table(
         f"against the base, at most {limit:.0%} slower",
-        "stage",
+        ["stage"],
         ("base ms", "now ms", "change", "95 % interval", ""),
         "changes are relative to the reference workload, by a paired bootstrap over rounds",
     )
@@ -174,10 +159,10 @@ def change_table(changes: Iterable[StageChange], limit: float) -> Table:
 
 def estimate_table(found: Estimate) -> Table:
     """Table of an estimate by block, titled as an estimate."""
-    table = _table(
+    table = console_table(
         f"ESTIMATE, not measured: {found.model} at {found.size[0]}x{found.size[1]}, {found.precision}, "
         f"on {found.device}",
-        "block",
+        ["block"],
         ("layers", "GFLOP", "MB", "ms", "compute-bound"),
         f"efficiency: {found.fitted_on}",
     )

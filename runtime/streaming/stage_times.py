@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 
-from rich import box
 from rich.table import Table
 
+from layoutrt.report.console_table import console_table
 from layoutrt.runtime.latency import Latencies
 
 STAGES = ("capture", "segment", "synthesize", "present")
@@ -52,10 +52,7 @@ class StageTimes(Latencies):
 
     def stage_table(self, title: str) -> Table:
         """The stages, and below a line the whole frame: a latency, not a rate, as stages overlap."""
-        table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
-        table.add_column("stage")
-        for column in ("p50 ms", "p95 ms", "max ms"):
-            table.add_column(column, justify="right")
+        table = console_table(title, ["stage"], ["p50 ms", "p95 ms", "max ms"])
         for name, row in self.summary().items():
             if name == LATENCY:
                 table.add_section()

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, WebSocket
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
@@ -111,9 +111,9 @@ def create_app(studio: Studio, *, hosts: Iterable[str] | None = LOOPBACK) -> Stu
         if studio.painter is not None:
             studio.queue = RenderQueue(studio.metrics)
             studio.queue.start()
-        studio.metrics.gauges["clients"] = ("Browsers that paint.", lambda: float(len(studio.clients)))
+        studio.metrics.gauge("clients", "Browsers that paint.", lambda: float(len(studio.clients)))
         if (hub := studio.hub) is not None:
-            studio.metrics.gauges["watchers"] = ("Browsers that watch.", lambda: float(hub.watchers))
+            studio.metrics.gauge("watchers", "Browsers that watch.", lambda: float(hub.watchers))
         try:
             yield
         finally:
@@ -150,8 +150,9 @@ def _add_pages(app: FastAPI, studio: Studio) -> None:
         return JSONResponse({"status": "ok" if healthy else "stopped"}, status_code=200 if healthy else 503)
 
     @app.get("/metrics")
-    async def metrics() -> Response:
-        return PlainTextResponse(studio.metrics.text(), media_type="text/plain; version=0.0.4")
+    async def metrics(request: Request) -> Response:
+        content, media_type = studio.metrics.exposition(request.headers.get("accept", ""))
+        return Response(content, headers={"content-type": media_type})
 
 
 def _add_painting(app: FastAPI, studio: Studio, painter: Painter) -> None:

@@ -60,7 +60,7 @@ class RenderQueue:
         self._strokes_in_a_row = 0
         self._executor = ThreadPoolExecutor(1, "layoutrt studio")
         self._worker: asyncio.Task[None] | None = None
-        metrics.gauges["queue_depth"] = ("Jobs that wait for the generator.", lambda: float(len(self)))
+        metrics.gauge("queue_depth", "Jobs that wait for the generator.", lambda: float(len(self)))
 
     def __len__(self) -> int:
         return sum(len(slots) for line in (self._strokes, self._extras) for slots in line.values())

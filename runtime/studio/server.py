@@ -128,7 +128,7 @@ def require_server() -> ModuleType:
     Raises:
         LayoutRTError: the extra ``studio`` is not installed.
     """
-    for package in ("fastapi", "websockets"):
+    for package in ("fastapi", "websockets", "prometheus_client"):
         require(package, extra="studio", purpose="the studio")
     return require("uvicorn", extra="studio", purpose="the studio")
 

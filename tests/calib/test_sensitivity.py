@@ -75,7 +75,7 @@ def test_the_ranking_is_written_as_json_and_as_a_plot(tiny_model, layouts, tmp_p
 def test_bars_are_as_long_as_their_values_and_text_is_escaped() -> None:
     chart = bar_chart("a < b", ["c & d"], [Bar("x", "k", 0.5, "50 %"), Bar("y", "k", 0.25, "25 %")])
     root = ElementTree.fromstring(chart)
-    bars = [e for e in root.iter("{http://www.w3.org/2000/svg}rect") if e.get("height") == "16"]
+    bars = [e for e in root.iter("{http://www.w3.org/2000/svg}rect") if float(e.get("height")) == 16]
     assert [float(bar.get("width")) for bar in bars] == [380, 190]
 
 

@@ -20,7 +20,7 @@ CORE_ONLY = textwrap.dedent(
 
     class Missing:
         def find_spec(self, name, path=None, target=None):
-            if name.partition(".")[0] in ("torch", "safetensors", "onnxscript", "tensorboard"):
+            if name.partition(".")[0] in ("torch", "onnxscript", "tensorboard"):
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     sys.meta_path.insert(0, Missing())

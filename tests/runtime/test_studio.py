@@ -277,6 +277,46 @@ def test_health_and_metrics_are_told(studio):
     assert headers["content-type"].startswith("text/plain; version=0.0.4")
 
 
+METRICS = {
+    "layoutrt_frames": "counter",
+    "layoutrt_errors": "counter",
+    "layoutrt_superseded": "counter",
+    "layoutrt_latency_seconds": "histogram",
+    "layoutrt_uptime_seconds": "gauge",
+    "layoutrt_resident_memory_bytes": "gauge",
+    "layoutrt_queue_depth": "gauge",
+    "layoutrt_clients": "gauge",
+}
+
+
+def test_prometheus_parses_the_metrics_in_the_format_that_it_asks_for(studio):
+    from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
+    from prometheus_client.parser import text_string_to_metric_families as text_format
+
+    with connect(studio) as socket_:
+        socket_.send(paint(frame(0)))
+        socket_.recv(timeout=20)
+    for accept, kind, parse in (
+        ("text/plain;version=0.0.4", "text/plain", text_format),
+        ("application/openmetrics-text;version=1.0.0", "application/openmetrics-text", open_metrics),
+    ):
+        _, data, headers = ask(studio, "/metrics", Accept=accept)
+        assert headers["content-type"].startswith(f"{kind}; version=")
+        families = {family.name: family for family in parse(data.decode())}
+        assert METRICS.items() <= {name: family.type for name, family in families.items()}.items()
+        assert all(name.startswith("layoutrt_") for name in families), "only the studio's own"
+        (strokes,) = [each for each in families["layoutrt_frames"].samples if each.labels["kind"] == "stroke"]
+        assert (strokes.name, strokes.value >= 1) == ("layoutrt_frames_total", True)
+        buckets = {
+            each.labels["le"]: each.value
+            for each in families["layoutrt_latency_seconds"].samples
+            if each.name.endswith("_bucket")
+        }
+        assert len(buckets) == 13
+        assert list(buckets.values()) == sorted(buckets.values())
+        assert not [each for family in families.values() for each in family.samples if "created" in each.name]
+
+
 def test_a_frame_of_the_drive_and_a_layout_file_can_be_started_from(studio, tmp_path):
     status, data, _ = ask(studio, "/api/drive/7?height=64&width=96&seed=3")
     assert status == 200

@@ -15,14 +15,9 @@ from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import label_set
 from layoutrt.train.checkpoint import load_segmenter, save_segmenter
 from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
+from layoutrt.train.segmenter.config import SegmenterTrainingConfig
 from layoutrt.train.segmenter.run import train_segmenter
-from layoutrt.train.segmenter.training import (
-    SEGMENTER_FILE,
-    SegmenterTrainer,
-    SegmenterTrainingConfig,
-    class_weights,
-    recolor,
-)
+from layoutrt.train.segmenter.training import SEGMENTER_FILE, SegmenterTrainer, class_weights, recolor
 from tests.support.pairs_on_disk import write_pairs
 
 CAMVID = label_set("camvid")

@@ -25,11 +25,8 @@ from layoutrt.train.datasets import (
 from layoutrt.train.loop.run_log import RunLog
 from layoutrt.train.networks.segmenter import Segmenter
 from layoutrt.train.scaling.memory import keep_freed_memory
-from layoutrt.train.segmenter.training import (
-    SegmenterTrainer,
-    SegmenterTrainingConfig,
-    class_weights,
-)
+from layoutrt.train.segmenter.config import SegmenterTrainingConfig
+from layoutrt.train.segmenter.training import SegmenterTrainer, class_weights
 
 COUNTED_SAMPLES = 500
 """Number of samples that the shares of the classes are taken from."""

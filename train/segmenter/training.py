@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from layoutrt.artifacts.model_info import SEGMENTER_MULTIPLE
 from layoutrt.errors import LayoutRTError
 from layoutrt.layouts import LabelSet
 from layoutrt.train.checkpoint import (
@@ -25,86 +22,13 @@ from layoutrt.train.checkpoint import (
     save_segmenter,
     save_tensors,
 )
-from layoutrt.train.config import last_parts, same_name
 from layoutrt.train.loop.averaging import averaged_copy, refresh_statistics, update_average
-from layoutrt.train.networks.segmenter import Segmenter, SegmenterConfig
+from layoutrt.train.networks.segmenter import Segmenter
+from layoutrt.train.networks.segmenter_config import SegmenterConfig
+from layoutrt.train.segmenter.config import SegmenterTrainingConfig
 
 SEGMENTER_FILE = "segmenter.safetensors"
 IGNORED = -1
-
-
-@dataclass(frozen=True)
-class SegmenterTrainingConfig:
-    """Configuration of a run; stored with it and compared on resume."""
-
-    data: str
-    label_set: str
-    dataset: str = "auto"
-    """Kind of the data set; see `open_dataset`."""
-    height: int = 192
-    """Size of the crops."""
-    width: int = 256
-    enlarge: float = 2.0
-    """Largest factor by which a frame is enlarged beyond the crop's size before it is cropped."""
-    network_width: int = 24
-    steps: int = 5000
-    batch_size: int = 8
-    learning_rate: float = 2e-3
-    """Peak. Rises linearly over the first 100 steps (a tenth of a shorter run), then falls as ``(1 - t)^0.9``
-    (Chen et al., arXiv 1606.00915, section 4.1)."""
-    weight_decay: float = 1e-2
-    color: float = 0.3
-    """Largest relative change of brightness, contrast and each channel's gain."""
-    ema_decay: float = 0.998
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        checks = {
-            "enlarge": 1 <= self.enlarge < math.inf,
-            "steps": self.steps >= 1,
-            "batch_size": self.batch_size >= 1,
-            "learning_rate": 0 < self.learning_rate < math.inf,
-            "weight_decay": self.weight_decay >= 0,
-            "color": 0 <= self.color < 1,
-            "ema_decay": 0 <= self.ema_decay < 1,
-            "seed": 0 <= self.seed < 1 << 63,
-        }
-        for field, good in checks.items():
-            if not good:
-                raise LayoutRTError(
-                    f"segmenter training configuration: {field} = {getattr(self, field)} is out of range"
-                )
-        if self.height * self.width < 2 * SEGMENTER_MULTIPLE**2:
-            raise LayoutRTError(
-                f"training size {self.height}x{self.width} is too small: the segmenter divides it by "
-                f"{SEGMENTER_MULTIPLE}, and one pixel has no statistics; "
-                f"use {SEGMENTER_MULTIPLE}x{2 * SEGMENTER_MULTIPLE} or more"
-            )
-
-    def rate(self, step: int) -> float:
-        """Learning rate of a step."""
-        warmup = min(100, self.steps // 10)
-        if step < warmup:
-            return self.learning_rate * (step + 1) / warmup
-        progress = (step - warmup) / (self.steps - warmup)
-        return self.learning_rate * (1 - progress) ** 0.9
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
-
-    def provenance(self) -> dict[str, Any]:
-        """Plain values for a checkpoint that is given away: paths are reduced to their last part."""
-        return last_parts(self.to_dict())
-
-    def differences(self, other: dict[str, Any]) -> list[str]:
-        """Fields in which a stored configuration differs, as ``field: stored -> asked``; folders may move."""
-        stored = {field.name: field.default for field in fields(self)} | other
-        return [
-            f"{key}: {stored[key]} -> {value}"
-            for key, value in self.to_dict().items()
-            if key != "data" and stored[key] != value and not same_name(key, stored[key], value)
-        ]
 
 
 def class_weights(pixels: Tensor) -> Tensor:

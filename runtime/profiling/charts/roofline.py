@@ -5,7 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from layoutrt.report.canvas import SERIES, decades, hint, line, logarithmic, svg, text
+from layoutrt.report.canvas import (
+    circle,
+    decades,
+    line,
+    logarithmic,
+    series_class,
+    svg,
+    text,
+    x_axis,
+    y_axis,
+)
 from layoutrt.runtime.profiling.layers import Layer, by_operator
 from layoutrt.runtime.profiling.reference_workload import Peaks
 
@@ -35,15 +45,8 @@ def roofline(layers: Sequence[Layer], peaks: Peaks) -> str:
     low_y = 10 ** math.floor(math.log10(max(min(reached), 1e-2)))
     x = logarithmic(low_x, high_x, _LEFT, _WIDTH - _RIGHT)
     y = logarithmic(low_y, peak * 2.2, _HEIGHT - _BOTTOM, _TOP)
-    parts = []
-    for tick in decades(low_x, high_x):
-        parts += [line(x(tick), _TOP, x(tick), _HEIGHT - _BOTTOM)]
-        parts.append(text(x(tick), _HEIGHT - _BOTTOM + 17, f"{tick:g}", "middle"))
-    for tick in decades(low_y, peak * 2.2):
-        parts += [
-            line(_LEFT, y(tick), _WIDTH - _RIGHT, y(tick)),
-            text(_LEFT - 8, y(tick) + 4, f"{tick:g}", "end"),
-        ]
+    parts = x_axis(decades(low_x, high_x), x, _TOP, _HEIGHT - _BOTTOM)
+    parts += y_axis(decades(low_y, peak * 2.2), y, _LEFT, _WIDTH - _RIGHT)
     parts.append(text(_WIDTH - _RIGHT, _HEIGHT - _BOTTOM + 34, "operations for each byte moved", "end"))
     parts.append(text(4, 10, "10⁹ operations a second"))
     flat = [(peaks.gflops, f"{peaks.gflops:.0f} GFLOP/s float32")]
@@ -74,7 +77,7 @@ def roofline(layers: Sequence[Layer], peaks: Peaks) -> str:
 
 def _circles(layers: Sequence[Layer], x, y, low_y: float) -> list[str]:  # type: ignore[no-untyped-def]
     names = list(by_operator(layers))
-    color = {name: f"s{min(place, _NAMED) % SERIES}" for place, name in enumerate(names)}
+    color = {name: series_class(min(place, _NAMED)) for place, name in enumerate(names)}
     parts = []
     # Large ones first, so that they hide nothing.
     for layer in sorted(layers, key=lambda layer: -layer.share):
@@ -83,14 +86,12 @@ def _circles(layers: Sequence[Layer], x, y, low_y: float) -> list[str]:  # type:
             f"{layer.part} ({layer.operator}): {layer.ms:.3f} ms, {layer.gflops:.0f} GFLOP/s, "
             f"{layer.gbs:.1f} GB/s, bound by {layer.bound}"
         )
-        parts.append(
-            f'<circle class="layer {color[layer.operator]}" cx="{x(layer.flops / layer.bytes):.1f}" '
-            f'cy="{y(max(layer.gflops, low_y)):.1f}" r="{radius:.1f}">{hint(about)}</circle>'
-        )
+        center = x(layer.flops / layer.bytes), y(max(layer.gflops, low_y))
+        parts.append(circle(*center, radius, f"layer {color[layer.operator]}", about))
     place = float(_LEFT)
     legend = [*names[:_NAMED], *(["others"] if len(names) > _NAMED else [])]
     for index, name in enumerate(legend):
-        parts.append(f'<circle class="layer s{index}" cx="{place + 6:.1f}" cy="{_HEIGHT - 10}" r="5"/>')
+        parts.append(circle(place + 6, _HEIGHT - 10, 5, f"layer {series_class(index)}"))
         parts.append(text(place + 16, _HEIGHT - 6, name))
         place += 30 + 6.6 * len(name)
     return parts

@@ -1,31 +1,17 @@
-"""Sensors and energy counters, on files and a library made by hand: the hardware is not here."""
+"""Sensors and energy counters, on files and a double of pynvml: the hardware is not here."""
 
-import shutil
-import subprocess
+import json
+import sys
 import time
+from itertools import count
+from unittest.mock import create_autospec
 
 import pytest
 
+from layoutrt.errors import LayoutRTError
 from layoutrt.runtime.profiling.energy import find_energy_counter
-from layoutrt.runtime.profiling.nvml import open_nvml
+from layoutrt.runtime.profiling.nvml import find_nvml, open_nvml
 from layoutrt.runtime.profiling.sensors import read_sensors, throttle_warnings
-
-NVML = r"""
-#include <string.h>
-static unsigned long long millijoules = 5000;
-static unsigned clock_mhz = 1500;
-int nvmlInit_v2(void) { return 0; }
-int nvmlDeviceGetHandleByIndex_v2(unsigned index, void** d) { *d = &millijoules; return (int)index; }
-int nvmlDeviceGetTotalEnergyConsumption(void* d, unsigned long long* e) {
-  *e = millijoules += 2500;
-  return 0;
-}
-int nvmlDeviceGetName(void* d, char* name, unsigned size) { strncpy(name, "a GPU", size); return 0; }
-int nvmlDeviceGetClockInfo(void* d, int type, unsigned* mhz) { *mhz = clock_mhz -= 300; return type; }
-int nvmlDeviceGetTemperature(void* d, int sensor, unsigned* celsius) { *celsius = 71; return sensor; }
-int nvmlDeviceGetCurrentClocksThrottleReasons(void* d, unsigned long long* r) { *r = 0x41; return 0; }
-int nvmlDeviceGetMemoryInfo(void* d, unsigned long long* m) { m[0] = 8e9; m[1] = 6e9; m[2] = 2e9; return 0; }
-"""
 
 
 def write(root, path: str, text: str) -> None:
@@ -92,14 +78,28 @@ def test_a_jetsons_rail_is_added_up_over_time(tmp_path) -> None:
     assert 0 < counter.joules() <= 10 * (time.monotonic() - started)
 
 
-def test_a_gpu_tells_its_state_and_energy(tmp_path, monkeypatch) -> None:
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no C compiler on this machine")
-    (tmp_path / "nvml.c").write_text(NVML)
-    library = tmp_path / "libnvidia-ml.so.1"
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, tmp_path / "nvml.c"], check=True)
-    monkeypatch.setenv("LAYOUTRT_NVML", str(library))
+@pytest.fixture
+def pynvml_double(monkeypatch):
+    """The package's module with one GPU: its real names, signatures, constants and errors."""
+    real = pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
+    double = create_autospec(real)
+    double.NVMLError = real.NVMLError
+    memory = real.c_nvmlMemory_t(total=8_000_000_000, free=6_000_000_000, used=2_000_000_000)
+    double.nvmlSystemGetDriverVersion.return_value = "580.82.07"
+    double.nvmlDeviceGetCount.return_value = 1
+    double.nvmlDeviceGetName.return_value = "a GPU"
+    double.nvmlDeviceGetTotalEnergyConsumption.side_effect = count(7500, 2500)
+    double.nvmlDeviceGetClockInfo.side_effect = count(1200, -300)
+    double.nvmlDeviceGetTemperature.return_value = 71
+    double.nvmlDeviceGetCurrentClocksThrottleReasons.return_value = (
+        real.nvmlClocksThrottleReasonHwThermalSlowdown | real.nvmlClocksThrottleReasonGpuIdle
+    )
+    double.nvmlDeviceGetMemoryInfo.return_value = memory
+    monkeypatch.setitem(sys.modules, "pynvml", double)
+    return double
+
+
+def test_a_gpu_tells_its_state_and_energy(tmp_path, pynvml_double) -> None:
     nvml = open_nvml()
     assert nvml is not None
     counter = find_energy_counter(nvml, tmp_path)
@@ -111,9 +111,37 @@ def test_a_gpu_tells_its_state_and_energy(tmp_path, monkeypatch) -> None:
     assert (before.gpu.name, before.gpu.celsius, before.gpu.used_mb) == ("a GPU", 71, 2000)
     held, clock = throttle_warnings(before, after)
     assert "temperature (hardware)" in held
+    assert "idle" not in held
     assert "GPU's clock fell from 1200 to 900 MHz" in clock
+    device = pynvml_double.nvmlDeviceGetHandleByIndex.return_value
+    pynvml_double.nvmlDeviceGetClockInfo.assert_called_with(device, pynvml_double.NVML_CLOCK_GRAPHICS)
 
 
-def test_a_machine_without_a_gpu_has_none(monkeypatch) -> None:
-    monkeypatch.setenv("LAYOUTRT_NVML", "/nowhere/libnvidia-ml.so.1")
+def test_what_a_gpu_does_not_support_is_left_out(tmp_path, pynvml_double) -> None:
+    unsupported = pynvml_double.NVMLError(pynvml_double.NVML_ERROR_NOT_SUPPORTED)
+    pynvml_double.nvmlDeviceGetTotalEnergyConsumption.side_effect = unsupported
+    pynvml_double.nvmlDeviceGetTemperature.side_effect = unsupported
+    nvml = open_nvml()
+    assert nvml is not None
+    assert find_energy_counter(nvml, tmp_path) is None
+    assert (nvml.state().celsius, nvml.state().name) == (0, "a GPU")
+
+
+def test_the_doctor_names_the_driver_and_its_gpus(cli, pynvml_double) -> None:
+    report = json.loads(cli("doctor", "--json").out)
+    (checks,) = [part for part in report.values() if isinstance(part, list)]
+    (driver,) = [check for check in checks if check["name"] == "NVIDIA driver"]
+    assert (driver["state"], driver["found"]) == ("ok", "580.82.07: a GPU")
+
+
+def test_a_machine_without_a_driver_or_the_package_has_no_gpu_and_says_why(
+    pynvml_double, monkeypatch
+) -> None:
+    pynvml_double.nvmlInit.side_effect = pynvml_double.NVMLError(pynvml_double.NVML_ERROR_LIBRARY_NOT_FOUND)
     assert open_nvml() is None
+    with pytest.raises(LayoutRTError, match=r"NVML finds no GPU .*; install NVIDIA's driver"):
+        find_nvml()
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert open_nvml() is None
+    with pytest.raises(LayoutRTError, match=r"'pynvml'.*pip install 'layoutrt\[tensorrt\]'"):
+        find_nvml()

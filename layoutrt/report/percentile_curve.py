@@ -7,7 +7,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from layoutrt.report.canvas import SERIES, hint, line, linear, round_ticks, svg, text
+from layoutrt.report.canvas import (
+    circle,
+    linear,
+    polyline,
+    round_ticks,
+    series_class,
+    svg,
+    text,
+    x_axis,
+    y_axis,
+)
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 620, 320, 48, 20, 16, 40
 _TICKS = (0.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99)
@@ -22,38 +32,29 @@ def percentile_curve(times_ms: Mapping[str, Sequence[float]]) -> str:
     most = max(len(times) for times in times_ms.values())
     last = 100.0 * (1 - 0.5 / most)
     top = max(max(times) for times in times_ms.values())
-    x = linear(0, _stretch(last), _LEFT, _WIDTH - _RIGHT)
+    stretched = linear(0, _stretch(last), _LEFT, _WIDTH - _RIGHT)
+
+    def x(percent: float) -> float:
+        return stretched(_stretch(percent))
+
     y = linear(0, top * 1.05, _HEIGHT - _BOTTOM, _TOP)
-    parts = []
-    for tick in round_ticks(0, top * 1.05, 5):
-        parts += [
-            line(_LEFT, y(tick), _WIDTH - _RIGHT, y(tick)),
-            text(_LEFT - 8, y(tick) + 4, f"{tick:g}", "end"),
-        ]
-    for percent in _TICKS:
-        if percent <= last:
-            place = x(_stretch(percent))
-            parts += [line(place, _TOP, place, _HEIGHT - _BOTTOM)]
-            parts += [text(place, _HEIGHT - _BOTTOM + 17, f"{percent:g}", "middle")]
+    parts = y_axis(round_ticks(0, top * 1.05, 5), y, _LEFT, _WIDTH - _RIGHT)
+    parts += x_axis([percent for percent in _TICKS if percent <= last], x, _TOP, _HEIGHT - _BOTTOM)
     parts += [
         text(_WIDTH - _RIGHT, _HEIGHT - 6, "percent of the runs", "end"),
         text(_LEFT - 8, 11, "ms", "end"),
     ]
     for row, (name, times) in enumerate(times_ms.items()):
-        color = f"s{row % SERIES}"
+        color = series_class(row)
         ordered = np.sort(np.asarray(times))
         percents = [100 * (rank + 0.5) / len(ordered) for rank in range(len(ordered))]
-        way = " ".join(
-            f"{x(_stretch(p)):.1f},{y(value):.1f}" for p, value in zip(percents, ordered, strict=True)
-        )
-        parts.append(f'<polyline class="curve {color}" points="{way}">{hint(name)}</polyline>')
+        way = [(x(percent), y(value)) for percent, value in zip(percents, ordered, strict=True)]
+        parts.append(polyline(way, f"curve {color}", name))
         for percent in (50, 90, 99):
             value = float(np.percentile(ordered, percent))
             if percent <= percents[-1]:
-                parts.append(
-                    f'<circle class="dot {color}" cx="{x(_stretch(percent)):.1f}" cy="{y(value):.1f}" r="4">'
-                    f"{hint(f'{name}: {percent} % within {value:.2f} ms')}</circle>"
-                )
+                about = f"{name}: {percent} % within {value:.2f} ms"
+                parts.append(circle(x(percent), y(value), 4, f"dot {color}", about))
     return svg(_WIDTH, _HEIGHT, f"Latency percentiles of {', '.join(times_ms)}", parts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 
-from layoutrt.report.canvas import SERIES, hint, line, linear, round_ticks, svg, text
+from layoutrt.report.canvas import bar, linear, round_ticks, series_class, svg, text, x_axis
 
 _WIDTH, _BAR, _HEAD, _LEFT, _RIGHT, _TOP, _BOTTOM = 620, 24, 24, 118, 62, 4, 34
 
@@ -24,9 +24,7 @@ def waterfall(stages_ms: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     x = linear(0, longest, _LEFT, _WIDTH - _RIGHT)
     rows = sum(len(stages) for stages in medians.values())
     bottom = _TOP + rows * _BAR + len(medians) * _HEAD
-    parts = []
-    for tick in round_ticks(0, longest):
-        parts += [line(x(tick), _TOP, x(tick), bottom), text(x(tick), bottom + 16, f"{tick:g}", "middle")]
+    parts = x_axis(round_ticks(0, longest), x, _TOP, bottom)
     parts.append(text(_WIDTH - 4, bottom + 30, "ms, medians", "end"))
     y = float(_TOP)
     for place, (model, stages) in enumerate(medians.items()):
@@ -36,10 +34,8 @@ def waterfall(stages_ms: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
         for stage, ms in stages.items():
             width = max(x(start + ms) - x(start), 1.5)
             parts.append(text(_LEFT - 10, y + 15, stage, "end"))
-            parts.append(
-                f'<rect class="bar solid s{place % SERIES}" x="{x(start):.1f}" y="{y + 4:.1f}" '
-                f'width="{width:.1f}" height="{_BAR - 8}" rx="3">{hint(f"{stage}: {ms:.3f} ms")}</rect>'
-            )
+            kind = f"bar solid {series_class(place)}"
+            parts.append(bar(x(start), y + 4, width, _BAR - 8, kind, f"{stage}: {ms:.3f} ms"))
             parts.append(
                 text(x(start) + width + 6, y + 15, f"{ms:.2f}" if ms >= 0.01 else "< 0.01", kind="value")
             )

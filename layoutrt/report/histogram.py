@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from layoutrt.report.canvas import SERIES, hint, line, linear, round_ticks, svg, text
+from layoutrt.report.canvas import bar, line, linear, round_ticks, series_class, svg, text, x_axis
 
 _WIDTH, _ROW, _LEFT, _RIGHT, _TOP, _BOTTOM = 960, 92, 190, 16, 8, 34
 _BINS = 80
@@ -28,9 +28,7 @@ def histogram(times_ms: Mapping[str, Sequence[float]]) -> str:
     edges = np.linspace(low, high, _BINS + 1)
     x = linear(low, high, _LEFT, _WIDTH - _RIGHT)
     bottom = _TOP + _ROW * len(times_ms)
-    parts = []
-    for tick in round_ticks(low, high, 8):
-        parts += [line(x(tick), _TOP, x(tick), bottom), text(x(tick), bottom + 16, f"{tick:g}", "middle")]
+    parts = x_axis(round_ticks(low, high, 8), x, _TOP, bottom)
     parts.append(text(_WIDTH - _RIGHT, bottom + 30, "ms, end to end", "end"))
     for row, (name, times) in enumerate(times_ms.items()):
         parts += _row(name, times, row, edges, x)
@@ -42,16 +40,15 @@ def _row(name: str, times: Sequence[float], row: int, edges: np.ndarray, x) -> l
     floor = _TOP + _ROW * (row + 1)
     tallest = max(1, int(counts.max()))
     height = _ROW - 34
-    color = f"s{row % SERIES}"
+    color = series_class(row)
     parts = [line(_LEFT, floor, _WIDTH - _RIGHT, floor)]
     width = x(edges[1]) - x(edges[0])
     for count, left in zip(counts, edges, strict=False):
         if count:
             top = height * int(count) / tallest
+            about = f"{int(count)} runs from {left:.2f} ms on"
             parts.append(
-                f'<rect class="bar {color}" x="{x(left) + 0.5:.1f}" y="{floor - top:.1f}" '
-                f'width="{max(width - 1, 1):.1f}" height="{top:.1f}" rx="1">'
-                f"{hint(f'{int(count)} runs from {left:.2f} ms on')}</rect>"
+                bar(x(left) + 0.5, floor - top, max(width - 1, 1), top, f"bar {color}", about, radius=1)
             )
     beyond = sum(time > edges[-1] for time in times)
     p50, p99 = np.percentile(times, [50, 99])
