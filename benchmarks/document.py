@@ -18,7 +18,8 @@ HEADINGS = {
     "edge": "The shipped generator",
     "operators": "Operators",
     "c-api": "C API",
-    "video": "Video",
+    "video": "Video, 192x256",
+    "live": "Live video",
     "paper": "The paper's COCO-Stuff generator",
     "gpu": "On a GPU",
 }

@@ -61,6 +61,10 @@ ARCHITECTURES = {
 convolutions (Park et al., arXiv 1903.07291)."""
 
 
+SEGMENTER_MULTIPLE = 16
+"""Heights and widths of a segmenter must be divisible by it."""
+
+
 def architecture(name: str) -> Architecture:
     """Look up an architecture.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import subprocess
 import sys
@@ -32,6 +33,18 @@ if TYPE_CHECKING:
 
 TINY_SIZE = (64, 96)
 TINY_LATENT = 16
+
+
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """Loggers as they were: commands that run in this process set them up for a program's whole life."""
+    loggers = [logging.getLogger(name) for name in ("layoutrt", "uvicorn")]
+    before = [(logger.handlers, logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+
 
 EXTRA_DONT_CARE = LabelSet(
     "trio",

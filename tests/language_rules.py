@@ -38,8 +38,9 @@ TEXT = {
 OPENING = re.compile(r"(What|Whether|Of|How|Where|Which|Who|When|Since)\b")
 """Words no docstring begins with: it is a noun phrase or an imperative."""
 
-IS_NO = re.compile(r"\bis no (?:[a-z]|$)")
-"""Wording to replace by a plain sentence: "'x' is not a drive: use drive:, drive:N or drive:@SEED"."""
+IS_NO = re.compile(r"(?<!there )\bis no (?:[a-z]|$)")
+"""Wording to replace by a plain sentence: "'x' is not a drive: use drive:, drive:N or drive:@SEED".
+"There is no file" is one."""
 
 BRITISH_VERB = re.compile(
     r"[A-Za-z]*(?:(?:[qQ]uant|[oO]ptim|[nN]ormal|[iI]nitial|[sS]erial|[vV]ectori?|[lL]inear|[rR]egular|[gG]eneral"

@@ -27,7 +27,7 @@ CONFIGURATION = (
     "layoutrt.train.config_fields.",
     "layoutrt.train.segmenter.config.",
 )
-"""What the options of training are made from; nothing of it is heavy."""
+"""Modules that the options of training are made from; none of them is heavy."""
 
 EAGER: dict[str, tuple[str, ...]] = {
     "layoutrt.cli.profile_output": ("layoutrt.runtime.profiling.",),  # imported by the command that needs it

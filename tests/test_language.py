@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-import language_rules as language
 import pytest
+
+from tests import language_rules as language
 
 
 def messages(folder: Path, name: str, text: str) -> list[str]:

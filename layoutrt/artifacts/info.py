@@ -102,8 +102,13 @@ def _model(name_or_path: str | Path) -> Description:
 
 def _training_state(path: Path) -> Description:
     header = read_safetensors_header(path)
+    kind = our_metadata(path, header.metadata)["kind"]
+    if kind not in TRAINING_STATES:
+        raise LayoutRTError(
+            f"{path} holds a {kind} and not the state of a training run; give the file of a run"
+        )
     return {
-        "what": TRAINING_STATES[our_metadata(path, header.metadata)["kind"]],
+        "what": TRAINING_STATES[kind],
         "file": str(path),
         **checkpoint_details(path, header),
     } | _shown(header.metadata)

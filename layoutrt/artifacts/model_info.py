@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layoutrt.architectures import architecture, size_multiple
+from layoutrt.architectures import SEGMENTER_MULTIPLE, architecture, size_multiple
 from layoutrt.artifacts.engine_manifest import manifest_path, read_manifest
 from layoutrt.artifacts.safetensors_header import SafetensorsHeader, read_safetensors_header
 from layoutrt.errors import LayoutRTError
@@ -36,8 +36,6 @@ TRAINING_STATES = {
     "segmenter-training": "state of a segmenter's training run",
 }
 """Kinds of files that hold more than a model."""
-SEGMENTER_MULTIPLE = 16
-"""Heights and widths of a segmenter must be divisible by it."""
 _PICTURES = ("labels", "frame", "image")
 """Inputs whose shape begins with [N,H,W]."""
 

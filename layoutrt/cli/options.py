@@ -52,13 +52,13 @@ Json = Annotated[
 ]
 
 MODEL_FORMS = "a shipped name, an ONNX file or an engine"
-"""What commands take that run exported models."""
+"""Model argument of commands that run exported models."""
 CHECKPOINT_FORMS = "a shipped name, an ONNX file, an engine, a checkpoint or the folder of its run"
-"""What commands take that run checkpoints as well."""
+"""Model argument of commands that run checkpoints as well."""
 LAYOUT_FORMS = (
     "drive:N, PNG files of class bytes or palette colors, a folder of them, or a data set or its split"
 )
-"""What commands take that read layouts; see docs/commands.md."""
+"""Data argument of commands that read layouts; see docs/commands.md."""
 
 
 def report_console(json: Path | None, **settings: Any) -> Console:
@@ -78,7 +78,7 @@ def tell_written(console: Console, *paths: Path | None, label: str = "wrote") ->
 
 
 def is_given(context: typer.Context, name: str) -> bool:
-    """Whether an option stands on the command line, rather than having its default."""
+    """True for an option that stands on the command line, rather than having its default."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 

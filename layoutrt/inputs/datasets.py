@@ -84,7 +84,7 @@ def published_entries(root: Path, split: str) -> list[Entry] | None:
 
 
 def part_folder(path: Path, part: str, split: str) -> Path:
-    """Where ``images`` or ``labels`` are, below the root of a data set or a split; else the path itself.
+    """Folder of ``images`` or ``labels`` below the root of a data set or a split; else the path itself.
 
     Raises:
         LayoutRTError: the path is a root with the other split alone.
@@ -120,5 +120,5 @@ def _layout(kind: str, root: Path) -> FolderLayout:
         for name, layouts in candidates.items()
         for layout in layouts
     )
-    what = "no data set of a known kind" if kind == "auto" else f"no {kind} data set"
+    what = "not a data set of a known kind" if kind == "auto" else f"not a data set of the kind {kind}"
     raise LayoutRTError(f"{root} is {what}; it needs the folders {wanted}")

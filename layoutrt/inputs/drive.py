@@ -12,7 +12,7 @@ _DRIVE = re.compile(r"drive:([1-9]\d{0,8})?(?:@(\d{1,9}))?")
 
 
 class DriveFrames(NamedTuple):
-    """Which frames of which town."""
+    """Frames of a town."""
 
     frames: int | None
     """The first so many; None where the name gives no number."""

@@ -8,14 +8,14 @@ from pathlib import Path
 from layoutrt.errors import LayoutRTError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
-"""Of photographs, in small or capital letters."""
+"""Suffixes of photographs, in small or capital letters."""
 
 LAYOUT_SUFFIX = ".png"
-"""Of layouts: the other formats lose values or have no class bytes."""
+"""Suffix of layouts: the other formats lose values or have no class bytes."""
 
 
 def is_image(path: Path) -> bool:
-    """Whether a name is that of an image, and of a file that is not hidden (``._street.jpg``)."""
+    """True for the name of an image that is not a hidden file (``._street.jpg``)."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 

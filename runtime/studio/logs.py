@@ -18,13 +18,25 @@ def log(event: str, level: int = logging.INFO, **fields: Any) -> None:
 
 def log_to_stderr() -> None:
     """Send the studio's, the sources' and the server's events to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(_JsonLines())
     for name, level in (("layoutrt", logging.INFO), ("uvicorn", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(level)
         logger.propagate = False
+
+
+class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
+    """A handler of whatever stderr is when an event comes: a program may replace it and close the old one."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> Any:
+        """The stream of the next event."""
+        return sys.stderr
 
 
 class _JsonLines(logging.Formatter):

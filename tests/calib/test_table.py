@@ -62,7 +62,7 @@ def test_what_makes_another_measurement_is_told(change, words) -> None:
 def test_files_that_are_no_table_are_refused(tmp_path, text) -> None:
     path = tmp_path / "table.json"
     path.write_text(text)
-    with pytest.raises(LayoutRTError, match="no calibration table"):
+    with pytest.raises(LayoutRTError, match="not a calibration table"):
         read_table(path)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from layoutrt.drive import Drive
 from layoutrt.errors import LayoutRTError
@@ -47,7 +49,7 @@ MODELS = {
     "build-engine MODEL": "build-engine {} --out out.engine",
     "train --teacher": "train --data root --out run --size 64x96 --width 4 --hidden 8 --teacher {}",
 }
-"""How each argument of the first table is given a model."""
+"""Command lines that give each argument of the first table a model."""
 
 OF_SEGMENTERS = ("demo --segmenter", "calibrate --segmenter", "sensitivity --segmenter", "verify --segmenter")
 SEGMENTERS = (*OF_SEGMENTERS, "evaluate --segmenter", "export CHECKPOINT")
@@ -70,7 +72,7 @@ DATA = {
     "train --data": "train --data {} --out run --size 64x96 --width 4 --hidden 8",
     "train-segmenter --data": "train-segmenter --data {} --out run --size 32x32",
 }
-"""How each argument of the second table is given data."""
+"""Command lines that give each argument of the second table data."""
 
 READS_IMAGES = ("demo --source", "studio --source")
 
@@ -82,7 +84,7 @@ STOPS = (
     ("layoutrt.train.loop.run.batch_keys", ("train",)),
     ("layoutrt.train.segmenter.run.SegmenterTrainer", ("train-segmenter",)),
 )
-"""What slow commands call when their inputs are read; there they end, as the rest is for other tests."""
+"""Functions that slow commands call once their inputs are read; they end there, the rest is for other tests."""
 
 
 def table(heading: str) -> list[tuple[str, str, str]]:
@@ -100,7 +102,7 @@ def table(heading: str) -> list[tuple[str, str, str]]:
 
 @pytest.fixture
 def taken(cli, monkeypatch) -> Callable[[str], bool]:
-    """Whether a command line takes its inputs; if not, it must say so in one sentence."""
+    """True where a command line takes its inputs; if not, it must say so in one sentence."""
 
     def stop(*_arguments: object, **_options: object) -> None:
         raise LayoutRTError(TAKEN)
@@ -198,7 +200,9 @@ def test_a_command_takes_the_models_that_the_table_says(
         model = request.getfixturevalue("trt_model")
     if (row, form) == ("info FILE", "run"):
         shutil.copytree(folder / "run", tmp_path / "run")
-        shutil.copy(folder / "run/generator.safetensors", tmp_path / "run/training.safetensors")
+        with safe_open(folder / "run/generator.safetensors", "numpy") as generator:
+            state = {**generator.metadata(), "layoutrt.kind": "training"}
+        save_file({"step": np.zeros(1)}, tmp_path / "run/training.safetensors", state)
         model = tmp_path / "run"
     assert taken(filled(MODELS[row], model, place)) == (cell == "yes")
 
@@ -285,7 +289,7 @@ def test_another_drive_is_refused_with_the_forms_there_are(text) -> None:
 
 
 def test_data_of_publishers_are_paired_by_their_names(tmp_path) -> None:
-    from pairs_on_disk import write_cityscapes
+    from tests.support.pairs_on_disk import write_cityscapes
 
     write_cityscapes(tmp_path, "train", {"aachen": 1})
     write_cityscapes(tmp_path, "val", {"ulm": 2, "bonn": 1})

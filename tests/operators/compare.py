@@ -1,4 +1,4 @@
-"""How far a result may be from the definition."""
+"""Tolerances of a result beside the definition."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OF_TERMS = 2e-6
 """Largest error in float32 as a part of the largest sum of the terms' sizes."""
 
 LEVELS = 1e-3
-"""What may be lost before a result is rounded to a byte, as a part of the distance of two."""
+"""Tolerance before a result is rounded to a byte, as a part of the distance of two."""
 
 
 def assert_is_defined(case: Case, result: np.ndarray, dtype: str, expected: np.ndarray | None = None) -> None:

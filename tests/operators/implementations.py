@@ -1,4 +1,4 @@
-"""What computes an operator: each takes a case and gives its result."""
+"""Implementations of an operator: each takes a case and gives its result."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _always(case: Case) -> bool:
 
 
 def is_trained(case: Case) -> bool:
-    """Whether torch computes it in any floating-point type."""
+    """True where torch computes it in any floating-point type."""
     return case.operator in ("SpatiallyVaryingConv", "LayoutConv", "PredictedConv") and not case.cancels
 
 

@@ -59,7 +59,7 @@ def one_node_model(case: Case, *, bodies: bool = False, dynamic: bool = False) -
 
 
 def _fixed(operator: str, case: Case) -> dict[str, Any]:
-    """What a body of an operator that the case's node reaches is made for."""
+    """Arguments that the body of an operator which the case's node reaches is made for."""
     a = case.arguments
     if operator == "ConvToImage":
         return {"with_y": "y" in a}

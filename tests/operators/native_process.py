@@ -28,7 +28,7 @@ from tests.support import ROOT, processor_isas
 
 
 class Results(NamedTuple):
-    """What a process gave: the instruction set, each result, and the ways that gave other bytes."""
+    """Results of a process: the instruction set, each result, and the ways that gave other bytes."""
 
     simd: str
     by_case: dict[str, np.ndarray]
@@ -87,7 +87,7 @@ def main(folder: Path) -> None:
 
 
 def has_kernel(case: Case) -> bool:
-    """Whether the native library has a kernel for the case."""
+    """True where the native library has a kernel for the case."""
     a = case.arguments
     return case.operator != "PredictedConv" or a["weight"].shape[0] == 9 * a["x"].shape[1]
 

@@ -1,4 +1,4 @@
-"""How torch's operators call the CUDA library, seen with a library that takes the CPU's memory for the GPU's.
+"""Calls of the CUDA library by torch's operators, seen with one that takes the CPU's memory for the GPU's.
 
 `tests/native/test_cuda_torch.py` runs the kernels themselves behind the same calls, emulated, and `tests/gpu`
 on a GPU.

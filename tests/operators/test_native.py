@@ -1,4 +1,4 @@
-"""What a session with native operators promises beside their results."""
+"""Promises of a session with native operators beside their results."""
 
 from __future__ import annotations
 

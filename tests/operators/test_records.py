@@ -29,7 +29,7 @@ def names(path: Path, word: str) -> bool:
 
 
 def lacks(module: str, operator: Operator) -> Iterator[str]:
-    """What an operator has no part of, each as the place where it belongs."""
+    """Parts that an operator lacks, each as the place where it belongs."""
     name, before = operator.name, list(operators())
     before = before[: before.index(name)] if name in before else before
     yield from schema_lacks(operator)

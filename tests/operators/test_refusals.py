@@ -1,4 +1,4 @@
-"""What a native operator cannot compute is refused in a sentence, whether weights are inputs or not."""
+"""Nodes that a native operator cannot compute are refused in a sentence, weights being inputs or not."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def required_files(heading: str, example: Mapping[str, str]) -> set[str]:
 
 
 def _is_file(path: str) -> bool:
-    """Whether it is a file of the sources, and not an attribute such as ``layoutrt.errors.require``."""
+    """True for a file of the sources, and not for an attribute such as ``layoutrt.errors.require``."""
     return (ROOT / path).is_file()
 
 

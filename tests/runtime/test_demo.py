@@ -97,8 +97,8 @@ def test_a_video_takes_any_number_of_frames_a_second(tmp_path, fps):
         (("--view", "upside-down"), ("no view 'upside-down'", "overlay")),
         (("--sink", "printer"), ("'printer' is not a sink", "video:FILE")),
         (("--sink", "video:x.gif"), ("must end in .mp4", "x.mp4")),
-        (("--source", "absent.mp4"), ("no file or folder absent.mp4", "camera:0")),
-        (("--source", "camera:97"), ("no camera /dev/video97",)),
+        (("--source", "absent.mp4"), ("file or folder absent.mp4 does not exist", "camera:0")),
+        (("--source", "camera:97"), ("the camera /dev/video97 does not exist",)),
     ],
 )
 def test_a_demo_that_cannot_run_is_refused(refuses, tiny_model, tmp_path, options, words):

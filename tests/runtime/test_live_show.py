@@ -31,4 +31,4 @@ def test_a_show_that_fails_unexpectedly_is_told_and_counted() -> None:
         return str(message)
 
     assert "log says why" in json.loads(asyncio.run(watch()))["error"]
-    assert 'layoutrt_errors_total{kind="live"} 1' in metrics.text()
+    assert 'layoutrt_errors_total{kind="live"} 1.0' in metrics.exposition()[0].decode()

@@ -113,12 +113,12 @@ def test_the_histogram_counts_up_to_each_bound() -> None:
     metrics = Metrics()
     for latency in (0.001, 0.04, 0.04, 9.0):
         metrics.frame("stroke", latency)
-    lines = metrics.text().splitlines()
-    assert 'layoutrt_latency_seconds_bucket{le="0.005"} 1' in lines
-    assert 'layoutrt_latency_seconds_bucket{le="0.05"} 3' in lines
-    assert 'layoutrt_latency_seconds_bucket{le="2.5"} 3' in lines
-    assert 'layoutrt_latency_seconds_bucket{le="+Inf"} 4' in lines
-    assert "layoutrt_latency_seconds_count 4" in lines
+    lines = metrics.exposition()[0].decode().splitlines()
+    assert 'layoutrt_latency_seconds_bucket{le="0.005"} 1.0' in lines
+    assert 'layoutrt_latency_seconds_bucket{le="0.05"} 3.0' in lines
+    assert 'layoutrt_latency_seconds_bucket{le="2.5"} 3.0' in lines
+    assert 'layoutrt_latency_seconds_bucket{le="+Inf"} 4.0' in lines
+    assert "layoutrt_latency_seconds_count 4.0" in lines
 
 
 def test_only_strokes_count_as_replaced() -> None:
@@ -127,6 +127,6 @@ def test_only_strokes_count_as_replaced() -> None:
         queue = RenderQueue(metrics)
         for kind in ("stroke", "style", "style", "stroke"):
             queue.put("a", kind, Job(kind, lambda: np.zeros((1, 1, 3), np.uint8), lambda _: None))
-        return metrics.text()
+        return metrics.exposition()[0].decode()
 
-    assert "layoutrt_superseded_total 1\n" in asyncio.run(play())
+    assert "layoutrt_superseded_total 1.0\n" in asyncio.run(play())

@@ -470,7 +470,7 @@ def test_a_studio_that_cannot_start_says_why(refuses, tiny_model):
         port = taken.getsockname()[1]
         refuses(("studio", "--generator", tiny_model, "--port", port), f"port {port}", "in use")
     start = ("studio", "--generator", tiny_model, "--port", 0)
-    refuses((*start, "--source", "absent.mp4"), "no file or folder absent.mp4")
+    refuses((*start, "--source", "absent.mp4"), "file or folder absent.mp4 does not exist")
     refuses((*start, "--host", "no.such.host.invalid"), "not an address of this machine")
     refuses((*start, "--max-pixels", 100), "64x96, more than 100 pixels", "--max-pixels")
     refuses((*start, "--max-clients", 0), "--max-clients")

@@ -110,12 +110,14 @@ def test_an_unknown_folder_says_what_was_looked_for(tmp_path) -> None:
     with pytest.raises(LayoutRTError) as caught:
         open_dataset("auto", tmp_path, "train")
     message = str(caught.value)
-    assert message.startswith(f"{tmp_path} is no data set of a known kind; it needs the folders ")
+    assert message.startswith(f"{tmp_path} is not a data set of a known kind; it needs the folders ")
     for kind in DATASETS:
         assert f"({kind})" in message
     for folders in ("leftImg8bit/train and gtFine/train", "images and labels", "train and trainannot"):
         assert folders in message
-    with pytest.raises(LayoutRTError, match=r"no ade20k data set; it needs .*annotations/training"):
+    with pytest.raises(
+        LayoutRTError, match=r"is not a data set of the kind ade20k; it needs .*annotations/training"
+    ):
         open_dataset("ade20k", tmp_path, "train")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from layoutrt.artifacts.model_info import SEGMENTER_MULTIPLE as SIZE_MULTIPLE
+from layoutrt.architectures import SEGMENTER_MULTIPLE as SIZE_MULTIPLE
 from layoutrt.errors import LayoutRTError
 
 

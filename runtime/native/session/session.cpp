@@ -89,8 +89,8 @@ Session::Session(std::unique_ptr<Engine> engine, const std::string& name)
 }
 
 lrt_session_info Session::info() const {
-  return {sizeof(lrt_session_info), inputs_.size(),  inputs_.data(),
-          outputs_.size(),          outputs_.data(), backend_.c_str(), engine_->threads()};
+  return {sizeof(lrt_session_info), inputs_.size(),   inputs_.data(),    outputs_.size(),
+          outputs_.data(),          backend_.c_str(), engine_->threads()};
 }
 
 void Session::check(const lrt_tensor* inputs, size_t input_count, const lrt_tensor* outputs,

@@ -21,7 +21,7 @@ from layoutrt.calib.observe.ranges import collect_ranges
 from layoutrt.calib.trt.lowering import lower
 from layoutrt.calib.trt.ort_equivalent import for_onnxruntime
 from layoutrt.calib.trt.parser_rules import violations
-from layoutrt.calib.trt.qdq_insertion import place, tensors_to_measure
+from layoutrt.calib.trt.qdq_insertion import insert_qdq, tensors_to_measure
 from layoutrt.calib.trt.weight_layout import to_ohwi
 from layoutrt.drive import Drive
 from layoutrt.graph.onnx_file import save_model
@@ -56,7 +56,7 @@ class Network(NamedTuple):
     def in_8_bits(self) -> onnx.ModelProto:
         names = tensors_to_measure(self.lowered)
         ranges = collect_ranges(for_onnxruntime(self.lowered), names, self.arguments, threads=1)
-        return to_ohwi(to_half(place(self.lowered, ranges), ()))
+        return to_ohwi(to_half(insert_qdq(self.lowered, ranges), ()))
 
 
 def with_strong_predictors(lowered: onnx.ModelProto) -> onnx.ModelProto:

@@ -20,7 +20,7 @@ def gate(
     residual: np.ndarray,
     alpha: float,
 ) -> np.ndarray:
-    """What follows the conditional convolution ``d``."""
+    """The gate after the conditional convolution ``d``."""
     logit = np.clip(convolution(gate_h, gate_weight, gate_bias), -700, 700)
     product = convolution(d, mix, mix_bias) / (1 + np.exp(-logit))
     return residual + np.where(product > 0, product, alpha * product)

@@ -128,7 +128,7 @@ def test_what_a_gpu_does_not_support_is_left_out(tmp_path, pynvml_double) -> Non
 
 
 def test_the_doctor_names_the_driver_and_its_gpus(cli, pynvml_double) -> None:
-    report = json.loads(cli("doctor", "--json").out)
+    report = json.loads(cli("doctor", "--json", "-").out)
     (checks,) = [part for part in report.values() if isinstance(part, list)]
     (driver,) = [check for check in checks if check["name"] == "NVIDIA driver"]
     assert (driver["state"], driver["found"]) == ("ok", "580.82.07: a GPU")

@@ -48,7 +48,7 @@ class OnnxTextModel:
         return {info.name: array for info, array in zip(self.outputs, results, strict=True)}
 
     def timings(self) -> Timings:
-        """Of the last run and of all runs."""
+        """Times of the last run and of all runs."""
         return self._timings
 
     def close(self) -> None:
