@@ -84,7 +84,7 @@ STOPS = (
     ("layoutrt.train.loop.run.batch_keys", ("train",)),
     ("layoutrt.train.segmenter.run.SegmenterTrainer", ("train-segmenter",)),
 )
-"""Functions that slow commands call once their inputs are read; they end there, the rest is for other tests."""
+"""Functions that slow commands call once their inputs are read; they end there: the rest has other tests."""
 
 
 def table(heading: str) -> list[tuple[str, str, str]]:
