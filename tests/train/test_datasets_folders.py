@@ -117,8 +117,6 @@ def test_an_unknown_folder_says_what_was_looked_for(tmp_path) -> None:
         assert folders in message
     expected = r"is not a data set of the kind ade20k; it needs .*annotations/training"
     with pytest.raises(LayoutRTError, match=expected):
-        LayoutRTError, match=r"is not a data set of the kind ade20k; it needs .*annotations/training"
-    ):
         open_dataset("ade20k", tmp_path, "train")
 
 
