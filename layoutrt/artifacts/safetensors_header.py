@@ -34,7 +34,8 @@ def read_safetensors_header(path: Path) -> SafetensorsHeader:
     path.open("rb").close()
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
+            # safetensors keeps no order of the keys.
+            metadata = dict(sorted((file.metadata() or {}).items()))
             shapes = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError):
         raise LayoutRTError(
