@@ -1,4 +1,4 @@
-"""Time by network block, and how much of it the roofs account for."""
+"""Time by network block, and the part that the peaks of the machine account for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WIDTH, _BAR, _LEFT, _RIGHT, _TOP, _BOTTOM = 620, 38, 118, 108, 6, 34
 
 
 def block_bars(blocks: Mapping[str, Sequence[Layer]]) -> str:
-    """A bar for each block: its solid part is the least time that the machine's roofs allow.
+    """A bar for each block: its solid part is the least time that the machine's peaks allow.
 
     Args:
         blocks: see `layoutrt.runtime.profiling.layers.by_block`.
@@ -26,7 +26,7 @@ def block_bars(blocks: Mapping[str, Sequence[Layer]]) -> str:
         y = _TOP + _BAR * row
         ms = sum(layer.ms for layer in layers)
         roof = sum(min(layer.roof_ms, layer.ms) for layer in layers)
-        about = f"{block}: {len(layers)} layers, {ms:.2f} ms, of which the roofs explain {roof:.2f} ms"
+        about = f"{block}: {len(layers)} layers, {ms:.2f} ms, of which the peaks explain {roof:.2f} ms"
         for value, kind in ((ms, "block"), (roof, "roofed")):
             parts.append(bar(_LEFT, y + 8, max(x(value) - _LEFT, 0), _BAR - 16, kind, about))
         parts.append(text(_LEFT - 10, y + 23, block, "end"))
