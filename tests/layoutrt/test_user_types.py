@@ -49,7 +49,7 @@ version: str = layoutrt.__version__
 MISTAKES = {
     'layoutrt.Synthesizer(model=3, threads="two")': "threads",
     'layoutrt.label_set("camvid").num_clases': "num_clases",
-    "layoutrt.Synthesizer": "Synthesizer",
+    "layoutrt.Synthesizers": "Synthesizers",
     'layoutrt.Drive("camvid", 192, 256)': "LabelSet",
 }
 """Lines that a checker refuses, and a word of what it says."""
