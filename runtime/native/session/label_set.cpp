@@ -74,7 +74,8 @@ LabelSet::LabelSet(const std::string& json) {
   }
   const Json* const dont_care = member(table, "dont_care", Json::Kind::kInteger, set);
   if (dont_care != nullptr) {
-    if (dont_care->integer < 0 || dont_care->integer > count) refuse("it has a 'dont_care' that is not a class");
+    if (dont_care->integer < 0 || dont_care->integer > count)
+      refuse("it has a 'dont_care' that is not a class");
     dont_care_ = static_cast<int32_t>(dont_care->integer);
     if (dont_care_ == count) {
       const auto color = color_of(member(table, "dont_care_color", Json::Kind::kArray, set), set);

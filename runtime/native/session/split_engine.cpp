@@ -95,8 +95,9 @@ std::unique_ptr<Engine> with_render_half(std::unique_ptr<Engine> engine, const s
   const std::string file = value(*engine, kRenderFile);
   const std::string name = "'" + path + "'";
   if (!is_file_name(file)) {
-    throw Error(LRT_INVALID_MODEL, name + " names '" + file +
-                                       "' as its render half, which is not a file name; export the model again");
+    throw Error(
+        LRT_INVALID_MODEL,
+        name + " names '" + file + "' as its render half, which is not a file name; export the model again");
   }
   const std::string render_path = path.substr(0, path.find_last_of('/') + 1) + file;
   std::unique_ptr<Engine> render;
