@@ -106,7 +106,7 @@ class Stats:
 
 
 class Pipeline:
-    """Segmenter and generator on the frames of a video, each on a thread of its own.
+    """Segmenter and generator on the frames of a video, at the same time or in turns.
 
     The stages share the processors. Sessions that each have a thread for every processor, the default, give
     the lowest latency: with ``LATEST_FRAME_WINS`` the stages then take turns. Sessions with a share of the
