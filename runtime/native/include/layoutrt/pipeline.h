@@ -3,8 +3,8 @@
  *   frame -> [queue] -> segmenter -> [queue] -> generator -> result
  *
  * The segmenter works on a frame while the generator works on the one before it, each on a thread of its own,
- * unless they would only take the processors from each other (see below). Queues are bounded, frames live in buffers that are made once, and results keep the order of the
- * frames.
+ * unless they would only take the processors from each other (see below). Queues are bounded, frames live in
+ * buffers that are made once, and results keep the order of the frames.
  *
  *   lrt_pipeline_options options = {sizeof options};
  *   lrt_pipeline* pipeline = NULL;
